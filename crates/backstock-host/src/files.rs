@@ -1,0 +1,117 @@
+//! Files that must survive a crash: state, spool, journals and local storage.
+//!
+//! Data can be lost here. The order that makes a new file durable is: write it under a name that nobody reads, sync
+//! it, rename it, sync the folder ([`Files::write_durably`]). After a failed sync the file counts as lost; a second
+//! sync that succeeds proves nothing.
+
+use std::fmt;
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+
+mod real;
+
+pub use real::RealFiles;
+
+/// What a folder listing or a look at one name tells.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileStat {
+    /// Length in bytes.
+    pub size_bytes: u64,
+    /// Whether it is a folder.
+    pub is_folder: bool,
+}
+
+/// A file being written.
+pub trait WriteFile: Write + Send {
+    /// Makes everything written so far durable.
+    fn sync(&mut self) -> io::Result<()>;
+}
+
+/// A file being read.
+pub trait ReadFile: Read + Send + Sync {
+    /// Reads at a position, without moving the one that `read` uses. May be short; 0 is the end.
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
+
+    /// Length in bytes.
+    fn size_bytes(&self) -> io::Result<u64>;
+}
+
+/// The operations on durable files. Paths are absolute. Errors are plain `io::Error`s; callers name act and thing.
+pub trait Files: Send + Sync + fmt::Debug {
+    /// Creates a file that must not exist, readable by its owner only (0600).
+    fn create_new(&self, path: &Path) -> io::Result<Box<dyn WriteFile>>;
+
+    /// Opens a file for reading.
+    fn open(&self, path: &Path) -> io::Result<Box<dyn ReadFile>>;
+
+    /// Creates a folder and its missing parents, accessible by its owner only (0700), and makes them durable.
+    fn create_folder(&self, path: &Path) -> io::Result<()>;
+
+    /// Renames, replacing what is there.
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+
+    /// Removes a file. One that is not there is no error.
+    fn remove_file(&self, path: &Path) -> io::Result<()>;
+
+    /// Removes an empty folder. One that is not there is no error.
+    fn remove_folder(&self, path: &Path) -> io::Result<()>;
+
+    /// The names in a folder, sorted.
+    fn list(&self, path: &Path) -> io::Result<Vec<(PathBuf, FileStat)>>;
+
+    /// What is under a name, if anything.
+    fn stat(&self, path: &Path) -> io::Result<Option<FileStat>>;
+
+    /// Makes the names in a folder durable.
+    fn sync_folder(&self, path: &Path) -> io::Result<()>;
+
+    /// Bytes that an ordinary user may still write where `path` lies.
+    fn free_bytes(&self, path: &Path) -> io::Result<u64>;
+}
+
+impl dyn Files + '_ {
+    /// Reads a whole file of at most `limit_bytes`; a longer one is an `InvalidData` error.
+    pub fn read(&self, path: &Path, limit_bytes: u64) -> io::Result<Vec<u8>> {
+        let mut file = self.open(path)?;
+        let size_bytes = file.size_bytes()?;
+        if size_bytes > limit_bytes {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                format!("{size_bytes} bytes, at most {limit_bytes} are expected"),
+            ));
+        }
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// Writes a whole file so that after a crash there is the old one or the new one. Replaces what is there.
+    pub fn write_durably(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        let folder = path.parent().unwrap_or(Path::new("/"));
+        let mut name = path.file_name().unwrap_or_default().to_owned();
+        name.push(".new");
+        let aside = folder.join(name);
+        self.remove_file(&aside)?;
+        let mut file = self.create_new(&aside)?;
+        file.write_all(bytes)?;
+        file.sync()?;
+        drop(file);
+        self.rename(&aside, path)?;
+        self.sync_folder(folder)
+    }
+
+    /// Removes a folder with everything in it. One that is not there is no error.
+    pub fn remove_tree(&self, path: &Path) -> io::Result<()> {
+        if self.stat(path)?.is_none() {
+            return Ok(());
+        }
+        for (entry, stat) in self.list(path)? {
+            if stat.is_folder {
+                self.remove_tree(&entry)?;
+            } else {
+                self.remove_file(&entry)?;
+            }
+        }
+        self.remove_folder(path)
+    }
+}

@@ -1,0 +1,48 @@
+//! What we ask of the machine we run on: files, clock, randomness, locks, the instance's key.
+//!
+//! Everything that must survive a crash (state, spool, journals, local storage) goes through [`Files`], so that a
+//! crash can be simulated; the walk of a shop's tree does not.
+
+pub mod clock;
+pub mod failpoint;
+pub mod files;
+pub mod key;
+pub mod lock;
+pub mod random;
+
+use std::sync::Arc;
+
+pub use clock::Clock;
+pub use files::{Files, ReadFile, WriteFile};
+pub use key::InstanceKey;
+pub use random::Random;
+
+/// The machine: cheap to clone, handed down to whoever needs files, time or randomness.
+#[derive(Debug, Clone)]
+pub struct Host {
+    /// Files that must survive a crash.
+    pub files: Arc<dyn Files>,
+    /// The time of day.
+    pub clock: Arc<dyn Clock>,
+    /// Unpredictable bytes.
+    pub random: Arc<dyn Random>,
+}
+
+impl Host {
+    /// The machine that the program runs on.
+    pub fn real() -> Self {
+        Self {
+            files: Arc::new(files::RealFiles),
+            clock: Arc::new(clock::RealClock),
+            random: Arc::new(random::RealRandom),
+        }
+    }
+
+    /// Makes an identifier from the present time and fresh random bytes: `host.new_id(BackupId::from_parts)`.
+    pub fn new_id<Id>(&self, from_parts: fn(u64, [u8; 10]) -> Id) -> Id {
+        let mut bytes = [0; 10];
+        self.random.fill(&mut bytes);
+        let unix_ms = u64::try_from(self.clock.now().as_millisecond()).unwrap_or(0);
+        from_parts(unix_ms, bytes)
+    }
+}

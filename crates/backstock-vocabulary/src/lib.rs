@@ -1,0 +1,16 @@
+//! The words of the product as types: ids, levels, outcomes, contents, states. No I/O and no behaviour.
+//!
+//! Each word has one meaning, given in `docs/words.md`. A run's [`Outcome`], a backup's [`Content`] and a
+//! replica's [`ReplicaState`] are three different facts and never share a word.
+
+mod backup;
+mod id;
+mod replica;
+mod run;
+mod word;
+
+pub use backup::{ArtifactKind, Codec, Content, Level, Reason, Scope};
+pub use id::{BackupId, InstanceId, ParseIdError, RunId, SetId, ShopId, StorageId};
+pub use replica::{Proof, ReplicaState, VerifyLevel};
+pub use run::{ErrorClass, Outcome, RunKind};
+pub use word::UnknownWord;
