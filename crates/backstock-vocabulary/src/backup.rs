@@ -47,18 +47,6 @@ words! {
         Files = "files",
     }
 
-    impl Scope {
-        /// Whether the database belongs to it.
-        pub fn has_database(self) -> bool {
-            self != Self::Files
-        }
-
-        /// Whether the files belong to it.
-        pub fn has_files(self) -> bool {
-            self != Self::Database
-        }
-    }
-
     /// How an artifact is compressed.
     pub enum Codec {
         /// Zstandard frames (RFC 8878): `db.sql.zst`, `files.tar.zst`.
@@ -77,5 +65,17 @@ words! {
         Files = "files",
         /// The index of the files artifact.
         FilesIndex = "files-index",
+    }
+}
+
+impl Scope {
+    /// Whether the database belongs to it.
+    pub fn has_database(self) -> bool {
+        self != Self::Files
+    }
+
+    /// Whether the files belong to it.
+    pub fn has_files(self) -> bool {
+        self != Self::Database
     }
 }
