@@ -19,6 +19,8 @@ pub struct FileStat {
     pub size_bytes: u64,
     /// Whether it is a folder.
     pub is_folder: bool,
+    /// Whether it is a regular file. A symbolic link is neither a file nor a folder.
+    pub is_file: bool,
 }
 
 /// A file being written.

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use ring::signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey};
 
-use crate::Host;
+use crate::{Host, hex};
 
 const SEED_SIZE_BYTES: u64 = 32;
 
@@ -47,7 +47,7 @@ impl InstanceKey {
 
     /// The public half as 64 hexadecimal digits.
     pub fn public_hex(&self) -> String {
-        self.public().iter().map(|byte| format!("{byte:02x}")).collect()
+        hex::encode(self.public())
     }
 }
 

@@ -6,6 +6,7 @@
 pub mod clock;
 pub mod failpoint;
 pub mod files;
+pub mod hex;
 pub mod key;
 pub mod lock;
 pub mod random;

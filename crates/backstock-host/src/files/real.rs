@@ -53,7 +53,7 @@ fn absent_is_fine(result: io::Result<()>) -> io::Result<()> {
 }
 
 fn file_stat(metadata: &fs::Metadata) -> FileStat {
-    FileStat { size_bytes: metadata.len(), is_folder: metadata.is_dir() }
+    FileStat { size_bytes: metadata.len(), is_folder: metadata.is_dir(), is_file: metadata.is_file() }
 }
 
 impl Files for RealFiles {

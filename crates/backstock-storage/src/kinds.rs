@@ -1,0 +1,71 @@
+//! Every kind of storage, in the order in which the screens show them.
+
+pub(crate) mod local;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use backstock_host::Host;
+use serde::{Deserialize, Serialize};
+
+use crate::{Result, Storage};
+
+/// One kind of storage, as it describes itself.
+#[derive(Debug, Clone, Copy)]
+pub struct Kind {
+    /// Its name in settings; it never changes.
+    pub name: &'static str,
+    /// Its title on screens.
+    pub title: &'static str,
+    /// Opens one with settings in JSON.
+    pub open: fn(&Host, &serde_json::Value) -> Result<Arc<dyn Storage>>,
+}
+
+/// Every kind of storage.
+pub const KINDS: &[Kind] = &[local::KIND];
+
+/// Which kind of storage, and its settings as that kind reads them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StorageSettings {
+    /// A name in [`KINDS`].
+    pub kind: String,
+    /// What the kind needs to know.
+    pub settings: serde_json::Value,
+}
+
+impl StorageSettings {
+    /// A folder of this machine.
+    pub fn local(folder: &Path) -> Self {
+        Self { kind: local::KIND.name.to_owned(), settings: local::LocalSettings::new(folder).to_json() }
+    }
+}
+
+pub(crate) fn known() -> String {
+    KINDS.iter().map(|kind| kind.name).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_file_of_a_kind_is_listed() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/kinds");
+        let mut files: Vec<String> = std::fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .filter_map(|name| name.strip_suffix(".rs").map(str::to_owned))
+            .collect();
+        files.sort();
+        let mut listed: Vec<_> = KINDS.iter().map(|kind| kind.name.to_owned()).collect();
+        listed.sort();
+        assert_eq!(files, listed);
+    }
+
+    #[test]
+    fn an_unknown_kind_names_the_known_ones() {
+        let settings = StorageSettings { kind: "tape".into(), settings: serde_json::Value::Null };
+        let error = crate::open(&Host::real(), &settings).unwrap_err();
+        assert_eq!(error.to_string(), "there is no kind of storage called \"tape\"; known are: local");
+    }
+}

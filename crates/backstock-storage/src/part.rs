@@ -1,0 +1,56 @@
+//! What is handed to a storage, and what it tells about it.
+
+use std::path::Path;
+
+use backstock_vocabulary::Proof;
+
+/// A part that lies complete and synced on this machine, ready to be put.
+#[derive(Debug, Clone, Copy)]
+pub struct SpooledPart<'a> {
+    /// The file.
+    pub path: &'a Path,
+    /// Its length in bytes.
+    pub size_bytes: u64,
+    /// SHA-256 over its bytes.
+    pub sha256: [u8; 32],
+    /// Whether the storage may take the file itself (by renaming it) instead of copying it.
+    pub may_consume: bool,
+}
+
+/// How far an upload got that was cut off. Its content belongs to the kind that wrote it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ResumeState(pub serde_json::Value);
+
+/// What a storage tells about a part that it has taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PutReceipt {
+    /// What the statement "it is there" rests on.
+    pub proof: Proof,
+}
+
+impl PutReceipt {
+    /// A receipt that rests on this proof.
+    pub fn new(proof: Proof) -> Self {
+        Self { proof }
+    }
+}
+
+/// What a place can do: the differences between kinds that planning needs to know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Properties {
+    /// Whether the objects are files of this machine: a local row of a set.
+    pub is_local: bool,
+    /// Whether an upload that was cut off can go on where it stopped. If not, parts are kept small.
+    pub resumes: bool,
+    /// The largest object it takes, in bytes, if there is a limit.
+    pub largest_object_bytes: Option<u64>,
+}
+
+impl Properties {
+    /// The properties of a folder of this machine.
+    pub fn local() -> Self {
+        Self { is_local: true, resumes: true, largest_object_bytes: None }
+    }
+}
