@@ -1,0 +1,17 @@
+//! What is wrong with a piece of SQL text, and where.
+
+/// Why a text is not the SQL that it should be.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{what}, at byte {offset_bytes}")]
+pub struct SqlFault {
+    /// Where, counted in bytes from the start of the text that was given.
+    pub offset_bytes: u64,
+    /// What is wrong there.
+    pub what: String,
+}
+
+impl SqlFault {
+    pub(crate) fn new(offset: usize, what: impl Into<String>) -> Self {
+        Self { offset_bytes: offset as u64, what: what.into() }
+    }
+}
