@@ -1,1 +1,21 @@
-//! Placeholder.
+//! What is inside a backup: compression frames cut into parts, indexes, the signed manifest, the folder layout.
+//!
+//! An [`ArtifactWriter`] turns buffers into independent compression frames (parallel workers, one ordered writer) and
+//! cuts the file into parts at frame ends; an [`ArtifactReader`] gives back any one frame or the whole text. An
+//! [`IndexWriter`] and an [`IndexReader`] do the same for the sorted lines that say what lies where. The
+//! [`Manifest`](manifest::Manifest) is written last and signed: a backup exists when its manifest does.
+//!
+//! The bytes are described in `docs/format.md`, which is enough to read a backup without this crate.
+
+pub mod artifact;
+pub mod digest;
+mod error;
+pub mod index;
+pub mod read_at;
+
+pub use artifact::{
+    Artifact, ArtifactOptions, ArtifactReader, ArtifactWriter, FrameTable, Part, Storing, Ticket,
+};
+pub use digest::{Digest, Sha256};
+pub use error::{Error, Result};
+pub use read_at::ReadAt;

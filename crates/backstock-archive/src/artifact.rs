@@ -1,0 +1,106 @@
+//! Artifacts: one long text as independent compression frames, cut into parts at frame ends.
+
+mod encode;
+mod frame_table;
+mod part_writer;
+mod queue;
+mod reader;
+mod store;
+mod writer;
+mod xxh64;
+
+use backstock_vocabulary::Codec;
+use serde::{Deserialize, Serialize};
+
+use crate::digest::{Digest, Sha256};
+
+pub use frame_table::{Frame, FrameTable};
+pub(crate) use part_writer::PartWriter;
+pub use reader::ArtifactReader;
+pub use writer::{ArtifactWriter, Ticket};
+
+/// The compression level of zstd unless a set says otherwise.
+pub const ZSTD_LEVEL: i32 = 3;
+/// The compression level of gzip unless a set says otherwise.
+pub const GZIP_LEVEL: i32 = 6;
+/// The part size in bytes unless a set or a destination says otherwise.
+pub const PART_SIZE_BYTES: u64 = 4_000_000_000;
+/// How long a frame's plaintext should be, in bytes: measured as the cheapest.
+pub const FRAME_SIZE_BYTES: usize = 4 << 20;
+/// How long a stored frame's plaintext may be, in bytes, so that a range read of a stored file fetches little.
+pub const STORED_FRAME_LIMIT_BYTES: usize = 1 << 20;
+/// How long any frame's plaintext may be, in bytes. Only a single row of a table that is this long needs it.
+pub const FRAME_LIMIT_BYTES: u64 = (2 << 30) + (128 << 20);
+/// The length of a part's hashed blocks in bytes.
+pub const BLOCK_SIZE_BYTES: u64 = 64 << 20;
+/// The largest number of parts: names with three digits stand in the order that `cat name.*` takes them.
+pub const PART_LIMIT: usize = 999;
+
+/// How an artifact is to be written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ArtifactOptions {
+    /// How frames are compressed.
+    pub codec: Codec,
+    /// The codec's level: 1 to 22 for zstd, 1 to 12 for gzip.
+    pub level: i32,
+    /// The length in bytes that a part does not exceed, unless a single frame is longer.
+    pub part_size_bytes: u64,
+    /// How many threads compress.
+    pub workers: usize,
+}
+
+impl ArtifactOptions {
+    /// The usual options of a codec.
+    pub fn of(codec: Codec, workers: usize) -> Self {
+        let level = match codec {
+            Codec::Zstd => ZSTD_LEVEL,
+            Codec::Gzip => GZIP_LEVEL,
+        };
+        Self { codec, level, part_size_bytes: PART_SIZE_BYTES, workers }
+    }
+}
+
+/// Whether compressing a frame is worth the time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Storing {
+    /// Compress it.
+    Compress,
+    /// Put it as it is: its content is compressed already. At most [`STORED_FRAME_LIMIT_BYTES`].
+    Store,
+}
+
+/// One file of an artifact as it lies at a destination.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Part {
+    /// File name; in a manifest with the folder before it.
+    pub name: String,
+    /// Length in bytes.
+    pub size_bytes: u64,
+    /// SHA-256 of the whole file.
+    pub sha256: Sha256,
+    /// SHA-256 of each block of [`BLOCK_SIZE_BYTES`]; the last block is what remains.
+    pub block_sha256: Vec<Sha256>,
+    /// Of an index only: BLAKE3 of its page directory as stored, from which every page is checked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub directory_blake3: Option<Digest<32>>,
+}
+
+/// An artifact that was written whole and is durable.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Artifact {
+    /// File name of the whole, without a part's number: `db.sql.zst`.
+    pub name: String,
+    /// How its frames are compressed.
+    pub codec: Codec,
+    /// Its files in order.
+    pub parts: Vec<Part>,
+    /// Where each frame lies.
+    pub frames: FrameTable,
+    /// Length of the text in bytes.
+    pub plaintext_bytes: u64,
+    /// Length of all parts in bytes.
+    pub stored_bytes: u64,
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,67 @@
+//! One worker's compressor: a plaintext in, one independent zstd frame (RFC 8878) or gzip member (RFC 1952) out.
+
+use backstock_vocabulary::Codec;
+use libdeflater::{CompressionLvl, Compressor};
+use zstd::zstd_safe::{CCtx, CParameter, compress_bound, get_error_name};
+
+use super::{ArtifactOptions, Storing, store};
+
+/// The highest level of libdeflate; 10 to 12 are its slow, thorough ones.
+const GZIP_LEVEL_LIMIT: i32 = 12;
+
+pub(crate) enum Encoder {
+    Zstd(CCtx<'static>),
+    Gzip(Box<Compressor>),
+}
+
+impl Encoder {
+    /// Checks the level. The text of an error says what is wrong with it.
+    pub(crate) fn new(options: &ArtifactOptions) -> Result<Self, String> {
+        let level = options.level;
+        match options.codec {
+            Codec::Zstd => {
+                let highest = zstd::zstd_safe::max_c_level();
+                if !(1..=highest).contains(&level) {
+                    return Err(format!("zstd has the levels 1 to {highest}, not {level}"));
+                }
+                let mut context = CCtx::try_create().ok_or("no memory for a compressor")?;
+                for parameter in [
+                    CParameter::CompressionLevel(level),
+                    CParameter::ChecksumFlag(true),
+                    CParameter::ContentSizeFlag(true),
+                ] {
+                    context.set_parameter(parameter).map_err(get_error_name)?;
+                }
+                Ok(Self::Zstd(context))
+            }
+            Codec::Gzip => match CompressionLvl::new(level) {
+                Ok(valid) if level > 0 => Ok(Self::Gzip(Box::new(Compressor::new(valid)))),
+                _ => Err(format!("gzip has the levels 1 to {GZIP_LEVEL_LIMIT}, not {level}")),
+            },
+        }
+    }
+
+    /// Puts one frame into `out`, whose former content is lost.
+    pub(crate) fn encode(
+        &mut self,
+        plaintext: &[u8],
+        storing: Storing,
+        out: &mut Vec<u8>,
+    ) -> Result<(), String> {
+        out.clear();
+        match (self, storing) {
+            (Self::Zstd(_), Storing::Store) => store::zstd_frame(plaintext, out),
+            (Self::Gzip(_), Storing::Store) => store::gzip_member(plaintext, out),
+            (Self::Zstd(context), Storing::Compress) => {
+                out.reserve(compress_bound(plaintext.len()));
+                context.compress2(out, plaintext).map_err(get_error_name)?;
+            }
+            (Self::Gzip(compressor), Storing::Compress) => {
+                out.resize(compressor.gzip_compress_bound(plaintext.len()), 0);
+                let size = compressor.gzip_compress(plaintext, out).map_err(|error| error.to_string())?;
+                out.truncate(size);
+            }
+        }
+        Ok(())
+    }
+}

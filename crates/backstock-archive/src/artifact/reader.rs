@@ -1,0 +1,160 @@
+//! Reading an artifact back: one frame by its number, checked against its hash before anything decodes it.
+
+use backstock_vocabulary::Codec;
+use libdeflater::Decompressor;
+use zstd::zstd_safe::{DCtx, get_error_name};
+
+use super::{FRAME_LIMIT_BYTES, Frame, FrameTable, Part};
+use crate::digest::FrameHash;
+use crate::error::{Error, Result};
+use crate::read_at::{ReadAt, read_fully};
+
+/// Deflate cannot make text more than this many times shorter (RFC 1951: 258 bytes by two bits, rounded up).
+const GZIP_EXPANSION_LIMIT: u64 = 1_040;
+/// A zstd block of 128 KiB takes at least four bytes.
+const ZSTD_EXPANSION_LIMIT: u64 = 32_768 + 1;
+
+struct StoredPart {
+    facts: Part,
+    /// Where it begins, counted through all parts.
+    begins: u64,
+    source: Box<dyn ReadAt>,
+}
+
+/// Reads one artifact. Several threads may read at once.
+pub struct ArtifactReader {
+    name: String,
+    codec: Codec,
+    parts: Vec<StoredPart>,
+    frames: FrameTable,
+}
+
+impl ArtifactReader {
+    /// Opens an artifact from its parts in order. `name` is its path in the backup's folder, `facts` are the
+    /// manifest's words about each part, `frames` comes from the artifact's index.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] when a part has another length, or when parts and frames do not fit together.
+    pub fn open(
+        name: &str,
+        codec: Codec,
+        facts: &[Part],
+        parts: Vec<Box<dyn ReadAt>>,
+        frames: FrameTable,
+    ) -> Result<Self> {
+        let stored = open_parts(name, facts, parts)?;
+        let end = stored.last().map_or(0, |part| part.begins + part.facts.size_bytes);
+        let fits = stored.iter().all(|part| frames.has_end(part.begins)) && frames.stored_bytes() == end;
+        if !fits {
+            return Err(Error::Damaged {
+                part: name.to_owned(),
+                offset: 0,
+                size_bytes: end,
+                what: format!("its index describes {} bytes", frames.stored_bytes()),
+            });
+        }
+        Ok(Self { name: name.to_owned(), codec, parts: stored, frames })
+    }
+
+    /// Where each frame lies.
+    pub fn frames(&self) -> &FrameTable {
+        &self.frames
+    }
+
+    /// The text of one frame, counted from 0.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] names part and byte region; no byte of a damaged frame is given out.
+    pub fn read_frame(&self, number: u64) -> Result<Vec<u8>> {
+        let frame = self.frames.get(number).ok_or_else(|| Error::NoSuchFrame {
+            artifact: self.name.clone(),
+            frames: self.frames.len(),
+            number,
+        })?;
+        let at = self.parts.partition_point(|part| part.begins <= frame.stored_offset).saturating_sub(1);
+        let part = self.parts.get(at).ok_or_else(|| Error::NoSuchFrame {
+            artifact: self.name.clone(),
+            frames: 0,
+            number,
+        })?;
+        let offset = frame.stored_offset - part.begins;
+        let damaged = |what: String| Error::Damaged {
+            part: part.facts.name.clone(),
+            offset,
+            size_bytes: u64::from(frame.stored_bytes),
+            what: format!("frame {number}: {what}"),
+        };
+        let mut stored = vec![0; frame.stored_bytes as usize];
+        let count = read_fully(&*part.source, &mut stored, offset).map_err(|source| Error::Read {
+            part: part.facts.name.clone(),
+            offset,
+            source,
+        })?;
+        if count < stored.len() {
+            return Err(damaged("the file ends in it".to_owned()));
+        }
+        if FrameHash::of(&stored) != frame.hash {
+            return Err(damaged("its bytes do not have the hash that the index tells".to_owned()));
+        }
+        decode(self.codec, &stored, &frame).map_err(damaged)
+    }
+}
+
+fn open_parts(name: &str, facts: &[Part], sources: Vec<Box<dyn ReadAt>>) -> Result<Vec<StoredPart>> {
+    let damaged =
+        |part: &str, what: String| Error::Damaged { part: part.to_owned(), offset: 0, size_bytes: 0, what };
+    if facts.len() != sources.len() {
+        return Err(damaged(
+            name,
+            format!("{} parts are there, {} belong to it", sources.len(), facts.len()),
+        ));
+    }
+    let mut begins = 0;
+    let mut stored = Vec::with_capacity(sources.len());
+    for (facts, source) in facts.iter().zip(sources) {
+        let size_bytes = source.size_bytes().map_err(|source| Error::Read {
+            part: facts.name.clone(),
+            offset: 0,
+            source,
+        })?;
+        if size_bytes != facts.size_bytes {
+            return Err(damaged(
+                &facts.name,
+                format!("it has {size_bytes} bytes, {} were written", facts.size_bytes),
+            ));
+        }
+        stored.push(StoredPart { facts: facts.clone(), begins, source });
+        begins += size_bytes;
+    }
+    Ok(stored)
+}
+
+/// The text of one stored frame. What the table claims is believed only as far as the codec can reach.
+fn decode(codec: Codec, stored: &[u8], frame: &Frame) -> Result<Vec<u8>, String> {
+    let expansion = match codec {
+        Codec::Zstd => ZSTD_EXPANSION_LIMIT,
+        Codec::Gzip => GZIP_EXPANSION_LIMIT,
+    };
+    let size_bytes = u64::from(frame.plaintext_bytes);
+    if size_bytes > FRAME_LIMIT_BYTES || size_bytes > stored.len() as u64 * expansion {
+        return Err(format!("the index tells an impossible length of {size_bytes} bytes"));
+    }
+    let mut plaintext = Vec::new();
+    plaintext
+        .try_reserve_exact(frame.plaintext_bytes as usize)
+        .map_err(|_| format!("there is no memory for {size_bytes} bytes"))?;
+    let count = match codec {
+        Codec::Zstd => {
+            let mut context = DCtx::try_create().ok_or("there is no memory for a decoder")?;
+            context.decompress(&mut plaintext, stored).map_err(get_error_name)?
+        }
+        Codec::Gzip => {
+            plaintext.resize(frame.plaintext_bytes as usize, 0);
+            Decompressor::new().gzip_decompress(stored, &mut plaintext).map_err(|error| error.to_string())?
+        }
+    };
+    if count as u64 != size_bytes {
+        return Err(format!("it holds {count} bytes, the index tells {size_bytes}"));
+    }
+    Ok(plaintext)
+}

@@ -1,0 +1,309 @@
+//! Writing an artifact: callers give plaintext, workers compress frames in parallel, one thread writes them in order.
+//!
+//! Data can be lost here. Nothing counts before [`ArtifactWriter::finish`] has returned: it waits for every frame and
+//! makes the parts and their folder durable. The first failure ends the artifact; each later call tells it again.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use backstock_host::Host;
+use crossbeam_channel::{Receiver, Sender};
+
+use super::encode::Encoder;
+use super::frame_table::FrameRow;
+use super::queue::{Buffers, Failure, Queue};
+use super::{
+    Artifact, ArtifactOptions, FRAME_LIMIT_BYTES, FrameTable, Part, PartWriter, STORED_FRAME_LIMIT_BYTES,
+    Storing,
+};
+use crate::digest::FrameHash;
+use crate::error::{Error, Result};
+
+/// More threads than this never compress one artifact.
+const WORKERS_LIMIT: usize = 64;
+
+struct Job {
+    number: u64,
+    plaintext: Vec<u8>,
+    storing: Storing,
+}
+
+struct Stored {
+    number: u64,
+    bytes: Vec<u8>,
+    plaintext_bytes: u32,
+    hash: FrameHash,
+}
+
+struct Shared {
+    queue: Queue,
+    plaintexts: Buffers,
+    outputs: Buffers,
+}
+
+/// Writes one artifact. Several threads may give frames at once.
+pub struct ArtifactWriter {
+    host: Host,
+    folder: PathBuf,
+    name: String,
+    options: ArtifactOptions,
+    shared: Arc<Shared>,
+    jobs: Option<Sender<Job>>,
+    workers: Vec<JoinHandle<()>>,
+    writer: Option<JoinHandle<Option<(FrameTable, Vec<Part>)>>>,
+}
+
+/// The right and the duty to give the frame with one number. Dropped unused, it ends the artifact.
+#[must_use = "a number that is reserved and never given ends the artifact"]
+pub struct Ticket<'writer> {
+    number: u64,
+    queue: &'writer Queue,
+    is_used: bool,
+}
+
+impl Ticket<'_> {
+    /// The number that the frame will have.
+    pub fn number(&self) -> u64 {
+        self.number
+    }
+}
+
+impl Drop for Ticket<'_> {
+    fn drop(&mut self) {
+        if !self.is_used {
+            self.queue.fail(Failure::Died);
+        }
+    }
+}
+
+impl ArtifactWriter {
+    /// Creates the first part, which must not exist, in a folder that must, and starts the threads.
+    pub fn create(host: &Host, folder: &Path, name: &str, options: &ArtifactOptions) -> Result<Self> {
+        let option = |what: String| Error::Option { artifact: name.to_owned(), what };
+        if options.part_size_bytes == 0 {
+            return Err(option("a part size of 0 bytes".to_owned()));
+        }
+        let workers = options.workers.clamp(1, WORKERS_LIMIT);
+        let encoders =
+            (0..workers).map(|_| Encoder::new(options)).collect::<Result<Vec<_>, _>>().map_err(option)?;
+        let parts = PartWriter::create(host, folder, name, options.part_size_bytes)?;
+        let shelf = workers * 2 + 4;
+        let shared = Arc::new(Shared {
+            queue: Queue::new(name, workers),
+            plaintexts: Buffers::new(shelf),
+            outputs: Buffers::new(shelf),
+        });
+        let (jobs, waiting) = crossbeam_channel::unbounded();
+        let (done, stored) = crossbeam_channel::unbounded();
+        let mut this = Self {
+            host: host.clone(),
+            folder: folder.to_owned(),
+            name: name.to_owned(),
+            options: options.clone(),
+            shared: Arc::clone(&shared),
+            jobs: Some(jobs),
+            workers: Vec::with_capacity(workers),
+            writer: None,
+        };
+        let cannot_start = |source| Error::io("start a thread for", &folder.join(name), source);
+        for encoder in encoders {
+            let (shared, waiting, done) = (Arc::clone(&shared), waiting.clone(), done.clone());
+            let thread = std::thread::Builder::new().name("compress".to_owned());
+            let artifact = name.to_owned();
+            let run = move || compress(&shared, encoder, &waiting, &done, artifact);
+            this.workers.push(thread.spawn(run).map_err(cannot_start)?);
+        }
+        let thread = std::thread::Builder::new().name("write".to_owned());
+        let run = move || write(&shared, parts, &stored);
+        this.writer = Some(thread.spawn(run).map_err(cannot_start)?);
+        Ok(this)
+    }
+
+    /// An empty buffer with room for a usual frame. It comes back by itself once given to [`Self::frame`].
+    pub fn buffer(&self) -> Vec<u8> {
+        self.shared.plaintexts.take()
+    }
+
+    /// Gives the next frame and returns its number, counted from 0. Waits while the workers are behind.
+    ///
+    /// # Errors
+    /// A frame that is too long; or an earlier failure of this artifact, which is lost then.
+    pub fn frame(&self, plaintext: Vec<u8>, storing: Storing) -> Result<u64> {
+        self.check_size(&plaintext, storing)?;
+        let number = self.shared.queue.enter(None, plaintext.len() as u64)?;
+        self.send(Job { number, plaintext, storing })
+    }
+
+    /// Takes the next number for a frame that is given later by [`Self::frame_at`], from any thread.
+    pub fn reserve(&self) -> Result<Ticket<'_>> {
+        let queue = &self.shared.queue;
+        Ok(Ticket { number: queue.reserve()?, queue, is_used: false })
+    }
+
+    /// Gives the frame that a number was reserved for. Waits while the workers are behind.
+    ///
+    /// # Errors
+    /// As [`Self::frame`]; the artifact is lost then.
+    pub fn frame_at(&self, mut ticket: Ticket<'_>, plaintext: Vec<u8>, storing: Storing) -> Result<u64> {
+        self.check_size(&plaintext, storing)?;
+        let number = self.shared.queue.enter(Some(ticket.number), plaintext.len() as u64)?;
+        ticket.is_used = true;
+        self.send(Job { number, plaintext, storing })
+    }
+
+    fn check_size(&self, plaintext: &[u8], storing: Storing) -> Result<()> {
+        let size_bytes = plaintext.len() as u64;
+        let limit_bytes = match storing {
+            Storing::Compress => FRAME_LIMIT_BYTES,
+            Storing::Store => STORED_FRAME_LIMIT_BYTES as u64,
+        };
+        if size_bytes > limit_bytes {
+            return Err(Error::FrameTooLong { artifact: self.name.clone(), size_bytes, limit_bytes });
+        }
+        Ok(())
+    }
+
+    fn send(&self, job: Job) -> Result<u64> {
+        let number = job.number;
+        match &self.jobs {
+            Some(jobs) if jobs.send(job).is_ok() => Ok(number),
+            _ => {
+                self.shared.queue.failed()?;
+                Err(Error::FrameLost { artifact: self.name.clone(), number })
+            }
+        }
+    }
+
+    /// Waits for every frame, then makes parts and folder durable. Without any frame, an empty one is written: stock
+    /// tools take an empty file for a broken one.
+    pub fn finish(mut self) -> Result<Artifact> {
+        if self.shared.queue.is_untouched() {
+            self.frame(Vec::new(), Storing::Compress)?;
+        }
+        let written = self.stop();
+        self.shared.queue.failed()?;
+        let lost = |number| Error::FrameLost { artifact: self.name.clone(), number };
+        if let Some(number) = self.shared.queue.missing() {
+            return Err(lost(number));
+        }
+        let (frames, parts) = written.ok_or_else(|| lost(0))?;
+        Ok(Artifact {
+            name: self.name.clone(),
+            codec: self.options.codec,
+            parts,
+            plaintext_bytes: frames.plaintext_bytes(),
+            stored_bytes: frames.stored_bytes(),
+            frames,
+        })
+    }
+
+    /// Gives the artifact up and removes its files.
+    pub fn discard(mut self) -> Result<()> {
+        self.stop();
+        let remove = |path: PathBuf| {
+            self.host.files.remove_file(&path).map_err(|source| Error::io("remove", &path, source))
+        };
+        remove(self.folder.join(&self.name))?;
+        for number in 1..=super::PART_LIMIT {
+            let path = self.folder.join(format!("{}.{number:03}", self.name));
+            match self.host.files.stat(&path) {
+                Ok(Some(_)) => remove(path)?,
+                _ => break,
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends the threads. The writer's answer is there unless something failed.
+    fn stop(&mut self) -> Option<(FrameTable, Vec<Part>)> {
+        self.jobs = None;
+        for worker in self.workers.drain(..) {
+            // A worker that died has told the queue.
+            let _ = worker.join();
+        }
+        self.writer.take().and_then(|writer| writer.join().ok().flatten())
+    }
+}
+
+impl Drop for ArtifactWriter {
+    fn drop(&mut self) {
+        if self.writer.is_some() {
+            self.shared.queue.fail(Failure::Died);
+            self.stop();
+        }
+    }
+}
+
+/// Tells the queue when its thread ends by a panic, so that nobody waits for ever.
+struct Watch<'shared>(&'shared Queue);
+
+impl Drop for Watch<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.fail(Failure::Died);
+        }
+    }
+}
+
+fn compress(
+    shared: &Shared,
+    mut encoder: Encoder,
+    waiting: &Receiver<Job>,
+    done: &Sender<Stored>,
+    artifact: String,
+) {
+    let _watch = Watch(&shared.queue);
+    for Job { number, plaintext, storing } in waiting {
+        if shared.queue.failed().is_err() {
+            return;
+        }
+        let mut bytes = shared.outputs.take();
+        if let Err(what) = encoder.encode(&plaintext, storing, &mut bytes) {
+            shared.queue.fail(Failure::Error(Error::Compress { artifact, what }));
+            return;
+        }
+        let hash = FrameHash::of(&bytes);
+        // The limit of a frame's length keeps it far below 2^32.
+        let plaintext_bytes = u32::try_from(plaintext.len()).unwrap_or(u32::MAX);
+        shared.plaintexts.give_back(plaintext);
+        if done.send(Stored { number, bytes, plaintext_bytes, hash }).is_err() {
+            return;
+        }
+    }
+}
+
+fn write(
+    shared: &Shared,
+    mut parts: PartWriter,
+    stored: &Receiver<Stored>,
+) -> Option<(FrameTable, Vec<Part>)> {
+    let _watch = Watch(&shared.queue);
+    let mut table = FrameTable::default();
+    let mut early = BTreeMap::new();
+    for frame in stored {
+        early.insert(frame.number, frame);
+        while let Some(Stored { bytes, plaintext_bytes, hash, .. }) = early.remove(&table.len()) {
+            if let Err(error) = parts.write(&bytes) {
+                shared.queue.fail(Failure::Error(error));
+                return None;
+            }
+            let stored_bytes = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+            table.push(FrameRow(stored_bytes, plaintext_bytes, hash));
+            shared.outputs.give_back(bytes);
+            shared.queue.leave(u64::from(plaintext_bytes));
+        }
+    }
+    // An artifact that failed, or lacks a frame, is not worth a sync.
+    if shared.queue.failed().is_err() || shared.queue.missing().is_some() {
+        return None;
+    }
+    match parts.finish() {
+        Ok(parts) => Some((table, parts)),
+        Err(error) => {
+            shared.queue.fail(Failure::Error(error));
+            None
+        }
+    }
+}

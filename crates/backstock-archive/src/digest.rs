@@ -1,0 +1,121 @@
+//! Hash values as fixed bytes that read and write themselves as lower-case hexadecimal digits.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// A hash value of `N` bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Digest<const N: usize>(pub [u8; N]);
+
+/// SHA-256 (FIPS 180-4): of parts and manifests, so that `sha256sum` checks them.
+pub type Sha256 = Digest<32>;
+
+/// The first 16 bytes of BLAKE3: of single frames and pages, where damage is looked for and located.
+pub type FrameHash = Digest<16>;
+
+/// The text was not a hash value.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("a hash value of {} hexadecimal digits is expected", expected_bytes * 2)]
+pub struct ParseDigestError {
+    /// How many bytes were expected.
+    pub expected_bytes: usize,
+}
+
+impl Sha256 {
+    /// The SHA-256 of these bytes.
+    pub fn of(bytes: &[u8]) -> Self {
+        Self::from_ring(&ring::digest::digest(&ring::digest::SHA256, bytes))
+    }
+
+    pub(crate) fn from_ring(digest: &ring::digest::Digest) -> Self {
+        let mut bytes = [0; 32];
+        bytes.copy_from_slice(digest.as_ref());
+        Self(bytes)
+    }
+}
+
+impl FrameHash {
+    /// The first 16 bytes of the BLAKE3 of these bytes.
+    pub fn of(bytes: &[u8]) -> Self {
+        let mut first = [0; 16];
+        first.copy_from_slice(&blake3::hash(bytes).as_bytes()[..16]);
+        Self(first)
+    }
+}
+
+impl<const N: usize> fmt::Display for Digest<N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl<const N: usize> fmt::Debug for Digest<N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
+    }
+}
+
+impl<const N: usize> FromStr for Digest<N> {
+    type Err = ParseDigestError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let error = ParseDigestError { expected_bytes: N };
+        if text.len() != N * 2 {
+            return Err(error);
+        }
+        let mut bytes = [0; N];
+        for (byte, pair) in bytes.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
+            let (Some(high), Some(low)) = (nibble(pair[0]), nibble(pair[1])) else {
+                return Err(error);
+            };
+            *byte = high << 4 | low;
+        }
+        Ok(Self(bytes))
+    }
+}
+
+/// Only lower case, so that a value has one text form.
+fn nibble(digit: u8) -> Option<u8> {
+    match digit {
+        b'0'..=b'9' => Some(digit - b'0'),
+        b'a'..=b'f' => Some(digit - b'a' + 10),
+        _ => None,
+    }
+}
+
+impl<const N: usize> Serialize for Digest<N> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de, const N: usize> Deserialize<'de> for Digest<N> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        text.parse().map_err(D::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn known_value_and_round_trip() {
+        let digest = Sha256::of(b"abc");
+        let text = digest.to_string();
+        assert_eq!(text, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+        assert_eq!(text.parse(), Ok(digest));
+        assert_eq!(serde_json::from_str::<Sha256>(&format!("\"{text}\"")).unwrap(), digest);
+    }
+
+    #[test]
+    fn other_text_is_refused() {
+        for text in ["", "00", &"g".repeat(64), &"A".repeat(64), &"é".repeat(32)] {
+            assert!(text.parse::<Sha256>().is_err(), "{text}");
+        }
+    }
+}

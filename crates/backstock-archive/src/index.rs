@@ -1,0 +1,1 @@
+//! Indexes: sorted JSON lines in compressed pages, with a page directory at the end.
