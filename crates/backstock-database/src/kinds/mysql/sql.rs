@@ -17,4 +17,4 @@ pub use rows::{RowsFacts, check_rows_frame};
 pub use splitter::{Splitter, Statement};
 
 pub(crate) use lexer::{name_bytes, quote_name, quote_text};
-pub(crate) use rows::{InsertParts, split_insert};
+pub(crate) use rows::{InsertParts, Tuples, split_insert};

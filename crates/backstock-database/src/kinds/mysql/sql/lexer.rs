@@ -256,7 +256,9 @@ impl<'a> Lexer<'a> {
             let rest = self.rest();
             if byte.is_ascii_whitespace() || byte == 0x0b {
                 self.position += 1;
-            } else if byte == b'#' || (rest.starts_with(b"--") && rest.get(2).is_none_or(|next| *next <= b' ')) {
+            } else if byte == b'#'
+                || (rest.starts_with(b"--") && rest.get(2).is_none_or(|next| *next <= b' '))
+            {
                 self.position += rest.iter().position(|byte| *byte == b'\n').unwrap_or(rest.len());
             } else if rest.starts_with(b"/*")
                 && (self.in_versioned || !(rest.starts_with(b"/*!") || rest.starts_with(b"/*M!")))
@@ -341,18 +343,22 @@ mod tests {
 
     #[test]
     fn tokens_end_where_the_server_ends_them() {
-        assert_eq!(texts("a`b``c`'d''e\\'f'x'00' _binary'g'"), [
-            "a",
-            "`b``c`",
-            "'d''e\\'f'",
-            "x'00'",
-            "_binary'g'"
-        ]);
-        assert_eq!(texts("1-2e-5,.5 0xFF e1 1a -0e0"), ["1", "-", "2e-5", ",", ".5", "0xFF", "e1", "1a", "-", "0e0"]);
-        assert_eq!(texts("a -- b ' c\n--d # '\n/* ' ; */e/*! f */"), ["a", "-", "-", "d", "e", "/*!", "f", "*/"]);
-        assert_eq!(texts("/*!50100 a /* b */ '*/' */ c /*M!100301 d*/"), [
-            "/*!50100", "a", "'*/'", "*/", "c", "/*M!100301", "d", "*/"
-        ]);
+        assert_eq!(
+            texts("a`b``c`'d''e\\'f'x'00' _binary'g'"),
+            ["a", "`b``c`", "'d''e\\'f'", "x'00'", "_binary'g'"]
+        );
+        assert_eq!(
+            texts("1-2e-5,.5 0xFF e1 1a -0e0"),
+            ["1", "-", "2e-5", ",", ".5", "0xFF", "e1", "1a", "-", "0e0"]
+        );
+        assert_eq!(
+            texts("a -- b ' c\n--d # '\n/* ' ; */e/*! f */"),
+            ["a", "-", "-", "d", "e", "/*!", "f", "*/"]
+        );
+        assert_eq!(
+            texts("/*!50100 a /* b */ '*/' */ c /*M!100301 d*/"),
+            ["/*!50100", "a", "'*/'", "*/", "c", "/*M!100301", "d", "*/"]
+        );
         assert_eq!(texts("@@session.sql_mode = @a"), ["@@session.sql_mode", "=", "@a"]);
     }
 
