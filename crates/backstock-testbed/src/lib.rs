@@ -1,1 +1,12 @@
-//! Placeholder.
+//! Private database servers, awkward data and comparisons, for the tests, the benchmark and the demo.
+//!
+//! This crate is the independent oracle: it shares no code with the dump, the archive or the restore, reads databases
+//! through another client and another wire protocol (the binary one), and so notices what those would agree to miss.
+
+pub mod error;
+pub mod programs;
+pub mod server;
+mod spawner;
+
+pub use error::TestbedError;
+pub use server::{Server, ServerKind, ServerOptions};
