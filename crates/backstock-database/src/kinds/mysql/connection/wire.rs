@@ -187,6 +187,9 @@ impl<S: Read + Write> Wire<S> {
     /// The next message. It is valid until the next call.
     #[inline]
     pub(crate) fn receive(&mut self) -> io::Result<&[u8]> {
+        if self.joined.capacity() > KEPT_BYTES {
+            self.joined = Vec::new();
+        }
         let length = self.receive_header()?;
         if length < PACKET_LIMIT_BYTES {
             self.fill(length)?;
@@ -258,9 +261,6 @@ impl<S: Read + Write> Wire<S> {
         if self.buffer.len() < wanted || (self.buffer.len() > KEPT_BYTES && wanted <= READ_BYTES) {
             self.buffer.resize(wanted.max(self.end), 0);
             self.buffer.shrink_to_fit();
-        }
-        if self.joined.capacity() > KEPT_BYTES {
-            self.joined = Vec::new();
         }
         while self.end < needed {
             match self.stream.read(&mut self.buffer[self.end..]) {
