@@ -1,0 +1,263 @@
+//! Dumping a database, as every kind of server shares it: what is asked for, where it goes, who watches, what came of it.
+
+use std::ffi::OsStr;
+use std::io;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
+
+use globset::{Glob, GlobMatcher};
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+use crate::raw_text::RawText;
+use crate::record::{DatabaseFacts, DumpedObject, ServerFacts};
+
+/// A table's name or a glob over table names: `*` and `?` match any bytes, `[ab]` one of them.
+#[derive(Debug, Clone)]
+pub struct Pattern {
+    text: String,
+    matcher: GlobMatcher,
+}
+
+impl Pattern {
+    /// Reads a pattern.
+    ///
+    /// # Errors
+    /// [`Error::Pattern`].
+    pub fn new(text: &str) -> Result<Self> {
+        let error = |source| Error::Pattern { pattern: text.to_owned(), source };
+        let matcher = Glob::new(text).map_err(error)?.compile_matcher();
+        Ok(Self { text: text.to_owned(), matcher })
+    }
+
+    /// Whether a name fits. A name that is spelled exactly like the pattern always does.
+    pub fn matches(&self, name: &[u8]) -> bool {
+        self.text.as_bytes() == name || self.matcher.is_match(Path::new(OsStr::from_bytes(name)))
+    }
+
+    /// The pattern as it was given.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+}
+
+/// Which tables, and how much of them.
+#[derive(Debug, Clone, Default)]
+pub struct TableSelection {
+    /// If not empty: only tables, views and sequences that fit one of these, with their triggers; no routines and
+    /// no events.
+    pub only: Vec<Pattern>,
+    /// Of these the definition, without rows.
+    pub contents_excluded: Vec<Pattern>,
+    /// These not at all, nor their triggers.
+    pub excluded_entirely: Vec<Pattern>,
+}
+
+impl TableSelection {
+    /// Whether the table, view or sequence belongs to the dump.
+    pub fn takes(&self, name: &[u8]) -> bool {
+        let fits = |patterns: &[Pattern]| patterns.iter().any(|pattern| pattern.matches(name));
+        (self.only.is_empty() || fits(&self.only)) && !fits(&self.excluded_entirely)
+    }
+
+    /// Whether the rows of a table that belongs to the dump do so too.
+    pub fn takes_contents(&self, name: &[u8]) -> bool {
+        !self.contents_excluded.iter().any(|pattern| pattern.matches(name))
+    }
+
+    /// Patterns that fit none of the names, to be told to whoever wrote them.
+    pub fn unused<'a>(&'a self, names: &[RawText]) -> Vec<&'a str> {
+        let all = self.only.iter().chain(&self.contents_excluded).chain(&self.excluded_entirely);
+        all.filter(|pattern| !names.iter().any(|name| pattern.matches(name))).map(Pattern::as_str).collect()
+    }
+}
+
+/// What to dump.
+#[derive(Debug, Clone)]
+pub struct DumpRequest {
+    /// The database's name.
+    pub database: Vec<u8>,
+    /// Which tables.
+    pub selection: TableSelection,
+    /// How many connections may read at the same time, at least one. One more is used for control and one to watch.
+    pub connections: usize,
+    /// Tables that a restore's journal names as its own: left out.
+    pub not_ours: Vec<Vec<u8>>,
+    /// How often the dump starts anew when the database changes under it or the connection breaks, at least once.
+    pub attempts: u32,
+}
+
+impl DumpRequest {
+    /// Attempts that suit a shop: changes of definitions are rare and short there.
+    pub const DEFAULT_ATTEMPTS: u32 = 6;
+
+    /// Everything of a database, with two connections.
+    pub fn whole(database: impl Into<Vec<u8>>) -> Self {
+        Self {
+            database: database.into(),
+            selection: TableSelection::default(),
+            connections: 2,
+            not_ours: Vec::new(),
+            attempts: Self::DEFAULT_ATTEMPTS,
+        }
+    }
+}
+
+/// Takes the text of one attempt, frame by frame. Called from several threads.
+pub trait DumpSink: Send + Sync {
+    /// An empty buffer, perhaps one that was used before.
+    fn buffer(&self) -> Vec<u8>;
+
+    /// Takes one compression frame, which holds whole statements, and gives its number. Frames stand in the file in
+    /// the order of their numbers, which is the order of the calls.
+    fn frame(&self, text: Vec<u8>) -> io::Result<u64>;
+}
+
+/// Where a dump goes.
+pub trait DumpTarget: Sync {
+    /// A fresh sink for an attempt, from 1. What an earlier attempt wrote is void.
+    fn begin(&self, attempt: u32) -> io::Result<Box<dyn DumpSink + '_>>;
+}
+
+/// What a dump is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DumpPhase {
+    /// Logging in, reading rights and definitions.
+    Prepare,
+    /// Making one point in time for all connections.
+    Snapshot,
+    /// Reading rows.
+    Rows,
+    /// Reading views, triggers, routines, events and sequences.
+    Objects,
+    /// Checking that nothing changed meanwhile.
+    Check,
+}
+
+/// Watches a dump. Called from several threads; must return quickly.
+pub trait DumpMonitor: Send + Sync {
+    /// A new phase began. An attempt that starts anew begins with `Prepare` again.
+    fn phase(&self, phase: DumpPhase);
+    /// How much the rows will be, as the server estimates it.
+    fn expected(&self, tables: u64, rows: u64, bytes: u64);
+    /// A table is being read.
+    fn table_started(&self, name: &RawText, estimated_rows: u64);
+    /// More rows were read, with the bytes of SQL text that they became.
+    fn rows(&self, name: &RawText, rows: u64, text_bytes: u64);
+    /// A table has been read.
+    fn table_finished(&self, name: &RawText, rows: u64);
+    /// Something worth knowing.
+    fn note(&self, text: &str);
+    /// Whether to stop as soon as possible.
+    fn is_cancelled(&self) -> bool;
+}
+
+/// Watches nothing.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Unwatched;
+
+impl DumpMonitor for Unwatched {
+    fn phase(&self, _: DumpPhase) {}
+    fn expected(&self, _: u64, _: u64, _: u64) {}
+    fn table_started(&self, _: &RawText, _: u64) {}
+    fn rows(&self, _: &RawText, _: u64, _: u64) {}
+    fn table_finished(&self, _: &RawText, _: u64) {}
+    fn note(&self, _: &str) {}
+    fn is_cancelled(&self) -> bool {
+        false
+    }
+}
+
+/// Something that is missing from a dump, or may be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DumpProblem {
+    /// The object, or what kind of objects: `table orders`, `triggers`.
+    pub object: String,
+    /// The right that the account lacks, where that is the reason.
+    pub right: Option<String>,
+    /// What went wrong.
+    pub reason: String,
+    /// What it costs: what a restore will lack.
+    pub cost: String,
+}
+
+/// What came of a dump. A dump with problems is usable, and not complete.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct DumpReport {
+    /// The server.
+    pub server: ServerFacts,
+    /// The database.
+    pub database: DatabaseFacts,
+    /// Every object that was dumped.
+    pub objects: Vec<DumpedObject>,
+    /// What is missing and why. Not empty means that the backup is partial.
+    pub problems: Vec<DumpProblem>,
+    /// Worth knowing, nothing missing.
+    pub notes: Vec<String>,
+    /// Rows of all tables.
+    pub rows: u64,
+    /// How many attempts it took.
+    pub attempts: u32,
+    /// Whether queries of any account that waited for us would have been seen; otherwise only those of ours.
+    pub guarded: bool,
+    /// Whether all rows are those of one point in time.
+    pub one_point_in_time: bool,
+    /// The tables whose rows are not, since their engine knows no transactions.
+    pub not_in_snapshot: Vec<RawText>,
+}
+
+/// One table, view or sequence, as a quick look shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TableFacts {
+    /// Its name.
+    pub name: RawText,
+    /// What it is.
+    pub table_kind: TableKind,
+    /// Its engine; empty for a view.
+    pub engine: String,
+    /// Rows as the server estimates them.
+    pub estimated_rows: u64,
+    /// Bytes of rows and keys as the server estimates them.
+    pub estimated_bytes: u64,
+}
+
+/// What a name in the list of tables stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TableKind {
+    /// A table.
+    Table,
+    /// A table that keeps its history (MariaDB).
+    VersionedTable,
+    /// A view.
+    View,
+    /// A sequence (MariaDB).
+    Sequence,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_match_bytes() {
+        let pattern = Pattern::new("oc_*session").unwrap();
+        assert!(pattern.matches(b"oc_session") && pattern.matches(b"oc_a/b\xffsession"));
+        assert!(!pattern.matches(b"oc_sessions"));
+        assert!(Pattern::new("a[b").is_err());
+        assert!(Pattern::new("a[b]").unwrap().matches(b"a[b]"));
+    }
+
+    #[test]
+    fn a_selection_takes_and_leaves() {
+        let pattern = |text: &str| vec![Pattern::new(text).unwrap()];
+        let selection = TableSelection {
+            only: pattern("a*"),
+            contents_excluded: pattern("a_cache"),
+            excluded_entirely: pattern("*_tmp"),
+        };
+        assert!(selection.takes(b"a_x") && !selection.takes(b"b_x") && !selection.takes(b"a_tmp"));
+        assert!(!selection.takes_contents(b"a_cache"));
+        assert_eq!(selection.unused(&["a_x".into(), "a_cache".into()]), ["*_tmp"]);
+    }
+}

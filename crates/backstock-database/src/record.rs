@@ -1,0 +1,396 @@
+//! What the index of a dump holds: one record for each object, enough to load it again and to prove that it is equal.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::raw_text::RawText;
+use crate::{Vendor, Version};
+
+/// An order-free checksum of a table's rows: the sum, modulo 2^128, of one number for each row. That number is the
+/// first 16 bytes of the BLAKE3 of the row's text as it stands between the brackets of its INSERT, read as
+/// little-endian. Written as 32 hexadecimal digits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Checksum(pub u128);
+
+impl Checksum {
+    /// Adds a row, given its text without the brackets.
+    pub fn add_row(&mut self, text: &[u8]) {
+        let mut number = [0; 16];
+        number.copy_from_slice(&blake3::hash(text).as_bytes()[..16]);
+        self.0 = self.0.wrapping_add(u128::from_le_bytes(number));
+    }
+
+    /// Adds all the rows that went into another checksum.
+    pub fn add(&mut self, other: Self) {
+        self.0 = self.0.wrapping_add(other.0);
+    }
+}
+
+impl fmt::Display for Checksum {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", self.0)
+    }
+}
+
+impl FromStr for Checksum {
+    type Err = std::num::ParseIntError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        u128::from_str_radix(text, 16).map(Self)
+    }
+}
+
+impl Serialize for Checksum {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Checksum {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// One object of a database, one line in the index.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum DumpedObject {
+    /// A table.
+    Table(TableRecord),
+    /// A sequence (MariaDB).
+    Sequence(SequenceRecord),
+    /// A procedure, function, package or package body.
+    Routine(RoutineRecord),
+    /// A trigger.
+    Trigger(TriggerRecord),
+    /// A view.
+    View(ViewRecord),
+    /// An event.
+    Event(EventRecord),
+}
+
+impl DumpedObject {
+    /// Its name.
+    pub fn name(&self) -> &RawText {
+        match self {
+            Self::Table(record) => &record.name,
+            Self::Sequence(record) => &record.name,
+            Self::Routine(record) => &record.name,
+            Self::Trigger(record) => &record.name,
+            Self::View(record) => &record.name,
+            Self::Event(record) => &record.name,
+        }
+    }
+}
+
+/// How the values of a column are written in an INSERT, and read for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LiteralForm {
+    /// Integers, DECIMAL, YEAR: the server's text, bare.
+    Number,
+    /// FLOAT, and DOUBLE with a fixed number of digits: read as `f*1e0`, whose text is exact; bare.
+    Approximate,
+    /// DOUBLE: the server's text is exact; bare.
+    Double,
+    /// ENUM and SET: read as their number; bare.
+    Ordinal,
+    /// DATE, TIME, DATETIME, TIMESTAMP, UUID, INET4, INET6, JSON of MySQL: `'…'`.
+    Quoted,
+    /// Text in UTF-8 or ASCII: `'…'` where the value is valid there, else as [`LiteralForm::Bytes`].
+    Text,
+    /// Text in a character set that agrees with ASCII: `'…'` where the value is ASCII, else as `Bytes`.
+    AsciiText,
+    /// Everything else (BLOB, BIT, geometry, VECTOR, text in other character sets): `_binary'…'`, raw bytes.
+    Bytes,
+    /// The end of a row's time in a system-versioned table: `'…'`, or the variable `@backstock_row_end` for rows
+    /// that are current, since servers differ in the time that stands for "no end".
+    RowEnd,
+}
+
+/// A column whose values stand in the INSERTs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ColumnRecord {
+    /// Its name.
+    pub name: RawText,
+    /// How its values are written.
+    pub literal: LiteralForm,
+    /// Its type as the server prints it, without attributes that follow.
+    pub type_text: RawText,
+}
+
+/// Why a table's rows are there or not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Contents {
+    /// The rows were dumped.
+    Included,
+    /// The selection leaves them out; the definition is there.
+    Excluded,
+    /// The engine keeps no rows of its own: they are elsewhere, or nowhere.
+    NotKeptByEngine,
+    /// They could not be read; the dump's problems say why.
+    Unreadable,
+}
+
+/// A run of bytes in a definition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Span {
+    /// First byte.
+    pub start: usize,
+    /// One past the last byte.
+    pub end: usize,
+}
+
+/// Where, in a table's definition, the parts stand that a load adds later. Each span covers one item of the list in
+/// brackets, without the comma.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct DefinitionSpans {
+    /// Keys other than the primary key.
+    pub secondary_keys: Vec<Span>,
+    /// Foreign keys.
+    pub foreign_keys: Vec<Span>,
+    /// CHECK constraints of the table (those of a column stand within the column).
+    pub checks: Vec<Span>,
+}
+
+/// The rows of one frame.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FrameRecord {
+    /// The frame's number in the artifact.
+    pub frame: u64,
+    /// Rows in it.
+    pub row_count: u64,
+    /// Their checksum.
+    pub checksum: Checksum,
+}
+
+/// How a system-versioned table keeps its history.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Versioning {
+    /// Column that holds the start of a row's time.
+    pub row_start: RawText,
+    /// Column that holds its end.
+    pub row_end: RawText,
+    /// Whether the INSERTs hold these two columns, and so the history. Otherwise there are the current rows only.
+    pub with_history: bool,
+}
+
+/// A table.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TableRecord {
+    /// Its name.
+    pub name: RawText,
+    /// Its definition: `SHOW CREATE TABLE`, with the collations added that the server leaves out.
+    pub definition: RawText,
+    /// Where the deferrable parts stand in `definition`.
+    pub spans: DefinitionSpans,
+    /// Its storage engine as the server names it.
+    pub engine: String,
+    /// Its default collation.
+    pub collation: String,
+    /// The columns of the INSERTs, in their order. Generated columns are not among them.
+    pub columns: Vec<ColumnRecord>,
+    /// Whether the rows are there.
+    pub contents: Contents,
+    /// Rows dumped.
+    pub row_count: u64,
+    /// Checksum of the rows dumped.
+    pub checksum: Checksum,
+    /// The frames that hold them, in key order where the table was read in key order.
+    pub frames: Vec<FrameRecord>,
+    /// Whether the rows are those of the one point in time of the dump.
+    pub in_snapshot: bool,
+    /// Whether the table is partitioned.
+    pub partitioned: bool,
+    /// The next AUTO_INCREMENT value, read after the rows; at least that of the definition.
+    pub auto_increment: Option<u64>,
+    /// History, for a system-versioned table (MariaDB).
+    pub versioning: Option<Versioning>,
+    /// Size of the rows as the server estimates it, bytes.
+    pub estimated_bytes: u64,
+}
+
+/// The session in which the definition of a view, trigger, routine or event must be run again.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct SessionContext {
+    /// `sql_mode`; `None` for views, which do not keep one.
+    pub sql_mode: Option<String>,
+    /// `character_set_client`. The definition's bytes are in this character set.
+    pub character_set_client: String,
+    /// `collation_connection`.
+    pub collation_connection: String,
+    /// The default collation that the database had then (decides the character set of undeclared parameters).
+    pub database_collation: Option<String>,
+    /// `time_zone`, of events.
+    pub time_zone: Option<String>,
+    /// The account whose rights it runs with, as the definition gives it: `` `user`@`host` ``.
+    pub definer: Option<RawText>,
+}
+
+/// A view.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ViewRecord {
+    /// Its name.
+    pub name: RawText,
+    /// `SHOW CREATE VIEW`, verbatim.
+    pub definition: RawText,
+    /// The session for it.
+    pub context: SessionContext,
+    /// Names of tables, views and functions of this database that its definition uses.
+    pub references: Vec<RawText>,
+    /// Whether the server says that it does not work.
+    pub broken: bool,
+}
+
+/// A trigger. Triggers stand in the order in which they must be created.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TriggerRecord {
+    /// Its name.
+    pub name: RawText,
+    /// The table that it watches.
+    pub table: RawText,
+    /// `SHOW CREATE TRIGGER`, verbatim.
+    pub definition: RawText,
+    /// The session for it.
+    pub context: SessionContext,
+    /// Its place among the triggers of the same table, time and event, from 1.
+    pub action_order: u64,
+    /// `BEFORE` or `AFTER`.
+    pub timing: String,
+    /// `INSERT`, `UPDATE` or `DELETE`.
+    pub event: String,
+}
+
+/// What a routine is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RoutineKind {
+    /// A procedure.
+    Procedure,
+    /// A function.
+    Function,
+    /// The head of a package (MariaDB).
+    Package,
+    /// The body of a package (MariaDB).
+    PackageBody,
+}
+
+impl RoutineKind {
+    /// Its name in SQL.
+    pub fn sql(self) -> &'static str {
+        match self {
+            Self::Procedure => "PROCEDURE",
+            Self::Function => "FUNCTION",
+            Self::Package => "PACKAGE",
+            Self::PackageBody => "PACKAGE BODY",
+        }
+    }
+}
+
+/// A procedure, function, package or package body.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RoutineRecord {
+    /// Its name.
+    pub name: RawText,
+    /// What it is.
+    pub routine_kind: RoutineKind,
+    /// `SHOW CREATE …`, verbatim.
+    pub definition: RawText,
+    /// The session for it.
+    pub context: SessionContext,
+}
+
+/// An event.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EventRecord {
+    /// Its name.
+    pub name: RawText,
+    /// `SHOW CREATE EVENT`, verbatim, with the status that it has.
+    pub definition: RawText,
+    /// The session for it.
+    pub context: SessionContext,
+    /// `ENABLED`, `DISABLED` or `SLAVESIDE_DISABLED` (newer servers: `REPLICA_SIDE_DISABLED`).
+    pub status: String,
+}
+
+/// A sequence (MariaDB).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SequenceRecord {
+    /// Its name.
+    pub name: RawText,
+    /// `SHOW CREATE SEQUENCE`, verbatim.
+    pub definition: RawText,
+    /// The value that it gives out next, in decimal digits, read after all rows.
+    pub next_value: String,
+    /// How often it has started anew.
+    pub cycle_count: u64,
+}
+
+/// The server that was read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServerFacts {
+    /// Whose it is.
+    pub vendor: Vendor,
+    /// Its version as numbers.
+    pub version: Version,
+    /// Its version as it says it.
+    pub version_text: String,
+    /// What tells it from other servers: its UUID, or its name and port where it has none.
+    pub identity: String,
+    /// `lower_case_table_names`: 0 where the case of a table's name matters.
+    pub lower_case_table_names: u64,
+    /// How the bytes travelled: `unix socket`, `clear text`, or which encryption.
+    pub transport: String,
+}
+
+/// The database itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DatabaseFacts {
+    /// Its name.
+    pub name: RawText,
+    /// Its default character set.
+    pub character_set: String,
+    /// Its default collation.
+    pub collation: String,
+    /// Its comment (MariaDB).
+    pub comment: RawText,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_checksum_is_free_of_order_and_counts_duplicates() {
+        let of = |rows: &[&[u8]]| {
+            let mut sum = Checksum::default();
+            rows.iter().for_each(|row| sum.add_row(row));
+            sum
+        };
+        assert_eq!(of(&[b"1,'a'", b"2,NULL"]), of(&[b"2,NULL", b"1,'a'"]));
+        assert_ne!(of(&[b"1"]), of(&[b"1", b"1", b"1"]));
+        assert_eq!(of(&[b"1"]).to_string().len(), 32);
+        assert_eq!(of(&[b"1"]).to_string().parse(), Ok(of(&[b"1"])));
+        // The first 16 bytes of BLAKE3("1,'abc',NULL"), as a number and so in reverse order.
+        let hash = blake3::hash(b"1,'abc',NULL");
+        let reversed: String = hash.as_bytes()[..16].iter().rev().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(of(&[b"1,'abc',NULL"]).to_string(), reversed);
+    }
+
+    #[test]
+    fn an_object_is_one_line_of_json() {
+        let object = DumpedObject::Sequence(SequenceRecord {
+            name: "s".into(),
+            definition: "CREATE SEQUENCE `s`\n".into(),
+            next_value: "7".to_owned(),
+            cycle_count: 0,
+        });
+        let line = serde_json::to_string(&object).unwrap();
+        assert!(line.starts_with("{\"kind\":\"sequence\"") && !line.contains('\n'), "{line}");
+        assert_eq!(serde_json::from_str::<DumpedObject>(&line).unwrap(), object);
+    }
+}
