@@ -1,1 +1,34 @@
-//! Placeholder.
+//! What we remember: shops, sets, storages, runs, backups, replicas and problems.
+//!
+//! What the storages hold can be rebuilt from them ([`Catalog::export`] is the measure of that); settings and history
+//! live here only. Every change is one transaction, durable when the call returns. The SQL text is one for SQLite and
+//! PostgreSQL: no vendor functions, `$1` placeholders; a test prepares every statement.
+//!
+//! Times are kept in whole milliseconds. What may not be UTF-8 is kept as text with escapes ([`escaped`]).
+
+mod backups;
+mod connection;
+mod error;
+pub mod escaped;
+mod export;
+mod migrations;
+mod problems;
+mod replicas;
+mod row;
+mod runs;
+mod sets;
+mod shops;
+mod statements;
+mod storages;
+
+pub use backups::Backup;
+pub use connection::Catalog;
+pub use error::{Error, Result};
+pub use export::{Export, ExportedReplica, ExportedSet, ExportedShop};
+pub use migrations::SCHEMA_VERSION;
+pub use problems::{PROBLEMS_PER_RUN_LIMIT, Problem, Severity};
+pub use replicas::Replica;
+pub use runs::{Run, RunArtifact, RunDestination, RunEnd};
+pub use sets::Set;
+pub use shops::Shop;
+pub use storages::Storage;

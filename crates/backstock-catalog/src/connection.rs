@@ -1,0 +1,125 @@
+//! The connection: an SQLite file in WAL mode, every commit synced.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use backstock_host::Host;
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+};
+use sqlx::{Sqlite, Transaction};
+
+use crate::migrations::{MIGRATIONS, Migration, migrate};
+use crate::{Error, Result};
+
+/// How long a writer waits for another process.
+const BUSY_LIMIT: Duration = Duration::from_secs(15);
+/// Connections of one process. SQLite has one writer at a time in any case.
+const CONNECTIONS: u32 = 4;
+
+/// What we remember. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Catalog {
+    pool: SqlitePool,
+    path: Arc<str>,
+}
+
+impl Catalog {
+    /// Opens the catalog in this file, makes it if it is missing, and brings its schema up to date.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Newer`] for a file of a newer version, [`Error::Damaged`] for a file that is no sound catalog.
+    pub async fn open(host: &Host, path: &Path) -> Result<Self> {
+        Self::open_with(host, path, options(path), MIGRATIONS).await
+    }
+
+    pub(crate) async fn open_with(
+        host: &Host,
+        path: &Path,
+        options: SqliteConnectOptions,
+        migrations: &[Migration],
+    ) -> Result<Self> {
+        let shown: Arc<str> = path.display().to_string().into();
+        create_private(host, path).map_err(|source| Error::File {
+            act: "make",
+            path: shown.to_string(),
+            source,
+        })?;
+        let pool = SqlitePoolOptions::new()
+            .max_connections(CONNECTIONS)
+            .acquire_timeout(BUSY_LIMIT)
+            .connect_with(options)
+            .await
+            .map_err(|source| Error::from_database("open", &shown, source))?;
+        migrate(host, &pool, path, migrations).await?;
+        Ok(Self { pool, path: shown })
+    }
+
+    /// Closes the connections. Dropping the catalog is as safe; closing first also tidies the write-ahead log.
+    pub async fn close(&self) {
+        self.pool.close().await;
+    }
+
+    pub(crate) fn pool(&self) -> &SqlitePool {
+        &self.pool
+    }
+
+    /// Begins a transaction that holds the write lock from its start, so that it cannot fail half-way on it.
+    pub(crate) async fn write(&self, act: &'static str) -> Result<Transaction<'static, Sqlite>> {
+        self.pool.begin_with("BEGIN IMMEDIATE").await.map_err(self.failed(act))
+    }
+
+    pub(crate) fn failed(&self, act: &'static str) -> impl Fn(sqlx::Error) -> Error + Clone + '_ {
+        move |source| Error::from_database(act, &self.path, source)
+    }
+}
+
+fn options(path: &Path) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(path)
+        .create_if_missing(false)
+        .foreign_keys(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .busy_timeout(BUSY_LIMIT)
+}
+
+/// Makes the file, readable by its owner only; SQLite gives the files beside it the same mode.
+fn create_private(host: &Host, path: &Path) -> std::io::Result<()> {
+    if host.files.stat(path)?.is_some() {
+        return Ok(());
+    }
+    let folder = path.parent().unwrap_or(Path::new("/"));
+    host.files.create_folder(folder)?;
+    match host.files.create_new(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => return Ok(()),
+        other => other?.sync()?,
+    }
+    host.files.sync_folder(folder)
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// A catalog in a folder that goes away with it.
+    pub(crate) struct Scratch {
+        pub(crate) folder: tempfile::TempDir,
+    }
+
+    impl Scratch {
+        pub(crate) fn new() -> Self {
+            Self { folder: tempfile::tempdir().unwrap() }
+        }
+
+        pub(crate) fn path(&self) -> std::path::PathBuf {
+            self.folder.path().join("state/catalog.sqlite")
+        }
+
+        pub(crate) async fn open(&self) -> Catalog {
+            Catalog::open(&Host::real(), &self.path()).await.unwrap()
+        }
+    }
+}

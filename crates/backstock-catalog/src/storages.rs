@@ -1,0 +1,87 @@
+//! Storages: address and settings of each place, defined once and shared by sets.
+
+use backstock_vocabulary::StorageId;
+use jiff::Timestamp;
+use sqlx::sqlite::SqliteRow;
+
+use crate::statements::statements;
+use crate::{Catalog, Result, row};
+
+/// One place for replicas.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Storage {
+    /// Its identifier.
+    pub id: StorageId,
+    /// What people call it. Unique.
+    pub title: String,
+    /// The name of its kind.
+    pub kind: String,
+    /// What its kind needs to know. Secrets are sealed before they get here.
+    pub settings: serde_json::Value,
+    /// When it was defined (whole milliseconds).
+    pub created: Timestamp,
+}
+
+statements! {
+    BY_ID = "SELECT id, title, kind, settings, created_ms FROM storages WHERE id = $1";
+    BY_TITLE = "SELECT id, title, kind, settings, created_ms FROM storages WHERE title = $1";
+    BY_PLACE = "SELECT id, title, kind, settings, created_ms FROM storages
+        WHERE kind = $1 AND settings = $2 ORDER BY created_ms, id LIMIT 1";
+    EVERY = "SELECT id, title, kind, settings, created_ms FROM storages ORDER BY created_ms, id";
+    SAVE = "INSERT INTO storages (id, title, kind, settings, created_ms) VALUES ($1, $2, $3, $4, $5)
+        ON CONFLICT (id) DO UPDATE SET title = excluded.title, kind = excluded.kind, settings = excluded.settings";
+}
+
+fn storage(row: &SqliteRow) -> Result<Storage> {
+    Ok(Storage {
+        id: row::parsed(row, "id")?,
+        title: row::text(row, "title")?,
+        kind: row::text(row, "kind")?,
+        settings: row::json(row, "settings")?,
+        created: row::time(row, "created_ms")?,
+    })
+}
+
+impl Catalog {
+    /// The storage with this identifier.
+    pub async fn find_storage(&self, id: StorageId) -> Result<Option<Storage>> {
+        let row = sqlx::query(BY_ID).bind(id.to_string()).fetch_optional(self.pool()).await;
+        row.map_err(self.failed("look for the storage"))?.as_ref().map(storage).transpose()
+    }
+
+    /// The storage with this title.
+    pub async fn find_storage_by_title(&self, title: &str) -> Result<Option<Storage>> {
+        let row = sqlx::query(BY_TITLE).bind(title).fetch_optional(self.pool()).await;
+        row.map_err(self.failed("look for the storage"))?.as_ref().map(storage).transpose()
+    }
+
+    /// Every storage, the oldest first.
+    pub async fn list_storages(&self) -> Result<Vec<Storage>> {
+        let rows = sqlx::query(EVERY).fetch_all(self.pool()).await;
+        rows.map_err(self.failed("list the storages"))?.iter().map(storage).collect()
+    }
+
+    /// Records a storage under its identifier, or what is new about it.
+    pub async fn save_storage(&self, storage: &Storage) -> Result<()> {
+        let query = sqlx::query(SAVE).bind(storage.id.to_string()).bind(&storage.title).bind(&storage.kind);
+        let query = query.bind(storage.settings.to_string()).bind(storage.created.as_millisecond());
+        query.execute(self.pool()).await.map_err(self.failed("record the storage")).map(drop)
+    }
+
+    /// The storage of this kind with these very settings; `storage` as given if there is none yet.
+    pub async fn find_or_add_storage(&self, storage: &Storage) -> Result<Storage> {
+        let act = "record the storage";
+        let settings = storage.settings.to_string();
+        let mut transaction = self.write(act).await?;
+        let query = sqlx::query(BY_PLACE).bind(&storage.kind).bind(&settings);
+        let known = query.fetch_optional(&mut *transaction).await.map_err(self.failed(act))?;
+        if let Some(known) = known {
+            return self::storage(&known);
+        }
+        let query = sqlx::query(SAVE).bind(storage.id.to_string()).bind(&storage.title).bind(&storage.kind);
+        let query = query.bind(settings).bind(storage.created.as_millisecond());
+        query.execute(&mut *transaction).await.map_err(self.failed(act))?;
+        transaction.commit().await.map_err(self.failed(act))?;
+        Ok(storage.clone())
+    }
+}
