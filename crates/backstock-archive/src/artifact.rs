@@ -14,9 +14,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::digest::{Digest, Sha256};
 
+pub(crate) use encode::Encoder;
+pub(crate) use frame_table::FrameRow;
 pub use frame_table::{Frame, FrameTable};
 pub(crate) use part_writer::PartWriter;
 pub use reader::ArtifactReader;
+pub(crate) use reader::decode;
 pub use writer::{ArtifactWriter, Ticket};
 
 /// The compression level of zstd unless a set says otherwise.

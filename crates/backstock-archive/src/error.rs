@@ -133,6 +133,43 @@ pub enum Error {
         /// The machine's or the storage's answer.
         source: io::Error,
     },
+    /// A tree cannot be walked, extracted or exchanged as asked.
+    #[error("cannot {act}: {what}")]
+    Tree {
+        /// What was asked for.
+        act: &'static str,
+        /// What stands against it.
+        what: String,
+    },
+    /// A glob that cannot be understood.
+    #[error("the glob \"{glob}\" cannot be understood")]
+    Glob {
+        /// The glob.
+        glob: String,
+        /// The parser's words.
+        source: globset::Error,
+    },
+    /// What an index and an archive say about one entry does not agree, or leads outside.
+    #[error("the entry {path} of {artifact} is refused: {what}")]
+    Entry {
+        /// The artifact.
+        artifact: String,
+        /// The entry, made printable.
+        path: String,
+        /// What is wrong.
+        what: String,
+    },
+    /// The caller asked to stop.
+    #[error("stopped as asked")]
+    Cancelled,
+    /// A newer program wrote it, in a form that this one must not guess at.
+    #[error("{thing} was made by a newer version of this program: {what}")]
+    NewerFormat {
+        /// The file.
+        thing: String,
+        /// What is not known here.
+        what: String,
+    },
     /// There is no such frame.
     #[error("{artifact} has {frames} frames, number {number} was asked for")]
     NoSuchFrame {
@@ -163,7 +200,7 @@ impl Error {
 
     /// Whether stored bytes are not what was written: exit code 13.
     pub fn is_damage(&self) -> bool {
-        matches!(self, Self::Damaged { .. })
+        matches!(self, Self::Damaged { .. } | Self::Entry { .. })
     }
 
     /// What to do about it.
@@ -172,13 +209,18 @@ impl Error {
             Self::Io { .. } | Self::DiskFull { .. } | Self::SyncFailed { .. } | Self::Read { .. } => {
                 ErrorClass::Retry
             }
-            Self::Option { .. } | Self::FileTooLong { .. } | Self::TooManyParts { .. } => ErrorClass::Ask,
+            Self::Tree { .. } | Self::Glob { .. } | Self::Cancelled => ErrorClass::Ask,
+            Self::NewerFormat { .. }
+            | Self::Option { .. }
+            | Self::FileTooLong { .. }
+            | Self::TooManyParts { .. } => ErrorClass::Ask,
             Self::FrameTooLong { .. }
             | Self::FrameLost { .. }
             | Self::Compress { .. }
             | Self::KeyOrder { .. }
             | Self::Json { .. }
             | Self::Damaged { .. }
+            | Self::Entry { .. }
             | Self::NoSuchFrame { .. } => ErrorClass::Stop,
         }
     }

@@ -18,4 +18,5 @@ pub use artifact::{
 };
 pub use digest::{Digest, Sha256};
 pub use error::{Error, Result};
+pub use index::{IndexEntry, IndexReader, IndexWriter};
 pub use read_at::ReadAt;

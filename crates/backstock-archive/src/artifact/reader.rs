@@ -130,7 +130,7 @@ fn open_parts(name: &str, facts: &[Part], sources: Vec<Box<dyn ReadAt>>) -> Resu
 }
 
 /// The text of one stored frame. What the table claims is believed only as far as the codec can reach.
-fn decode(codec: Codec, stored: &[u8], frame: &Frame) -> Result<Vec<u8>, String> {
+pub(crate) fn decode(codec: Codec, stored: &[u8], frame: &Frame) -> Result<Vec<u8>, String> {
     let expansion = match codec {
         Codec::Zstd => ZSTD_EXPANSION_LIMIT,
         Codec::Gzip => GZIP_EXPANSION_LIMIT,

@@ -37,6 +37,9 @@ struct Stored {
     hash: FrameHash,
 }
 
+/// What the ordered writer has made durable.
+type Written = (FrameTable, Vec<Part>);
+
 struct Shared {
     queue: Queue,
     plaintexts: Buffers,
@@ -52,7 +55,7 @@ pub struct ArtifactWriter {
     shared: Arc<Shared>,
     jobs: Option<Sender<Job>>,
     workers: Vec<JoinHandle<()>>,
-    writer: Option<JoinHandle<Option<(FrameTable, Vec<Part>)>>>,
+    writer: Option<JoinHandle<Option<Written>>>,
 }
 
 /// The right and the duty to give the frame with one number. Dropped unused, it ends the artifact.
@@ -217,7 +220,7 @@ impl ArtifactWriter {
     }
 
     /// Ends the threads. The writer's answer is there unless something failed.
-    fn stop(&mut self) -> Option<(FrameTable, Vec<Part>)> {
+    fn stop(&mut self) -> Option<Written> {
         self.jobs = None;
         for worker in self.workers.drain(..) {
             // A worker that died has told the queue.
@@ -274,11 +277,7 @@ fn compress(
     }
 }
 
-fn write(
-    shared: &Shared,
-    mut parts: PartWriter,
-    stored: &Receiver<Stored>,
-) -> Option<(FrameTable, Vec<Part>)> {
+fn write(shared: &Shared, mut parts: PartWriter, stored: &Receiver<Stored>) -> Option<Written> {
     let _watch = Watch(&shared.queue);
     let mut table = FrameTable::default();
     let mut early = BTreeMap::new();
