@@ -3,9 +3,11 @@
 mod encode;
 mod frame_table;
 mod part_writer;
+mod parts;
 mod queue;
 mod reader;
 mod store;
+mod stream;
 mod writer;
 mod xxh64;
 
@@ -18,8 +20,10 @@ pub(crate) use encode::Encoder;
 pub(crate) use frame_table::FrameRow;
 pub use frame_table::{Frame, FrameTable};
 pub(crate) use part_writer::PartWriter;
+pub use parts::{check_part, open_parts};
 pub use reader::ArtifactReader;
 pub(crate) use reader::decode;
+pub use stream::ArtifactStream;
 pub use writer::{ArtifactWriter, Ticket};
 
 /// The compression level of zstd unless a set says otherwise.

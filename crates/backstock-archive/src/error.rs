@@ -198,6 +198,14 @@ impl Error {
         Self::SyncFailed { path: path.to_owned(), source }
     }
 
+    /// Takes the error of an [`ArtifactStream`](crate::ArtifactStream) out of the `io::Error` that carries it.
+    ///
+    /// # Errors
+    /// The same `io::Error` when it came from elsewhere.
+    pub fn of_stream(error: io::Error) -> Result<Self, io::Error> {
+        error.downcast::<Self>()
+    }
+
     /// Whether stored bytes are not what was written: exit code 13.
     pub fn is_damage(&self) -> bool {
         matches!(self, Self::Damaged { .. } | Self::Entry { .. })

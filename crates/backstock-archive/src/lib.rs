@@ -11,12 +11,22 @@ pub mod artifact;
 pub mod digest;
 mod error;
 pub mod index;
+pub mod layout;
+pub mod manifest;
+pub mod owner;
 pub mod read_at;
+pub mod signed;
+pub mod tar;
+pub mod tree;
 
 pub use artifact::{
-    Artifact, ArtifactOptions, ArtifactReader, ArtifactWriter, FrameTable, Part, Storing, Ticket,
+    Artifact, ArtifactOptions, ArtifactReader, ArtifactStream, ArtifactWriter, FrameTable, Part, Storing,
+    Ticket, check_part, open_parts,
 };
 pub use digest::{Digest, Sha256};
 pub use error::{Error, Result};
 pub use index::{IndexEntry, IndexReader, IndexWriter};
+pub use layout::BackupFolder;
+pub use manifest::{Manifest, ManifestArtifact, SignedManifest, manifest_hash};
+pub use owner::Owner;
 pub use read_at::ReadAt;

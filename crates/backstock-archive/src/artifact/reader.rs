@@ -4,56 +4,48 @@ use backstock_vocabulary::Codec;
 use libdeflater::Decompressor;
 use zstd::zstd_safe::{DCtx, get_error_name};
 
-use super::{FRAME_LIMIT_BYTES, Frame, FrameTable, Part};
+use super::parts::Parts;
+use super::{FRAME_LIMIT_BYTES, Frame, FrameTable};
 use crate::digest::FrameHash;
 use crate::error::{Error, Result};
-use crate::read_at::{ReadAt, read_fully};
+use crate::manifest::ManifestArtifact;
+use crate::read_at::ReadAt;
 
 /// Deflate cannot make text more than this many times shorter (RFC 1951: 258 bytes by two bits, rounded up).
 const GZIP_EXPANSION_LIMIT: u64 = 1_040;
 /// A zstd block of 128 KiB takes at least four bytes.
 const ZSTD_EXPANSION_LIMIT: u64 = 32_768 + 1;
 
-struct StoredPart {
-    facts: Part,
-    /// Where it begins, counted through all parts.
-    begins: u64,
-    source: Box<dyn ReadAt>,
-}
-
 /// Reads one artifact. Several threads may read at once.
 pub struct ArtifactReader {
     name: String,
     codec: Codec,
-    parts: Vec<StoredPart>,
+    parts: Parts,
     frames: FrameTable,
 }
 
 impl ArtifactReader {
-    /// Opens an artifact from its parts in order. `name` is its path in the backup's folder, `facts` are the
-    /// manifest's words about each part, `frames` comes from the artifact's index.
+    /// Opens an artifact from its parts in order. `frames` comes from the artifact's index.
     ///
     /// # Errors
     /// [`Error::Damaged`] when a part has another length, or when parts and frames do not fit together.
     pub fn open(
-        name: &str,
-        codec: Codec,
-        facts: &[Part],
+        artifact: &ManifestArtifact,
         parts: Vec<Box<dyn ReadAt>>,
         frames: FrameTable,
     ) -> Result<Self> {
-        let stored = open_parts(name, facts, parts)?;
-        let end = stored.last().map_or(0, |part| part.begins + part.facts.size_bytes);
-        let fits = stored.iter().all(|part| frames.has_end(part.begins)) && frames.stored_bytes() == end;
-        if !fits {
+        let name = artifact.path();
+        let parts = Parts::open(artifact, parts)?;
+        let end = parts.size_bytes();
+        if !parts.begins().all(|begins| frames.has_end(begins)) || frames.stored_bytes() != end {
             return Err(Error::Damaged {
-                part: name.to_owned(),
+                part: name,
                 offset: 0,
                 size_bytes: end,
-                what: format!("its index describes {} bytes", frames.stored_bytes()),
+                what: format!("its index tells of other frames, {} bytes in all", frames.stored_bytes()),
             });
         }
-        Ok(Self { name: name.to_owned(), codec, parts: stored, frames })
+        Ok(Self { name, codec: artifact.codec, parts, frames })
     }
 
     /// Where each frame lies.
@@ -71,25 +63,12 @@ impl ArtifactReader {
             frames: self.frames.len(),
             number,
         })?;
-        let at = self.parts.partition_point(|part| part.begins <= frame.stored_offset).saturating_sub(1);
-        let part = self.parts.get(at).ok_or_else(|| Error::NoSuchFrame {
-            artifact: self.name.clone(),
-            frames: 0,
-            number,
-        })?;
-        let offset = frame.stored_offset - part.begins;
-        let damaged = |what: String| Error::Damaged {
-            part: part.facts.name.clone(),
-            offset,
-            size_bytes: u64::from(frame.stored_bytes),
-            what: format!("frame {number}: {what}"),
-        };
         let mut stored = vec![0; frame.stored_bytes as usize];
-        let count = read_fully(&*part.source, &mut stored, offset).map_err(|source| Error::Read {
-            part: part.facts.name.clone(),
-            offset,
-            source,
-        })?;
+        let count = self.parts.read(&mut stored, frame.stored_offset)?;
+        let damaged = |what: String| {
+            let what = format!("frame {number}: {what}");
+            self.parts.damaged(frame.stored_offset, u64::from(frame.stored_bytes), what)
+        };
         if count < stored.len() {
             return Err(damaged("the file ends in it".to_owned()));
         }
@@ -98,35 +77,6 @@ impl ArtifactReader {
         }
         decode(self.codec, &stored, &frame).map_err(damaged)
     }
-}
-
-fn open_parts(name: &str, facts: &[Part], sources: Vec<Box<dyn ReadAt>>) -> Result<Vec<StoredPart>> {
-    let damaged =
-        |part: &str, what: String| Error::Damaged { part: part.to_owned(), offset: 0, size_bytes: 0, what };
-    if facts.len() != sources.len() {
-        return Err(damaged(
-            name,
-            format!("{} parts are there, {} belong to it", sources.len(), facts.len()),
-        ));
-    }
-    let mut begins = 0;
-    let mut stored = Vec::with_capacity(sources.len());
-    for (facts, source) in facts.iter().zip(sources) {
-        let size_bytes = source.size_bytes().map_err(|source| Error::Read {
-            part: facts.name.clone(),
-            offset: 0,
-            source,
-        })?;
-        if size_bytes != facts.size_bytes {
-            return Err(damaged(
-                &facts.name,
-                format!("it has {size_bytes} bytes, {} were written", facts.size_bytes),
-            ));
-        }
-        stored.push(StoredPart { facts: facts.clone(), begins, source });
-        begins += size_bytes;
-    }
-    Ok(stored)
 }
 
 /// The text of one stored frame. What the table claims is believed only as far as the codec can reach.

@@ -1,21 +1,28 @@
 //! Artifacts against stock tools and against a plain copy of what was given.
 
+use std::io::Read;
 use std::path::Path;
 use std::process::Command;
 
 use backstock_host::Host;
+use backstock_vocabulary::ArtifactKind;
 
 use super::*;
+use crate::manifest::ManifestArtifact;
 use crate::read_at::ReadAt;
 
-pub(crate) fn open(folder: &Path, artifact: &Artifact) -> ArtifactReader {
-    let parts = artifact
-        .parts
-        .iter()
-        .map(|part| Box::new(std::fs::File::open(folder.join(&part.name)).unwrap()) as Box<dyn ReadAt>)
-        .collect();
-    ArtifactReader::open(&artifact.name, artifact.codec, &artifact.parts, parts, artifact.frames.clone())
-        .unwrap()
+fn parts(folder: &Path, artifact: &Artifact) -> Vec<Box<dyn ReadAt>> {
+    let open =
+        |part: &Part| Box::new(std::fs::File::open(folder.join(&part.name)).unwrap()) as Box<dyn ReadAt>;
+    artifact.parts.iter().map(open).collect()
+}
+
+fn facts(artifact: &Artifact) -> ManifestArtifact {
+    ManifestArtifact::data(ArtifactKind::Database, artifact)
+}
+
+fn open(folder: &Path, artifact: &Artifact) -> ArtifactReader {
+    ArtifactReader::open(&facts(artifact), parts(folder, artifact), artifact.frames.clone()).unwrap()
 }
 
 fn stock_decode(folder: &Path, artifact: &Artifact) -> Vec<u8> {
@@ -53,5 +60,12 @@ fn frames_come_back_one_by_one_and_through_stock_tools() {
         let reader = open(folder.path(), &artifact);
         let read: Vec<u8> = (0..20).flat_map(|number| reader.read_frame(number).unwrap()).collect();
         assert_eq!(read, all);
+        let mut streamed = Vec::new();
+        let mut stream = ArtifactStream::open(&facts(&artifact), parts(folder.path(), &artifact)).unwrap();
+        stream.read_to_end(&mut streamed).unwrap();
+        assert_eq!(streamed, all);
+        for (part, source) in artifact.parts.iter().zip(parts(folder.path(), &artifact)) {
+            check_part(&*source, part, &mut |_| ()).unwrap();
+        }
     }
 }
