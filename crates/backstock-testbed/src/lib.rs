@@ -3,10 +3,13 @@
 //! This crate is the independent oracle: it shares no code with the dump, the archive or the restore, reads databases
 //! through another client and another wire protocol (the binary one), and so notices what those would agree to miss.
 
+pub mod database;
 pub mod error;
 pub mod programs;
 pub mod server;
+pub mod snapshot;
 mod spawner;
 
 pub use error::TestbedError;
 pub use server::{Server, ServerKind, ServerOptions};
+pub use snapshot::{Difference, Snapshot, assert_same, compare};
