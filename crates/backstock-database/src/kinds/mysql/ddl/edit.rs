@@ -9,7 +9,7 @@ pub(crate) struct Edits(Vec<(usize, usize, Vec<u8>)>);
 impl Edits {
     /// Puts `text` in the place of `span`. Spans may touch and must not overlap.
     pub(crate) fn replace(&mut self, span: Span, text: impl Into<Vec<u8>>) {
-        self.0.push((span.start as usize, span.end as usize, text.into()));
+        self.0.push((span.start, span.end, text.into()));
     }
 
     /// The text with all replacements made.

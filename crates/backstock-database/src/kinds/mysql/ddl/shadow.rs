@@ -201,13 +201,8 @@ pub(crate) fn sequence_references(definition: &[u8]) -> Result<Vec<SequenceRefer
         let last = if dotted { at + 4 } else { at + 2 };
         if let Some(sequence) = name(last) {
             let (start, end) = (tokens[at + 2].start, tokens[last].end);
-            let bound = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
             let schema = if dotted { name(at + 2) } else { None };
-            found.push(SequenceReference {
-                span: Span { start: bound(start), end: bound(end) },
-                schema,
-                name: sequence,
-            });
+            found.push(SequenceReference { span: Span { start, end }, schema, name: sequence });
         }
     }
     Ok(found)

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::super::sql::{Lexer, Modes, SqlFault, Token, TokenKind};
+use crate::record::DefinitionSpans;
 
 /// A definition is at most this long; one of 4096 columns with long comments stays far below.
 const DEFINITION_LIMIT_BYTES: usize = 64 * 1024 * 1024;
@@ -11,27 +12,22 @@ const DEFINITION_LIMIT_BYTES: usize = 64 * 1024 * 1024;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Span {
     /// Offset of the first byte.
-    pub start: u32,
+    pub start: usize,
     /// Offset behind the last byte.
-    pub end: u32,
+    pub end: usize,
 }
 
 impl Span {
-    fn new(start: usize, end: usize) -> Self {
-        // Definitions are at most DEFINITION_LIMIT_BYTES long, which fits.
-        Self { start: u32::try_from(start).unwrap_or(u32::MAX), end: u32::try_from(end).unwrap_or(u32::MAX) }
-    }
-
     fn of(tokens: &[Token]) -> Self {
         match (tokens.first(), tokens.last()) {
-            (Some(first), Some(last)) => Self::new(first.start, last.end),
-            _ => Self::new(0, 0),
+            (Some(first), Some(last)) => Self { start: first.start, end: last.end },
+            _ => Self { start: 0, end: 0 },
         }
     }
 
     /// The bytes of a definition that it covers; none where it lies outside.
     pub fn text<'a>(&self, definition: &'a [u8]) -> &'a [u8] {
-        definition.get(self.start as usize..self.end as usize).unwrap_or_default()
+        definition.get(self.start..self.end).unwrap_or_default()
     }
 }
 
@@ -148,6 +144,24 @@ pub enum OptionKind {
     Union,
     /// `CONNECTION`: may hold a password.
     Connection,
+}
+
+impl DdlSpans {
+    /// The parts that a load adds later, as the index keeps them.
+    pub fn deferrable(&self) -> DefinitionSpans {
+        let mut found = DefinitionSpans::default();
+        for item in &self.items {
+            match item.kind {
+                ItemKind::Key { .. } | ItemKind::Fulltext | ItemKind::Spatial | ItemKind::Vector => {
+                    found.secondary_keys.push(item.span);
+                }
+                ItemKind::ForeignKey { .. } => found.foreign_keys.push(item.span),
+                ItemKind::Check { .. } => found.checks.push(item.span),
+                ItemKind::Column { .. } | ItemKind::PrimaryKey | ItemKind::Period => {}
+            }
+        }
+        found
+    }
 }
 
 /// Reads a definition. A text that is not `CREATE TABLE name ( … ) …` is a fault.

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use super::lexer::{Lexer, Modes, TokenKind, name_bytes};
 use super::{Splitter, SqlFault};
+use crate::record::Checksum;
 
 /// What the rows of one frame add up to.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -12,9 +13,8 @@ pub struct RowsFacts {
     pub table: Vec<u8>,
     /// How many rows.
     pub row_count: u64,
-    /// Sum modulo 2^128 of the rows' hashes: the first 16 bytes, little-endian, of the BLAKE3 of each row's literal
-    /// text between its brackets.
-    pub checksum: u128,
+    /// Their checksum.
+    pub checksum: Checksum,
     /// How many statements, INSERT or other.
     pub statements: u64,
 }
@@ -30,14 +30,6 @@ pub(crate) struct InsertParts {
     pub(crate) table_span: Range<usize>,
     /// Behind the word VALUES.
     pub(crate) head_end: usize,
-}
-
-/// The hash of one row's canonical text, as it enters a table's checksum.
-pub(crate) fn hash_row(text: &[u8]) -> u128 {
-    let hash = blake3::hash(text);
-    let mut first = [0; 16];
-    first.copy_from_slice(&hash.as_bytes()[..16]);
-    u128::from_le_bytes(first)
 }
 
 /// Finds the parts of a statement of the form ``INSERT [IGNORE] INTO `t` (…) VALUES …``. `None` for any other.
@@ -176,7 +168,7 @@ pub fn check_rows_frame(frame: &[u8]) -> Result<RowsFacts, SqlFault> {
         let mut tuples = Tuples::new(statement.text, &parts);
         while let Some(tuple) = tuples.next_tuple().map_err(shift)? {
             facts.row_count += 1;
-            facts.checksum = facts.checksum.wrapping_add(hash_row(tuple));
+            facts.checksum.add_row(tuple);
         }
     }
     let Some(table) = table else {
@@ -207,7 +199,8 @@ mod tests {
     fn a_frame_adds_up() {
         let facts = check_rows_frame(SMALL).unwrap();
         let rows: [&[u8]; 3] = [b"1,'a\\'),(2'", b"-2e-5,_binary'\\0;('", b"0,NULL"];
-        let checksum = rows.iter().fold(0_u128, |sum, row| sum.wrapping_add(hash_row(row)));
+        let mut checksum = Checksum::default();
+        rows.iter().for_each(|row| checksum.add_row(row));
         assert_eq!(facts, RowsFacts { table: b"t`x".to_vec(), row_count: 3, checksum, statements: 2 });
     }
 
@@ -264,7 +257,7 @@ mod tests {
                 expected.statements += 1;
                 for row in batch {
                     expected.row_count += 1;
-                    expected.checksum = expected.checksum.wrapping_add(hash_row(row));
+                    expected.checksum.add_row(row);
                 }
             }
             prop_assert_eq!(check_rows_frame(&frame).unwrap(), expected);
