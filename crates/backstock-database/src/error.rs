@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use backstock_vocabulary::ErrorClass;
 
+use crate::kinds::mysql::sql::SqlFault;
+
 /// The result of everything that talks to a database.
 pub type Result<T> = std::result::Result<T, Error>;
 
@@ -151,6 +153,54 @@ pub enum Error {
         /// What is wrong with it.
         what: String,
     },
+    /// SQL text of a dump or of the server cannot be read.
+    #[error("the SQL text of {object} cannot be read")]
+    Sql {
+        /// What it should be.
+        object: String,
+        /// Where and why.
+        #[source]
+        source: SqlFault,
+    },
+    /// A frame of a dump cannot be had.
+    #[error("cannot read frame {frame} of the dump")]
+    Frame {
+        /// Its number.
+        frame: u64,
+        /// The reader's reason.
+        #[source]
+        source: io::Error,
+    },
+    /// What was loaded is not what was dumped.
+    #[error("the table {table} was not loaded as it was dumped: {what}")]
+    NotEqual {
+        /// Its name, readable.
+        table: String,
+        /// The difference.
+        what: String,
+    },
+    /// A load cannot be planned.
+    #[error("cannot plan the load into the database {database}: {reason}")]
+    Plan {
+        /// The target's name, readable.
+        database: String,
+        /// Why.
+        reason: String,
+    },
+    /// A table of a swap is neither under its own name nor aside.
+    #[error("the table {table} is neither under its own name nor aside as {aside}")]
+    SideGone {
+        /// Its name, readable.
+        table: String,
+        /// Its name aside.
+        aside: String,
+    },
+    /// The load was asked to stop.
+    #[error("the load into the database {database} was stopped")]
+    LoadStopped {
+        /// The target's name, readable.
+        database: String,
+    },
     /// Anything else that the operating system refused.
     #[error("cannot {act}")]
     System {
@@ -180,12 +230,18 @@ impl Error {
             | Self::Encryption { .. }
             | Self::Certificates { .. }
             | Self::NoDatabase { .. }
+            | Self::Plan { .. }
             | Self::Pattern { .. } => ErrorClass::Ask,
             Self::Protocol { .. }
             | Self::LocalRows { .. }
             | Self::Sink { .. }
             | Self::Cancelled { .. }
             | Self::Definition { .. }
+            | Self::Sql { .. }
+            | Self::Frame { .. }
+            | Self::NotEqual { .. }
+            | Self::SideGone { .. }
+            | Self::LoadStopped { .. }
             | Self::System { .. } => ErrorClass::Stop,
         }
     }

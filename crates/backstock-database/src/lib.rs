@@ -3,6 +3,7 @@
 pub mod dump;
 pub mod error;
 pub mod kinds;
+pub mod load;
 pub mod raw_text;
 pub mod record;
 pub mod settings;
@@ -16,10 +17,15 @@ pub use kinds::KINDS;
 pub use kinds::mysql::connection::{
     Breaker, Column, Connection, Done, ResultSet, Row, RowStream, Values, Vendor, Version,
 };
+pub use kinds::mysql::ddl::Span;
+pub use load::{
+    FrameSource, InPlace, LoadMonitor, LoadPhase, LoadPlan, LoadReport, LoadRequest, LoadSelection,
+    LoadedTable, NewSide, OldSide, OutsideChild, SettingPatch, SwapMarks, SwapStep, TableChange, TablePlan,
+};
 pub use raw_text::{RawText, readable};
 pub use record::{
     Checksum, ColumnRecord, Contents, DatabaseFacts, DefinitionSpans, DumpedObject, EventRecord, FrameRecord,
-    LiteralForm, RoutineKind, RoutineRecord, SequenceRecord, ServerFacts, SessionContext, Span, TableRecord,
+    LiteralForm, RoutineKind, RoutineRecord, SequenceRecord, ServerFacts, SessionContext, TableRecord,
     TriggerRecord, Versioning, ViewRecord,
 };
 pub use settings::{Address, DEFAULT_PORT, Secret, ServerIdentity, ServerSettings, Tls};
