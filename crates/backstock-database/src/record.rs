@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::kinds::mysql::ddl::Span;
 use crate::raw_text::RawText;
 use crate::{Vendor, Version};
 
@@ -100,8 +101,10 @@ pub enum LiteralForm {
     Ordinal,
     /// DATE, TIME, DATETIME, TIMESTAMP, UUID, INET4, INET6, JSON of MySQL: `'…'`.
     Quoted,
-    /// Text in UTF-8 or ASCII: `'…'` where the value is valid there, else as [`LiteralForm::Bytes`].
+    /// Text in utf8mb4: `'…'` where the value is valid UTF-8, else as [`LiteralForm::Bytes`].
     Text,
+    /// Text in utf8mb3: `'…'` where the value is valid UTF-8 of at most three bytes a character, else as `Bytes`.
+    NarrowText,
     /// Text in a character set that agrees with ASCII: `'…'` where the value is ASCII, else as `Bytes`.
     AsciiText,
     /// Everything else (BLOB, BIT, geometry, VECTOR, text in other character sets): `_binary'…'`, raw bytes.
@@ -134,15 +137,6 @@ pub enum Contents {
     NotKeptByEngine,
     /// They could not be read; the dump's problems say why.
     Unreadable,
-}
-
-/// A run of bytes in a definition.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Span {
-    /// First byte.
-    pub start: usize,
-    /// One past the last byte.
-    pub end: usize,
 }
 
 /// Where, in a table's definition, the parts stand that a load adds later. Each span covers one item of the list in

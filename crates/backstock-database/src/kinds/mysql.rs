@@ -2,4 +2,8 @@
 
 pub mod connection;
 pub mod ddl;
+pub(crate) mod definition;
+pub(crate) mod rows;
+pub(crate) mod schema;
+pub mod session;
 pub mod sql;

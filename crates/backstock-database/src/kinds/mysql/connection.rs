@@ -10,6 +10,8 @@ mod wire;
 use std::io::{self, Read};
 
 pub use answer::{Column, Done};
+#[cfg(test)]
+pub(crate) use result::put_value;
 pub use result::{Fetched, ResultSet, Row, RowStream, Values};
 pub use stream::Breaker;
 

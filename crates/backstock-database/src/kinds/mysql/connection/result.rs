@@ -162,3 +162,15 @@ impl ResultSet {
         self.rows.first()?.first()?.as_deref()
     }
 }
+
+/// Appends a value as a server sends it, for tests.
+#[cfg(test)]
+pub(crate) fn put_value(message: &mut Vec<u8>, value: Option<&[u8]>) {
+    match value {
+        None => message.push(0xfb),
+        Some(value) => {
+            super::wire::put_length(message, value.len());
+            message.extend_from_slice(value);
+        }
+    }
+}
