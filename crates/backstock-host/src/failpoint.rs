@@ -19,7 +19,7 @@ pub fn reach(name: &str) -> io::Result<()> {
     active::reach(name)
 }
 
-#[cfg(feature = "failpoints")]
+#[cfg(any(test, feature = "failpoints"))]
 mod active {
     use std::collections::HashMap;
     use std::io::{self, Write};
@@ -75,5 +75,81 @@ mod active {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::process::ExitStatusExt;
+    use std::process::{Command, ExitStatus};
+    use std::time::Duration;
+
+    use super::active::reach;
+
+    const CHILD: &str = "BACKSTOCK_FAILPOINT_TEST_CHILD";
+
+    /// Runs one test of this file again, in a process of its own, with orders.
+    fn run_again(test: &str, orders: &str, log: &std::path::Path) -> ExitStatus {
+        Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", &format!("failpoint::tests::{test}"), "--quiet"])
+            .env(CHILD, "1")
+            .env("BACKSTOCK_FAILPOINT", orders)
+            .env("BACKSTOCK_FAILPOINT_LOG", log)
+            .output()
+            .unwrap()
+            .status
+    }
+
+    fn is_child() -> bool {
+        std::env::var_os(CHILD).is_some()
+    }
+
+    #[test]
+    fn a_point_kills_at_the_hit_that_was_asked_for() {
+        if is_child() {
+            for name in ["first", "second", "first", "second", "first"] {
+                reach(name).unwrap();
+            }
+            return;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let log = folder.path().join("log");
+        let status =
+            run_again("a_point_kills_at_the_hit_that_was_asked_for", "other=kill,second=kill:2", &log);
+        assert_eq!(status.signal(), Some(9));
+        assert_eq!(std::fs::read_to_string(&log).unwrap(), "first\nsecond\nfirst\nsecond\n");
+        assert!(run_again("a_point_kills_at_the_hit_that_was_asked_for", "", &log).success());
+    }
+
+    #[test]
+    fn a_point_fails_fills_and_waits_where_it_was_asked_for() {
+        if is_child() {
+            assert!(reach("point").unwrap_err().to_string().contains("point"));
+            assert_eq!(reach("point").unwrap_err().kind(), std::io::ErrorKind::StorageFull);
+            let before = std::time::Instant::now();
+            reach("point").unwrap();
+            assert!(before.elapsed() >= Duration::from_millis(50));
+            assert!(reach("point").unwrap_err().to_string().contains("unknown act"));
+            reach("point").unwrap();
+            return;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let orders = "point=fail:1,point=full:2,point=sleep:3:50,point=jump:4";
+        let test = "a_point_fails_fills_and_waits_where_it_was_asked_for";
+        assert!(run_again(test, orders, &folder.path().join("log")).success());
+        assert!(!run_again(test, "", &folder.path().join("log")).success());
+    }
+
+    #[cfg(not(feature = "failpoints"))]
+    #[test]
+    fn without_the_feature_nothing_happens() {
+        if is_child() {
+            super::reach("point").unwrap();
+            return;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let log = folder.path().join("log");
+        assert!(run_again("without_the_feature_nothing_happens", "point=kill", &log).success());
+        assert!(!log.exists());
     }
 }

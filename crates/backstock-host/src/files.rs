@@ -8,9 +8,13 @@ use std::fmt;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
+#[cfg(test)]
+mod contract;
 mod real;
+mod simulated;
 
 pub use real::RealFiles;
+pub use simulated::{Fault, PowerLoss, SimulatedFiles};
 
 /// What a folder listing or a look at one name tells.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -100,6 +104,27 @@ impl dyn Files + '_ {
         drop(file);
         self.rename(&aside, path)?;
         self.sync_folder(folder)
+    }
+
+    /// Bytes that may be written where `path` lies without touching the reserve.
+    pub fn spare_bytes(&self, path: &Path, reserve_bytes: u64) -> io::Result<u64> {
+        Ok(self.free_bytes(path)?.saturating_sub(reserve_bytes))
+    }
+
+    /// A `StorageFull` error that tells the numbers, unless so many bytes fit beside the reserve.
+    pub fn require_space(&self, path: &Path, needed_bytes: u64, reserve_bytes: u64) -> io::Result<()> {
+        let free_bytes = self.free_bytes(path)?;
+        if free_bytes.saturating_sub(reserve_bytes) >= needed_bytes {
+            return Ok(());
+        }
+        Err(io::Error::new(
+            io::ErrorKind::StorageFull,
+            format!(
+                "{needed_bytes} bytes are needed and {reserve_bytes} bytes stay in reserve, but only {free_bytes} bytes \
+                 are free in {}",
+                path.display()
+            ),
+        ))
     }
 
     /// Removes a folder with everything in it. One that is not there is no error.

@@ -9,14 +9,19 @@ pub mod files;
 pub mod hex;
 pub mod key;
 pub mod lock;
+pub mod machine;
 pub mod random;
+pub mod seal;
+pub mod simulated;
 
 use std::sync::Arc;
 
 pub use clock::Clock;
 pub use files::{Files, ReadFile, WriteFile};
 pub use key::InstanceKey;
+pub use machine::Machine;
 pub use random::Random;
+pub use simulated::SimulatedHost;
 
 /// The machine: cheap to clone, handed down to whoever needs files, time or randomness.
 #[derive(Debug, Clone)]
@@ -27,6 +32,8 @@ pub struct Host {
     pub clock: Arc<dyn Clock>,
     /// Unpredictable bytes.
     pub random: Arc<dyn Random>,
+    /// Which machine it is.
+    pub machine: Arc<dyn Machine>,
 }
 
 impl Host {
@@ -36,7 +43,15 @@ impl Host {
             files: Arc::new(files::RealFiles),
             clock: Arc::new(clock::RealClock),
             random: Arc::new(random::RealRandom),
+            machine: Arc::new(machine::RealMachine::default()),
         }
+    }
+
+    /// The same machine, known under the identifier that its owner has set.
+    #[must_use]
+    pub fn with_machine_id(mut self, id: &str) -> Self {
+        self.machine = Arc::new(machine::RealMachine { set_machine_id: Some(id.to_owned()) });
+        self
     }
 
     /// Makes an identifier from the present time and fresh random bytes: `host.new_id(BackupId::from_parts)`.

@@ -32,14 +32,12 @@ mod tests {
 
     #[test]
     fn a_second_holder_is_refused_until_the_first_is_gone() {
-        let folder = std::env::temp_dir().join(format!("backstock-lock-{}", std::process::id()));
-        std::fs::create_dir_all(&folder).unwrap();
-        let path = folder.join("shop.lock");
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("shop.lock");
         let first = try_lock(&path).unwrap();
         assert!(first.is_some());
         assert!(try_lock(&path).unwrap().is_none());
         drop(first);
         assert!(try_lock(&path).unwrap().is_some());
-        std::fs::remove_dir_all(&folder).unwrap();
     }
 }
