@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use backstock_host::hex;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -48,7 +49,7 @@ impl FrameHash {
 
 impl<const N: usize> fmt::Display for Digest<N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        f.pad(&hex::encode(&self.0))
     }
 }
 
@@ -61,28 +62,12 @@ impl<const N: usize> fmt::Debug for Digest<N> {
 impl<const N: usize> FromStr for Digest<N> {
     type Err = ParseDigestError;
 
+    /// Capital digits are refused, so that a value has one text form.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let error = ParseDigestError { expected_bytes: N };
-        if text.len() != N * 2 {
-            return Err(error);
+        match hex::decode_array(text) {
+            Ok(bytes) if !text.bytes().any(|digit| digit.is_ascii_uppercase()) => Ok(Self(bytes)),
+            _ => Err(ParseDigestError { expected_bytes: N }),
         }
-        let mut bytes = [0; N];
-        for (byte, pair) in bytes.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
-            let (Some(high), Some(low)) = (nibble(pair[0]), nibble(pair[1])) else {
-                return Err(error);
-            };
-            *byte = high << 4 | low;
-        }
-        Ok(Self(bytes))
-    }
-}
-
-/// Only lower case, so that a value has one text form.
-fn nibble(digit: u8) -> Option<u8> {
-    match digit {
-        b'0'..=b'9' => Some(digit - b'0'),
-        b'a'..=b'f' => Some(digit - b'a' + 10),
-        _ => None,
     }
 }
 

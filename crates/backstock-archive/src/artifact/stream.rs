@@ -99,7 +99,7 @@ impl Read for ArtifactStream {
         let count = match read {
             Ok(count) => count,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => return Err(error),
-            Err(error) if error.get_ref().is_some_and(|inner| inner.is::<Error>()) => return Err(error),
+            Err(error) if matches!(error.get_ref(), Some(inner) if inner.is::<Error>()) => return Err(error),
             Err(error) => return Err(self.damaged(error.to_string())),
         };
         self.given_bytes += count as u64;
