@@ -1,0 +1,285 @@
+//! Archiving a tree: one walker, several readers, one assembler, and bounded channels between them.
+//!
+//! Memory is bounded by the number of jobs in flight: each holds at most one batch or two frames of a long file.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+
+use super::assemble::{Assembler, Output, stream_long};
+use super::entry::{FileKind, FileState};
+use super::owners::Owners;
+use super::read_item::{Item, ItemReader, Outcome, WHOLE_LIMIT_BYTES};
+use super::report::{TreeMonitor, TreeReport};
+use super::request::{Excluder, TreeRequest};
+use super::walk::{Found, Walk, WalkSink};
+use crate::artifact::ArtifactWriter;
+use crate::index::IndexWriter;
+use crate::{Error, Result};
+
+/// A batch ends at so many bytes of content …
+const BATCH_BYTES: u64 = 1 << 20;
+/// … or so many entries …
+const BATCH_ENTRIES: usize = 128;
+/// … or so many folders, since each keeps a handle open.
+const BATCH_FOLDERS: usize = 16;
+/// Jobs that may be ahead of the readers.
+const JOBS_AHEAD: usize = 4;
+/// More readers than this only cost memory.
+const READERS_LIMIT: usize = 32;
+
+struct Job {
+    items: Vec<Item>,
+    outputs: Sender<Output>,
+}
+
+/// Takes the files of all roots into an artifact, and one line for each into its index.
+///
+/// # Errors
+/// When a root cannot be read, an exclusion cannot be understood, the artifact cannot be written, or the monitor says
+/// so. What happens to single files is no error: it stands in the index and the report.
+pub fn archive_tree(
+    request: &TreeRequest,
+    artifact: &ArtifactWriter,
+    index: &mut IndexWriter,
+    monitor: &dyn TreeMonitor,
+) -> Result<TreeReport> {
+    let excluder = compile(request)?;
+    let walk = Walk::new(request, &excluder)?;
+    let owners = Owners::of_this_machine();
+    let reader = ItemReader { owners: &owners, monitor };
+    let readers = request.readers.clamp(1, READERS_LIMIT);
+    let (job_sender, job_receiver) = bounded::<Job>(JOBS_AHEAD);
+    let (order_sender, order_receiver) = bounded::<Receiver<Output>>(readers + JOBS_AHEAD);
+    let (spare_sender, spare_receiver) = bounded::<Vec<u8>>(readers + JOBS_AHEAD);
+    std::thread::scope(|scope| {
+        let walker = scope.spawn(move || {
+            let mut planner = Planner::new(job_sender, order_sender, monitor);
+            walk.run(&mut planner)?;
+            planner.flush()?;
+            Ok(planner.excluded)
+        });
+        for _ in 0..readers {
+            let (jobs, spare, reader) = (job_receiver.clone(), spare_receiver.clone(), &reader);
+            scope.spawn(move || {
+                for job in jobs {
+                    // An error means that the assembler has gone, and knows why.
+                    if work(reader, job, artifact, &spare).is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+        drop(job_receiver);
+        let mut assembler = Assembler::new(artifact, index, &reader, monitor);
+        let assembled = assemble(&mut assembler, order_receiver, &spare_sender, monitor);
+        let walked = join(walker);
+        // What the assembler met comes first: the walker only learns that it has gone.
+        assembled?;
+        assembler.finish(walked?)
+    })
+}
+
+fn join<T>(handle: std::thread::ScopedJoinHandle<'_, Result<T>>) -> Result<T> {
+    handle
+        .join()
+        .unwrap_or_else(|_| Err(Error::Tree { act: "walk the files", what: "the walker died".to_owned() }))
+}
+
+pub(crate) fn compile(request: &TreeRequest) -> Result<Excluder> {
+    Excluder::new(&request.exclusions).map_err(|(glob, source)| Error::Glob { glob, source })
+}
+
+fn assemble(
+    assembler: &mut Assembler<'_>,
+    order: Receiver<Receiver<Output>>,
+    spare: &Sender<Vec<u8>>,
+    monitor: &dyn TreeMonitor,
+) -> Result<()> {
+    for outputs in order {
+        for output in outputs {
+            if monitor.is_cancelled() {
+                return Err(Error::Cancelled);
+            }
+            if let Some(buffer) = assembler.take(output)? {
+                // When there are enough spare buffers this one is freed.
+                let _ = spare.try_send(buffer);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Does a job: every item into a batch, long files as frames of their own between batches.
+fn work(
+    reader: &ItemReader<'_>,
+    job: Job,
+    artifact: &ArtifactWriter,
+    spare: &Receiver<Vec<u8>>,
+) -> Result<()> {
+    let send = |output| job.outputs.send(output).map_err(|_| Error::Cancelled);
+    let fresh = || {
+        let mut buffer = spare.try_recv().unwrap_or_default();
+        buffer.clear();
+        buffer
+    };
+    let mut bytes = fresh();
+    let mut pieces = Vec::new();
+    for item in job.items {
+        let found = shadow(&item.found);
+        match reader.read(item, &mut bytes) {
+            Outcome::Done(piece) => pieces.push(*piece),
+            Outcome::Long(open) => {
+                let batch = std::mem::replace(&mut bytes, fresh());
+                send(Output::Batch { bytes: batch, pieces: std::mem::take(&mut pieces) })?;
+                stream_long(reader, &found, &open, artifact, &mut |output| send(output))?;
+            }
+        }
+    }
+    send(Output::Batch { bytes, pieces })
+}
+
+/// What a long file needs of what was found, since the item itself is given away.
+fn shadow(found: &Found) -> Found {
+    Found {
+        path: found.path.clone(),
+        parent: Arc::clone(&found.parent),
+        name: found.name.clone(),
+        facts: found.facts,
+        attributes: Vec::new(),
+        state: found.state,
+        reason: None,
+    }
+}
+
+/// Receives what the walk finds and makes jobs of it.
+struct Planner<'a> {
+    jobs: Sender<Job>,
+    order: Sender<Receiver<Output>>,
+    monitor: &'a dyn TreeMonitor,
+    items: Vec<Item>,
+    planned_bytes: u64,
+    folders: HashSet<usize>,
+    /// First names of inodes that have more than one, with the number of names still to come.
+    names: HashMap<(u64, u64), (Vec<u8>, u64)>,
+    excluded: u64,
+}
+
+impl<'a> Planner<'a> {
+    fn new(jobs: Sender<Job>, order: Sender<Receiver<Output>>, monitor: &'a dyn TreeMonitor) -> Self {
+        Self {
+            jobs,
+            order,
+            monitor,
+            items: Vec::new(),
+            planned_bytes: 0,
+            folders: HashSet::new(),
+            names: HashMap::new(),
+            excluded: 0,
+        }
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        if self.items.is_empty() {
+            return Ok(());
+        }
+        let items = std::mem::take(&mut self.items);
+        // A long file is handed over frame by frame, so that eight of them do not fill the memory.
+        let is_long = self.planned_bytes > WHOLE_LIMIT_BYTES;
+        self.planned_bytes = 0;
+        self.folders.clear();
+        let (sender, receiver) = bounded(usize::from(!is_long));
+        self.order.send(receiver).map_err(|_| Error::Cancelled)?;
+        self.jobs.send(Job { items, outputs: sender }).map_err(|_| Error::Cancelled)
+    }
+
+    /// The name under which this inode was found before, if it was.
+    fn first_name(&mut self, found: &Found) -> Option<Vec<u8>> {
+        let facts = found.facts.as_ref()?;
+        if facts.kind != FileKind::File || facts.links < 2 || found.state != FileState::Stored {
+            return None;
+        }
+        match self.names.get_mut(&facts.identity()) {
+            Some((first, left)) => {
+                let first = first.clone();
+                *left = left.saturating_sub(1);
+                if *left == 0 {
+                    self.names.remove(&facts.identity());
+                }
+                Some(first)
+            }
+            None => {
+                self.names.insert(facts.identity(), (found.path.clone(), facts.links - 1));
+                None
+            }
+        }
+    }
+}
+
+impl WalkSink for Planner<'_> {
+    fn found(&mut self, found: Found) -> Result<()> {
+        if self.monitor.is_cancelled() {
+            return Err(Error::Cancelled);
+        }
+        let first_name = self.first_name(&found);
+        let bytes = match &found.facts {
+            Some(facts) if facts.kind == FileKind::File && first_name.is_none() => {
+                // The larger of the two would make a job of its own of every file with holes.
+                facts.size_bytes.min(facts.allocated_bytes.max(512))
+            }
+            _ => 0,
+        };
+        if self.planned_bytes + bytes > BATCH_BYTES {
+            self.flush()?;
+        }
+        self.planned_bytes += bytes;
+        self.folders.insert(Arc::as_ptr(&found.parent).addr());
+        self.items.push(Item { found, first_name });
+        let is_full = self.planned_bytes >= BATCH_BYTES
+            || self.items.len() >= BATCH_ENTRIES
+            || self.folders.len() >= BATCH_FOLDERS;
+        if is_full { self.flush() } else { Ok(()) }
+    }
+
+    fn excluded(&mut self) {
+        self.excluded += 1;
+    }
+}
+
+/// What a tree would come to, for plans and progress.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct TreeCount {
+    /// Files, further names counted too.
+    pub files: u64,
+    /// Everything, folders and links included.
+    pub entries: u64,
+    /// Bytes of content, holes left out.
+    pub bytes: u64,
+}
+
+/// Counts what [`archive_tree`] would take, reading no content.
+///
+/// # Errors
+/// When a root cannot be read, an exclusion cannot be understood, or the monitor says so.
+pub fn count_tree(request: &TreeRequest, monitor: &dyn TreeMonitor) -> Result<TreeCount> {
+    struct Counter<'a>(TreeCount, &'a dyn TreeMonitor);
+    impl WalkSink for Counter<'_> {
+        fn found(&mut self, found: Found) -> Result<()> {
+            self.0.entries += 1;
+            if let Some(facts) = found.facts
+                && facts.kind == FileKind::File
+            {
+                self.0.files += 1;
+                self.0.bytes += facts.size_bytes.min(facts.allocated_bytes.max(4096));
+            }
+            if self.1.is_cancelled() { Err(Error::Cancelled) } else { Ok(()) }
+        }
+
+        fn excluded(&mut self) {}
+    }
+    let excluder = compile(request)?;
+    let mut counter = Counter(TreeCount::default(), monitor);
+    Walk::new(request, &excluder)?.run(&mut counter)?;
+    Ok(counter.0)
+}

@@ -1,0 +1,288 @@
+//! Putting members into frames in the order of the index, and writing their lines.
+//!
+//! Frames are cut between entries where possible. A few small compressible entries between stored ones stay with them:
+//! shops keep an `index.php` in every folder of images, and a frame for each would cost more.
+
+use std::collections::HashMap;
+
+use super::entry::{FileEntry, FileKind, FileState};
+use super::read_item::{ItemReader, Outcome, Piece};
+use super::report::{NamedPath, TreeMonitor, TreeNote, TreeReport, printable};
+use crate::artifact::{ArtifactWriter, FRAME_SIZE_BYTES, STORED_FRAME_LIMIT_BYTES, Storing};
+use crate::index::IndexWriter;
+use crate::{Error, Result};
+
+/// A compressible entry up to this length may stay in a stored frame …
+const STRAY_LIMIT_BYTES: usize = 16 << 10;
+/// … as long as not more than this of them follow one another.
+const STRAYS_LIMIT_BYTES: usize = 64 << 10;
+
+/// What a reader hands over, in the order of the index.
+pub(crate) enum Output {
+    /// Entries one after another in one buffer.
+    Batch { bytes: Vec<u8>, pieces: Vec<Piece> },
+    /// The next frame of a long file, whole.
+    LongFrame { bytes: Vec<u8>, storing: Storing, is_first: bool },
+    /// The last frame of a long file, and its line.
+    LongEnd { bytes: Vec<u8>, storing: Storing, is_first: bool, entry: Box<FileEntry>, was_replaced: bool },
+}
+
+/// Builds frames.
+pub(crate) struct Assembler<'a> {
+    artifact: &'a ArtifactWriter,
+    index: &'a mut IndexWriter,
+    reader: &'a ItemReader<'a>,
+    monitor: &'a dyn TreeMonitor,
+    frame: Vec<u8>,
+    storing: Storing,
+    strays_bytes: usize,
+    next_frame: u64,
+    long_frame: u64,
+    /// First names that are not in the archive as the walk saw them, and the name that stands in for each.
+    lost_names: HashMap<Vec<u8>, Option<Vec<u8>>>,
+    pub(crate) report: TreeReport,
+}
+
+impl<'a> Assembler<'a> {
+    pub(crate) fn new(
+        artifact: &'a ArtifactWriter,
+        index: &'a mut IndexWriter,
+        reader: &'a ItemReader<'a>,
+        monitor: &'a dyn TreeMonitor,
+    ) -> Self {
+        Self {
+            artifact,
+            index,
+            reader,
+            monitor,
+            frame: artifact.buffer(),
+            storing: Storing::Compress,
+            strays_bytes: 0,
+            next_frame: 0,
+            long_frame: 0,
+            lost_names: HashMap::new(),
+            report: TreeReport::default(),
+        }
+    }
+
+    /// Takes what a reader hands over. The buffer of a batch comes back, to be used again.
+    pub(crate) fn take(&mut self, output: Output) -> Result<Option<Vec<u8>>> {
+        match output {
+            Output::Batch { bytes, pieces } => {
+                let mut start = 0;
+                for piece in pieces {
+                    let end = start + piece.length;
+                    self.piece(piece, &bytes[start..end])?;
+                    start = end;
+                }
+                Ok(Some(bytes))
+            }
+            Output::LongFrame { bytes, storing, is_first } => {
+                self.long_bytes(bytes, storing, is_first)?;
+                Ok(None)
+            }
+            Output::LongEnd { bytes, storing, is_first, mut entry, was_replaced } => {
+                self.long_bytes(bytes, storing, is_first)?;
+                if entry.state != FileState::Unreadable {
+                    entry.frame = Some(self.long_frame);
+                }
+                if was_replaced || entry.state == FileState::Unreadable {
+                    self.lost_names.insert(entry.path.clone(), None);
+                }
+                self.line(*entry)?;
+                Ok(None)
+            }
+        }
+    }
+
+    /// Ends the archive.
+    pub(crate) fn finish(mut self, excluded: u64) -> Result<TreeReport> {
+        let mut end = Vec::new();
+        crate::tar::member::write_end(&mut end);
+        self.append(&end)?;
+        self.cut()?;
+        self.report.excluded = excluded;
+        Ok(self.report)
+    }
+
+    fn piece(&mut self, piece: Piece, bytes: &[u8]) -> Result<()> {
+        let Piece { mut entry, storing, was_replaced, item, .. } = piece;
+        if entry.kind == FileKind::HardLink
+            && let Some(first) = &entry.link
+            && let Some(stand_in) = self.lost_names.get(first)
+        {
+            let (first, stand_in) = (first.clone(), stand_in.clone());
+            return match item {
+                Some(item) => self.read_again(*item, first, stand_in),
+                None => Ok(()),
+            };
+        }
+        if was_replaced {
+            self.lost_names.insert(entry.path.clone(), None);
+        }
+        if !bytes.is_empty() {
+            self.make_room(storing, bytes.len())?;
+            entry.frame = Some(self.next_frame);
+            entry.offset_bytes = self.frame.len() as u64;
+            self.append(bytes)?;
+        }
+        self.line(entry)
+    }
+
+    /// A further name whose first is not in the archive: it becomes the first itself, or a name of one that did.
+    fn read_again(
+        &mut self,
+        mut item: super::read_item::Item,
+        first: Vec<u8>,
+        stand_in: Option<Vec<u8>>,
+    ) -> Result<()> {
+        let path = item.found.path.clone();
+        let becomes_first = stand_in.is_none();
+        item.first_name = stand_in;
+        let mut bytes = Vec::new();
+        let found = Box::new(super::walk::Found {
+            path: path.clone(),
+            parent: std::sync::Arc::clone(&item.found.parent),
+            name: item.found.name.clone(),
+            facts: item.found.facts,
+            attributes: Vec::new(),
+            state: item.found.state,
+            reason: None,
+        });
+        let seen = item.found.facts.map(|facts| facts.identity());
+        match self.reader.read(item, &mut bytes) {
+            Outcome::Done(mut piece) => {
+                piece.item = None;
+                if becomes_first && piece.length > 0 && !piece.was_replaced {
+                    self.lost_names.insert(first, Some(path));
+                }
+                self.piece(*piece, &bytes)
+            }
+            Outcome::Long(open) => {
+                let mut parts = Vec::new();
+                let was_replaced = seen != Some(open.facts.identity());
+                stream_long(self.reader, &found, &open, self.artifact, &mut |output| {
+                    parts.push(output);
+                    // One at a time: a long file must not pile up here.
+                    parts.drain(..).try_for_each(|output| self.take(output).map(|_| ()))
+                })?;
+                if !was_replaced && !self.lost_names.contains_key(&path) {
+                    self.lost_names.insert(first, Some(path));
+                }
+                Ok(())
+            }
+        }
+    }
+
+    fn limit(storing: Storing) -> usize {
+        match storing {
+            Storing::Compress => FRAME_SIZE_BYTES,
+            Storing::Store => STORED_FRAME_LIMIT_BYTES,
+        }
+    }
+
+    /// Cuts the frame when an entry of this kind and length should begin a new one.
+    fn make_room(&mut self, storing: Storing, length: usize) -> Result<()> {
+        if !self.frame.is_empty() {
+            let is_stray =
+                self.storing == Storing::Store && storing == Storing::Compress && length <= STRAY_LIMIT_BYTES;
+            self.strays_bytes = if is_stray { self.strays_bytes + length } else { 0 };
+            let belongs = storing == self.storing || is_stray && self.strays_bytes <= STRAYS_LIMIT_BYTES;
+            if !belongs || self.frame.len() + length > Self::limit(self.storing) {
+                self.cut()?;
+            }
+        }
+        if self.frame.is_empty() {
+            self.storing = storing;
+            self.strays_bytes = 0;
+        }
+        Ok(())
+    }
+
+    fn append(&mut self, mut bytes: &[u8]) -> Result<()> {
+        self.report.archive_bytes += bytes.len() as u64;
+        while !bytes.is_empty() {
+            let room = Self::limit(self.storing).saturating_sub(self.frame.len());
+            if room == 0 {
+                self.cut()?;
+                continue;
+            }
+            let (now, later) = bytes.split_at(room.min(bytes.len()));
+            self.frame.extend_from_slice(now);
+            bytes = later;
+        }
+        Ok(())
+    }
+
+    fn cut(&mut self) -> Result<()> {
+        if self.frame.is_empty() {
+            return Ok(());
+        }
+        let frame = std::mem::replace(&mut self.frame, self.artifact.buffer());
+        self.submit(frame, self.storing)
+    }
+
+    fn submit(&mut self, frame: Vec<u8>, storing: Storing) -> Result<()> {
+        let number = self.artifact.frame(frame, storing)?;
+        if number != self.next_frame {
+            return Err(Error::Tree {
+                act: "archive the files",
+                what: format!("frame {number} came where {} was expected", self.next_frame),
+            });
+        }
+        self.next_frame += 1;
+        Ok(())
+    }
+
+    fn long_bytes(&mut self, bytes: Vec<u8>, storing: Storing, is_first: bool) -> Result<()> {
+        if is_first {
+            self.cut()?;
+            self.long_frame = self.next_frame;
+        }
+        self.report.archive_bytes += bytes.len() as u64;
+        self.submit(bytes, storing)
+    }
+
+    fn line(&mut self, entry: FileEntry) -> Result<()> {
+        self.report.count(&entry);
+        if entry.state != FileState::Stored {
+            let named = NamedPath { path: printable(&entry.path), reason: entry.reason.clone() };
+            self.monitor.note(&TreeNote { state: entry.state, named });
+        }
+        self.monitor.file(&entry.path, entry.size_bytes);
+        self.index.add(&entry.path, &entry)
+    }
+}
+
+/// Streams a long file as frames of its own.
+pub(crate) fn stream_long(
+    reader: &ItemReader<'_>,
+    found: &super::walk::Found,
+    open: &super::read_item::OpenFile,
+    artifact: &ArtifactWriter,
+    send: &mut dyn FnMut(Output) -> Result<()>,
+) -> Result<()> {
+    let storing = ItemReader::storing(found, open.stored_bytes());
+    let was_replaced = found.facts.is_some_and(|seen| seen.identity() != open.facts.identity());
+    let mut long = super::read_item::LongFile::new(reader, found, open);
+    let mut is_first = true;
+    loop {
+        let mut bytes = artifact.buffer();
+        if is_first {
+            long.header(&mut bytes);
+        }
+        let before = bytes.len();
+        // Room for the padding at the end: a stored frame must not exceed its limit.
+        let has_more = long.fill(&mut bytes, Assembler::limit(storing) - crate::tar::BLOCK_BYTES);
+        reader.monitor.bytes((bytes.len() - before) as u64);
+        if !has_more {
+            let entry = Box::new(long.finish());
+            return send(Output::LongEnd { bytes, storing, is_first, entry, was_replaced });
+        }
+        send(Output::LongFrame { bytes, storing, is_first })?;
+        is_first = false;
+        if reader.monitor.is_cancelled() {
+            return Err(Error::Cancelled);
+        }
+    }
+}

@@ -1,0 +1,29 @@
+//! A shop's files: walking, archiving, extracting, and exchanging them for those of a backup.
+
+mod archive;
+mod assemble;
+pub mod content;
+mod cursor;
+mod entry;
+mod extract;
+mod facts;
+mod inside;
+pub mod order;
+mod owners;
+mod read_item;
+mod report;
+mod request;
+mod restore_file;
+mod selection;
+mod walk;
+
+pub use archive::{TreeCount, archive_tree, count_tree};
+pub use entry::{FileEntry, FileKind, FileState, FileTime};
+pub use extract::{ExtractOptions, ExtractReport, extract};
+pub use report::{NAMES_LIMIT, NameList, NamedPath, NoMonitor, TreeMonitor, TreeNote, TreeReport, printable};
+pub use request::{DEFAULT_READERS, Exclusions, OUTSIDE, TreeRequest, TreeRoot, as_path, compile_globs};
+pub use restore_file::Rights;
+pub use selection::Selection;
+
+#[cfg(test)]
+mod tests;

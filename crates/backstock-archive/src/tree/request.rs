@@ -1,0 +1,179 @@
+//! What to take of a shop's files: roots, exclusions, and folders that are never entered.
+
+use std::path::PathBuf;
+
+use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// The first component of paths of folders outside the shop's root.
+pub const OUTSIDE: &[u8] = b"@outside";
+
+/// How many files are read at the same time unless the caller says otherwise. Measured: with cold caches eight readers
+/// take less than half the time of one.
+pub const DEFAULT_READERS: usize = 8;
+
+/// One folder to take.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TreeRoot {
+    /// Where it appears in the backup: empty for the shop's root, `@outside/<label>` for folders outside it.
+    pub prefix: Vec<u8>,
+    /// Where it lies on this machine.
+    pub path: PathBuf,
+}
+
+/// What is left out. Paths are those of the backup (`@outside/…` included), without a leading `/`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Exclusions {
+    /// Folders that are kept as empty folders.
+    pub contents: Vec<Vec<u8>>,
+    /// Files and folders that are left out with everything below.
+    pub entirely: Vec<Vec<u8>>,
+    /// Globs of what is left out with everything below: `*` and `?` stop at `/`, `**` does not. A glob without a `/`
+    /// is matched against the last component alone, at any depth.
+    pub globs: Vec<String>,
+}
+
+/// What to take.
+#[derive(Debug, Clone)]
+pub struct TreeRequest {
+    /// The folders to take, at most one of them with an empty prefix.
+    pub roots: Vec<TreeRoot>,
+    /// What is left out.
+    pub exclusions: Exclusions,
+    /// Folders that are never entered wherever they are met, recognised by device and inode: where backups and
+    /// state are kept.
+    pub never: Vec<PathBuf>,
+    /// When the run started.
+    pub started: Timestamp,
+    /// How many files are read at the same time.
+    pub readers: usize,
+}
+
+/// What the exclusions say about one path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// It is taken.
+    Take,
+    /// It is taken as an empty folder.
+    TakeEmpty,
+    /// It is left out.
+    Leave,
+}
+
+/// Exclusions, compiled.
+#[derive(Debug)]
+pub(crate) struct Excluder {
+    contents: Vec<Vec<u8>>,
+    entirely: Vec<Vec<u8>>,
+    globs: GlobSet,
+}
+
+/// Compiles globs of paths in a backup. The error is the text of the glob and what is wrong with it.
+pub fn compile_globs(globs: &[String]) -> Result<GlobSet, (String, globset::Error)> {
+    let mut builder = GlobSetBuilder::new();
+    for text in globs {
+        let plain = text.trim_start_matches('/').trim_end_matches('/');
+        let anywhere =
+            if text.trim_end_matches('/').contains('/') { plain.to_owned() } else { format!("**/{plain}") };
+        let glob = GlobBuilder::new(&anywhere)
+            .literal_separator(true)
+            .backslash_escape(true)
+            .build()
+            .map_err(|error| (text.clone(), error))?;
+        builder.add(glob);
+    }
+    builder.build().map_err(|error| (globs.join(", "), error))
+}
+
+/// A path's bytes as the path type that globs are matched against.
+pub fn as_path(bytes: &[u8]) -> &std::path::Path {
+    use std::os::unix::ffi::OsStrExt;
+    std::path::Path::new(std::ffi::OsStr::from_bytes(bytes))
+}
+
+impl Excluder {
+    /// Compiles them. The error is the text of the glob that cannot be understood, and why.
+    pub(crate) fn new(exclusions: &Exclusions) -> Result<Self, (String, globset::Error)> {
+        let trimmed = |paths: &[Vec<u8>]| {
+            let mut paths: Vec<Vec<u8>> = paths.iter().map(|path| trim(path).to_vec()).collect();
+            paths.sort();
+            paths
+        };
+        Ok(Self {
+            contents: trimmed(&exclusions.contents),
+            entirely: trimmed(&exclusions.entirely),
+            globs: compile_globs(&exclusions.globs)?,
+        })
+    }
+
+    /// What they say about a path whose parents are taken.
+    pub(crate) fn verdict(&self, path: &[u8]) -> Verdict {
+        let holds = |paths: &[Vec<u8>]| paths.binary_search_by(|known| known.as_slice().cmp(path)).is_ok();
+        if holds(&self.entirely) || (!self.globs.is_empty() && self.globs.is_match(as_path(path))) {
+            Verdict::Leave
+        } else if holds(&self.contents) {
+            Verdict::TakeEmpty
+        } else {
+            Verdict::Take
+        }
+    }
+}
+
+fn trim(mut path: &[u8]) -> &[u8] {
+    while let Some(rest) = path.strip_prefix(b"./").or_else(|| path.strip_prefix(b"/")) {
+        path = rest;
+    }
+    while let Some(rest) = path.strip_suffix(b"/") {
+        path = rest;
+    }
+    path
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn excluder(globs: &[&str]) -> Excluder {
+        Excluder::new(&Exclusions {
+            contents: vec![b"var/cache/".to_vec(), b"/tmp".to_vec()],
+            entirely: vec![b"./core.dump".to_vec()],
+            globs: globs.iter().map(|glob| (*glob).to_owned()).collect(),
+        })
+        .unwrap()
+    }
+
+    #[test]
+    fn exact_paths_say_whether_the_folder_stays() {
+        let excluder = excluder(&[]);
+        assert_eq!(excluder.verdict(b"var/cache"), Verdict::TakeEmpty);
+        assert_eq!(excluder.verdict(b"tmp"), Verdict::TakeEmpty);
+        assert_eq!(excluder.verdict(b"core.dump"), Verdict::Leave);
+        assert_eq!(excluder.verdict(b"var/cache2"), Verdict::Take);
+    }
+
+    #[test]
+    fn globs_stop_at_folders_unless_they_say_otherwise() {
+        let excluder = excluder(&["*.log", "media/*.tmp", "/build/**", "node_modules/"]);
+        let verdicts: [(&[u8], Verdict); 9] = [
+            (b"a.log", Verdict::Leave),
+            (b"x/y/a.log", Verdict::Leave),
+            (b"x/y\xff.log", Verdict::Leave),
+            (b"media/a.tmp", Verdict::Leave),
+            (b"media/x/a.tmp", Verdict::Take),
+            (b"build", Verdict::Take),
+            (b"build/x/y", Verdict::Leave),
+            (b"x/node_modules", Verdict::Leave),
+            (b"x/node_modules2", Verdict::Take),
+        ];
+        for (path, verdict) in verdicts {
+            assert_eq!(excluder.verdict(path), verdict, "{}", String::from_utf8_lossy(path));
+        }
+    }
+
+    #[test]
+    fn a_glob_that_cannot_be_understood_is_named() {
+        let exclusions = Exclusions { globs: vec!["a[".to_owned()], ..Exclusions::default() };
+        assert_eq!(Excluder::new(&exclusions).unwrap_err().0, "a[");
+    }
+}

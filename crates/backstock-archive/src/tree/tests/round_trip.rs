@@ -1,0 +1,164 @@
+//! Archive, then stock `tar` and our own extraction: the same tree as a second reader sees it.
+
+use backstock_vocabulary::Codec;
+
+use super::super::*;
+use super::fixture::{back_up, noise, request, torture, write};
+use super::snapshot::{assert_same, snapshot};
+
+#[test]
+fn the_torture_tree_survives_stock_tar_and_extract() {
+    for codec in [Codec::Zstd, Codec::Gzip] {
+        let folder = tempfile::tempdir().unwrap();
+        let shop = folder.path().join("shop");
+        torture(&shop);
+        let before = snapshot(&shop);
+        let backup = back_up(&request(&shop), codec);
+        assert_eq!(backup.report.unreadable.count, 0, "{:?}", backup.report);
+        assert_eq!(backup.report.skipped.count, 2);
+        assert_eq!(backup.report.hard_links, 2);
+        let stock = folder.path().join("stock");
+        backup.stock_extract(&stock);
+        assert_same(&before, &snapshot(&stock));
+        let own = folder.path().join("own");
+        let report = backup.extract(&own, true);
+        assert_eq!(
+            (report.refused.count, report.damaged.count, report.incomplete.count),
+            (0, 0, 0),
+            "{report:?}"
+        );
+        assert_same(&before, &snapshot(&own));
+        assert!(before[&b"sparse"[..]].is_sparse && before[&b"all-hole"[..]].is_sparse);
+        assert_eq!(report.files, backup.report.files);
+        assert_eq!(report.bytes, backup.report.content_bytes);
+    }
+}
+
+#[test]
+fn entries_come_in_index_order_and_stored_kinds_are_not_compressed() {
+    let folder = tempfile::tempdir().unwrap();
+    let shop = folder.path().join("shop");
+    torture(&shop);
+    let backup = back_up(&request(&shop), Codec::Zstd);
+    let entries = backup.entries();
+    assert!(entries.windows(2).all(|pair| order::compare_paths(&pair[0].path, &pair[1].path).is_lt()));
+    assert!(entries.iter().all(|entry| entry.frame.is_some() || entry.state == FileState::Skipped));
+    // Little files of images stay in one stored frame with the images around them.
+    let first = backup.entry(b"img/p/1/0.jpg").frame.unwrap();
+    let last = backup.entry(b"img/p/1/9.php").frame.unwrap();
+    assert!(last - first <= 4, "{first} to {last}");
+}
+
+#[test]
+fn roots_outside_have_their_place_and_exclusions_hold() {
+    let folder = tempfile::tempdir().unwrap();
+    let shop = folder.path().join("shop");
+    let storage = folder.path().join("storage");
+    for name in ["0", "a", "cache/x/y", "Z", "core", "media/a.tmp", "media/b.jpg", "-dash", "@outside-x/b"] {
+        write(&shop, name, name.as_bytes());
+    }
+    write(&storage, "session/s1", b"s");
+    write(&storage, "upload/u1", b"u");
+    let mut request = request(&shop);
+    request.roots.insert(0, TreeRoot { prefix: b"@outside/storage".to_vec(), path: storage });
+    request.exclusions = Exclusions {
+        contents: vec![b"cache".to_vec(), b"@outside/storage/session".to_vec()],
+        entirely: vec![b"core".to_vec()],
+        globs: vec!["*.tmp".to_owned()],
+    };
+    let backup = back_up(&request, Codec::Zstd);
+    let paths: Vec<String> =
+        backup.entries().into_iter().map(|entry| String::from_utf8(entry.path).unwrap()).collect();
+    let expected = [
+        "",
+        "-dash",
+        "0",
+        "@outside/storage",
+        "@outside/storage/session",
+        "@outside/storage/upload",
+        "@outside/storage/upload/u1",
+        "@outside-x",
+        "@outside-x/b",
+        "Z",
+        "a",
+        "cache",
+        "media",
+        "media/b.jpg",
+    ];
+    assert_eq!(paths, expected);
+    assert_eq!(backup.report.excluded, 2);
+    let counted = count_tree(&request, &NoMonitor).unwrap();
+    assert_eq!((counted.entries, counted.files), (14, 7));
+    let own = folder.path().join("own");
+    let report = backup.extract(&own, false);
+    assert_eq!(report.refused.count, 0, "{report:?}");
+    assert_eq!(std::fs::read(own.join("@outside/storage/upload/u1")).unwrap(), b"u");
+    let stock = folder.path().join("stock");
+    backup.stock_extract(&stock);
+    assert_eq!(std::fs::read(stock.join("@outside/storage/upload/u1")).unwrap(), b"u");
+}
+
+#[test]
+fn a_selection_brings_its_folders_and_the_content_of_further_names() {
+    let folder = tempfile::tempdir().unwrap();
+    let shop = folder.path().join("shop");
+    write(&shop, "a/first.txt", &noise(3, 9_000_000));
+    write(&shop, "b/other.txt", b"o");
+    for name in ["b/name.txt", "b/name2.txt"] {
+        std::fs::hard_link(shop.join("a/first.txt"), shop.join(name)).unwrap();
+    }
+    let backup = back_up(&request(&shop), Codec::Gzip);
+    let target = folder.path().join("target");
+    let selection = Selection::Globs(vec!["b/name*.txt".to_owned()]);
+    let report = extract(
+        &backup.reader(),
+        &backup.index(),
+        &selection,
+        &target,
+        &ExtractOptions::default(),
+        &NoMonitor,
+    )
+    .unwrap();
+    assert_eq!((report.files, report.hard_links, report.refused.count), (1, 1, 0), "{report:?}");
+    let seen = snapshot(&target);
+    assert_eq!(seen.keys().collect::<Vec<_>>(), [&b""[..], b"b", b"b/name.txt", b"b/name2.txt"]);
+    assert_eq!(seen[&b"b/name2.txt"[..]].first_name, b"b/name.txt");
+    assert_eq!(seen[&b"b/name.txt"[..]].content, Some(blake3::hash(&noise(3, 9_000_000))));
+    assert_eq!(seen[&b"b"[..]].modified, snapshot(&shop)[&b"b"[..]].modified);
+}
+
+#[test]
+fn f66_paths_longer_than_the_kernel_takes_go_through_handles() {
+    let folder = tempfile::tempdir().unwrap();
+    let shop = folder.path().join("shop");
+    std::fs::create_dir(&shop).unwrap();
+    let name = "d".repeat(100);
+    let mut handle =
+        rustix::fs::open(&shop, rustix::fs::OFlags::DIRECTORY, rustix::fs::Mode::empty()).unwrap();
+    for _ in 0..120 {
+        rustix::fs::mkdirat(&handle, &name, rustix::fs::Mode::RWXU).unwrap();
+        handle = facts::open_folder(&handle, name.as_bytes()).unwrap();
+    }
+    let flags = rustix::fs::OFlags::CREATE | rustix::fs::OFlags::WRONLY;
+    let file = rustix::fs::openat(&handle, "file", flags, rustix::fs::Mode::RWXU).unwrap();
+    rustix::io::write(&file, b"deep").unwrap();
+    // Names after the deep one make the walk come back up through handles that it had let go.
+    write(&shop, &format!("{name}/{name}/z"), b"z");
+    let backup = back_up(&request(&shop), Codec::Zstd);
+    assert_eq!((backup.report.files, backup.report.folders), (2, 121), "{:?}", backup.report);
+    let target = folder.path().join("target");
+    let report = backup.extract(&target, false);
+    assert_eq!((report.files, report.folders, report.refused.count), (2, 121, 0), "{report:?}");
+    let mut handle =
+        rustix::fs::open(&target, rustix::fs::OFlags::DIRECTORY, rustix::fs::Mode::empty()).unwrap();
+    for _ in 0..120 {
+        handle = facts::open_folder(&handle, name.as_bytes()).unwrap();
+    }
+    let mut content = [0; 10];
+    let file =
+        rustix::fs::openat(&handle, "file", rustix::fs::OFlags::RDONLY, rustix::fs::Mode::empty()).unwrap();
+    assert_eq!(rustix::io::read(&file, &mut content).unwrap(), 4);
+    for base in [&shop, &target] {
+        std::process::Command::new("rm").arg("-rf").arg(base).status().unwrap();
+    }
+}
