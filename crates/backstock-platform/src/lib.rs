@@ -1,1 +1,32 @@
-//! Placeholder.
+//! Where a shop keeps its files, settings and database.
+//!
+//! [`detect`] looks at a folder and gives back a [`ShopLayout`]: data only. Platforms describe; nothing here connects,
+//! writes or executes. Configuration files are PHP that the shop runs; here they are parsed and folded as data, with
+//! limits, since a hostile one must neither run, nor hang, nor end our process, nor lead us to a neighbour's files.
+
+mod database_host;
+mod detect;
+mod environment;
+mod error;
+mod folder;
+mod kinds;
+mod layout;
+mod pattern;
+mod php_config;
+mod reading;
+mod settings;
+#[cfg(test)]
+mod shops;
+mod step;
+mod url;
+mod versions;
+
+pub use detect::{Detection, NestedShop, detect};
+pub use environment::{Environment, KnownEnvironment, Lookup, NoEnvironment};
+pub use error::{PlatformError, Result};
+pub use folder::Folder;
+pub use kinds::{Confidence, KINDS, Match, Platform, kind};
+pub use layout::{Condition, ExcludedPath, Obstacle, OutsideFile, OutsideFolder, Query, ShopLayout, Unclear};
+pub use pattern::TablePattern;
+pub use settings::{Certainty, DatabaseSettings, Password};
+pub use step::{Maintenance, ShopPath, Step};

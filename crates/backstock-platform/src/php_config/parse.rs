@@ -1,0 +1,92 @@
+//! From bytes to a syntax tree, guarded: size, number of tokens and nesting are bounded before the parser sees them.
+
+use std::borrow::Cow;
+
+use bumpalo::Bump;
+use mago_database::file::{File, FileId};
+use mago_span::HasSpan;
+use mago_syntax::ast::Program;
+use mago_syntax::lexer::Lexer;
+use mago_syntax::parser::parse_file;
+use mago_syntax::settings::LexerSettings;
+use mago_syntax::token::TokenKind;
+use mago_syntax_core::input::Input;
+
+use super::Unread;
+use crate::folder::CONFIG_LIMIT_BYTES;
+use crate::layout::Obstacle;
+
+/// Most tokens of one file; a byte of configuration rarely makes more than a quarter of one.
+const TOKENS_LIMIT: usize = 400_000;
+/// Deepest nesting of brackets.
+const NESTING_LIMIT: usize = 128;
+/// Longest run of tokens without a bracket, comma or semicolon that may each open a level of recursion (`$$$$x`, `!!!!x`,
+/// `A|B|C`); also bounds chains such as `a . b . c`.
+const RUN_LIMIT: usize = 20_000;
+/// Longest run of `$` or `?` signs, which the parser follows by recursion without a limit of its own.
+const SIGN_RUN_LIMIT: usize = 64;
+
+/// Parses a file.
+///
+/// # Errors
+/// When it is beyond the limits, or is not valid PHP: PHP would not run it either.
+pub(super) fn parse<'arena>(arena: &'arena Bump, source: &[u8]) -> Result<&'arena Program<'arena>, Unread> {
+    if source.len() as u64 > CONFIG_LIMIT_BYTES {
+        return Err(Unread::new(Obstacle::BeyondLimits, "the file is larger than any configuration"));
+    }
+    guard(source)?;
+    let file = File::ephemeral(Cow::Borrowed(b"configuration.php"), Cow::Owned(source.to_vec()));
+    let program = parse_file(arena, &file);
+    if let Some(error) = program.errors.first() {
+        let line = line_of(source, error.span().start.offset);
+        return Err(Unread::new(
+            Obstacle::Malformed,
+            format!("line {line} is not valid PHP, so PHP would not run this file either"),
+        ));
+    }
+    Ok(program)
+}
+
+/// The line, from 1, of a position.
+pub(super) fn line_of(source: &[u8], offset: u32) -> usize {
+    let offset = usize::try_from(offset).unwrap_or(usize::MAX).min(source.len());
+    1 + source[..offset].iter().filter(|byte| **byte == b'\n').count()
+}
+
+/// Refuses what could make a recursive parser deep or slow. The lexer itself does not recurse.
+fn guard(source: &[u8]) -> Result<(), Unread> {
+    let too_much = |what: &str| Unread::new(Obstacle::BeyondLimits, format!("the file {what}"));
+    let mut lexer =
+        Lexer::new(Input::new(FileId::new(b"configuration.php"), source), LexerSettings::default());
+    let (mut tokens, mut nesting, mut run, mut sign_run) = (0, 0_usize, 0, 0);
+    while let Some(token) = lexer.advance() {
+        // What the lexer does not understand, the parser will refuse too.
+        let Ok(token) = token else { return Ok(()) };
+        tokens += 1;
+        run += 1;
+        sign_run =
+            if matches!(token.kind, TokenKind::Dollar | TokenKind::Question) { sign_run + 1 } else { 0 };
+        match token.kind {
+            TokenKind::LeftParenthesis
+            | TokenKind::LeftBracket
+            | TokenKind::LeftBrace
+            | TokenKind::DollarLeftBrace
+            | TokenKind::HashLeftBracket => nesting += 1,
+            TokenKind::RightParenthesis | TokenKind::RightBracket | TokenKind::RightBrace => {
+                nesting = nesting.saturating_sub(1);
+            }
+            TokenKind::Semicolon | TokenKind::Comma => run = 0,
+            _ => {}
+        }
+        if tokens > TOKENS_LIMIT {
+            return Err(too_much("has more tokens than any configuration"));
+        }
+        if nesting > NESTING_LIMIT || sign_run > SIGN_RUN_LIMIT {
+            return Err(too_much("nests deeper than any configuration"));
+        }
+        if run > RUN_LIMIT {
+            return Err(too_much("has a statement longer than any configuration"));
+        }
+    }
+    Ok(())
+}
