@@ -2,12 +2,15 @@
 //!
 //! A storage knows objects: names and bytes. It knows nothing of backups, keys or retention. An object appears under
 //! its name only when it is complete; a name is never used twice for different bytes. Kinds are listed in
-//! [`KINDS`].
+//! [`KINDS`]; every kind passes the checks in [`contract`].
 
+pub mod contract;
 mod error;
+pub mod faulty;
 mod kinds;
 mod object;
 mod part;
+pub mod placement;
 mod probe;
 
 use std::fmt::Debug;

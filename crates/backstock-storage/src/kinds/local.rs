@@ -189,3 +189,6 @@ impl Storage for Local {
         Some(self.folder.path_of(name))
     }
 }
+
+#[cfg(test)]
+mod tests;
