@@ -9,6 +9,7 @@ pub mod programs;
 pub mod server;
 pub mod snapshot;
 mod spawner;
+pub mod torture_database;
 
 pub use error::TestbedError;
 pub use server::{Server, ServerKind, ServerOptions};
