@@ -227,3 +227,6 @@ impl SignedManifest {
 pub fn manifest_hash(bytes: &[u8]) -> Sha256 {
     Sha256::of(bytes)
 }
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -24,7 +24,7 @@ struct Written {
     text: Vec<u8>,
 }
 
-/// Bytes that become about ten times shorter when compressed, the same for the same seed.
+/// Bytes that become somewhat shorter when compressed, the same for the same seed.
 fn bytes(seed: u64, count: usize) -> Vec<u8> {
     let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
     let mut next = || {
@@ -39,7 +39,7 @@ fn bytes(seed: u64, count: usize) -> Vec<u8> {
         if word[0] & 1 == 0 {
             all.extend_from_slice(&word);
         } else {
-            all.resize(all.len() + usize::from(word[1]), word[2]);
+            all.resize(all.len() + usize::from(word[1] % 16), word[2]);
         }
     }
     all.truncate(count);

@@ -52,7 +52,7 @@ impl Write for FaultyFile {
         let count = match self.fault {
             Fault::FullAt(limit, code) if before >= limit => return Err(io::Error::from_raw_os_error(code)),
             Fault::FullAt(limit, _) => bytes.len().min(usize::try_from(limit - before).unwrap()),
-            Fault::ShortWrites if before % 3 == 0 => {
+            Fault::ShortWrites if before.is_multiple_of(3) => {
                 self.written.fetch_add(1, Ordering::SeqCst);
                 return Err(io::ErrorKind::Interrupted.into());
             }
