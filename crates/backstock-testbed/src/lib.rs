@@ -10,6 +10,8 @@ pub mod server;
 pub mod snapshot;
 mod spawner;
 pub mod torture_database;
+pub mod torture_tree;
+pub mod tree;
 
 pub use error::TestbedError;
 pub use server::{Server, ServerKind, ServerOptions};
