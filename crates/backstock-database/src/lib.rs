@@ -18,6 +18,10 @@ pub use kinds::mysql::connection::{
     Breaker, Column, Connection, Done, ResultSet, Row, RowStream, Values, Vendor, Version,
 };
 pub use kinds::mysql::ddl::Span;
+pub use kinds::mysql::dump::{checksum_table, dump, list_tables, probe};
+pub use kinds::mysql::rights::Rights;
+pub use kinds::mysql::session::prepare_to_read;
+pub use kinds::mysql::writer::{END_MARK, HEAD_MARK};
 pub use load::{
     FrameSource, InPlace, LoadMonitor, LoadPhase, LoadPlan, LoadReport, LoadRequest, LoadSelection,
     LoadedTable, NewSide, OldSide, OutsideChild, SettingPatch, SwapMarks, SwapStep, TableChange, TablePlan,

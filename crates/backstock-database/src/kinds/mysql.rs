@@ -3,7 +3,14 @@
 pub mod connection;
 pub mod ddl;
 pub(crate) mod definition;
+pub(crate) mod drift;
+pub mod dump;
+pub(crate) mod guard;
+pub(crate) mod objects;
+pub mod rights;
 pub(crate) mod rows;
 pub(crate) mod schema;
 pub mod session;
+pub(crate) mod snapshot;
 pub mod sql;
+pub mod writer;

@@ -158,6 +158,14 @@ impl Connection {
         self.status & answer::STATUS_IN_TRANSACTION != 0
     }
 
+    /// Limits how long the next answers may take; `None` waits as long as the server needs.
+    pub(crate) fn set_timeout(&mut self, timeout: Option<std::time::Duration>) -> Result<()> {
+        self.wire
+            .stream()
+            .set_timeout(timeout)
+            .map_err(|source| Error::System { act: "set the time limit of a connection".to_owned(), source })
+    }
+
     /// Whether nothing more can be sent.
     pub fn is_broken(&self) -> bool {
         self.broken

@@ -1,0 +1,179 @@
+//! Reads the rows of tables, row by row from the socket into frames: no table is ever in memory.
+
+use super::super::connection::Connection;
+use super::super::rows::{Oddity, RowCoder, select_expression};
+use super::super::sql::quote_name;
+use super::super::writer::CURRENT_ROW_END_OF_SERVER;
+use crate::error::{Error, Result};
+use crate::raw_text::{RawText, readable};
+use crate::record::{ColumnRecord, TableRecord};
+
+/// A range of the key, each bound as the server wrote it. The lower one is not part of it, the upper one is.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Range {
+    pub(crate) column: RawText,
+    pub(crate) above: Option<String>,
+    pub(crate) up_to: Option<String>,
+}
+
+/// Which rows of which table, in which order.
+#[derive(Debug, Clone)]
+pub(crate) struct RowSource<'a> {
+    pub(crate) table: &'a [u8],
+    pub(crate) columns: &'a [ColumnRecord],
+    /// The primary key, for its order; columns with `true` run downwards.
+    pub(crate) key: &'a [(RawText, bool)],
+    pub(crate) with_history: bool,
+    /// Let the server set the rows aside, so that a table without transactions is free again sooner.
+    pub(crate) buffered: bool,
+    pub(crate) range: Option<Range>,
+}
+
+impl<'a> RowSource<'a> {
+    /// All rows in any order.
+    pub(crate) fn whole(record: &'a TableRecord, table: &'a [u8]) -> Self {
+        let with_history = record.versioning.as_ref().is_some_and(|versioning| versioning.with_history);
+        Self { table, columns: &record.columns, key: &[], with_history, buffered: false, range: None }
+    }
+
+    fn sql(&self) -> Vec<u8> {
+        let mut expressions: Vec<Vec<u8>> = self.columns.iter().map(select_expression).collect();
+        if expressions.is_empty() {
+            // A table of generated columns only: its rows count, though they have no value to write.
+            expressions.push(b"1".to_vec());
+        }
+        let mut sql = b"SELECT /*!40001 SQL_NO_CACHE */ ".to_vec();
+        if self.buffered {
+            sql.extend_from_slice(b"SQL_BUFFER_RESULT ");
+        }
+        sql.extend_from_slice(&expressions.join(&b","[..]));
+        sql.extend_from_slice(&[b" FROM ".as_slice(), &quote_name(self.table)].concat());
+        if self.with_history {
+            sql.extend_from_slice(b" FOR SYSTEM_TIME ALL");
+        } else if !self.key.is_empty() {
+            sql.extend_from_slice(b" FORCE INDEX (PRIMARY)");
+        }
+        if let Some(range) = &self.range {
+            let column = quote_name(&range.column);
+            let mut word = b" WHERE ".as_slice();
+            for (bound, sign) in [(&range.above, ">"), (&range.up_to, "<=")] {
+                if let Some(bound) = bound {
+                    sql.extend_from_slice(&[word, &column, sign.as_bytes(), bound.as_bytes()].concat());
+                    word = b" AND ";
+                }
+            }
+        }
+        if !self.key.is_empty() && !self.with_history {
+            let order: Vec<Vec<u8>> = self
+                .key
+                .iter()
+                .map(|(name, down)| {
+                    [quote_name(name).as_slice(), if *down { b" DESC" } else { b"" }].concat()
+                })
+                .collect();
+            sql.extend_from_slice(&[b" ORDER BY ".as_slice(), &order.join(&b","[..])].concat());
+        }
+        sql
+    }
+}
+
+/// The time that the server writes for "no end" in a versioned table.
+pub(crate) fn current_row_end(connection: &mut Connection, record: &TableRecord) -> Result<Vec<u8>> {
+    if record.versioning.is_none() {
+        return Ok(Vec::new());
+    }
+    let result = connection.query(format!("SELECT {CURRENT_ROW_END_OF_SERVER}").as_bytes())?;
+    Ok(result.single().unwrap_or_default().to_vec())
+}
+
+/// Calls back with the text of each row, without brackets.
+pub(crate) fn each_row(
+    connection: &mut Connection,
+    source: &RowSource<'_>,
+    current_row_end: &[u8],
+    take: &mut dyn FnMut(&[u8], Oddity) -> Result<()>,
+) -> Result<()> {
+    let coder = RowCoder::new(source.columns, current_row_end);
+    let mut text = Vec::new();
+    let mut rows = connection.query_streaming(&source.sql())?;
+    if rows.columns().len() != source.columns.len().max(1) {
+        let (object, what) = (format!("table {}", readable(source.table)), "its columns changed".to_owned());
+        return Err(Error::Definition { object, what });
+    }
+    loop {
+        let Some(row) = rows.next()? else { return Ok(()) };
+        text.clear();
+        let oddity =
+            if source.columns.is_empty() { Some(Oddity::default()) } else { coder.encode(row, &mut text) };
+        let Some(oddity) = oddity else { return Err(rows.damaged_row()) };
+        take(&text, oddity)?;
+    }
+}
+
+/// Bounds that cut a table into ranges of `rows` rows each, found by stepping through its key inside the snapshot.
+/// Gaps in the numbers make no empty ranges.
+pub(crate) fn ranges(
+    connection: &mut Connection,
+    table: &[u8],
+    column: &RawText,
+    rows: u64,
+) -> Result<Vec<Range>> {
+    let name = quote_name(column);
+    let mut ranges = Vec::new();
+    let mut above: Option<String> = None;
+    loop {
+        let condition =
+            above.as_ref().map(|bound| [b" WHERE ".as_slice(), &name, b">", bound.as_bytes()].concat());
+        let sql = [
+            b"SELECT ".as_slice(),
+            &name,
+            b" FROM ",
+            &quote_name(table),
+            b" FORCE INDEX (PRIMARY)",
+            condition.as_deref().unwrap_or_default(),
+            b" ORDER BY ",
+            &name,
+            format!(" LIMIT {},1", rows.max(1) - 1).as_bytes(),
+        ]
+        .concat();
+        let bound = connection.query(&sql)?.single().map(readable);
+        let is_number = |text: &String| text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-');
+        let up_to = bound.filter(is_number);
+        let last = up_to.is_none();
+        ranges.push(Range { column: column.clone(), above: above.take(), up_to: up_to.clone() });
+        if last {
+            return Ok(ranges);
+        }
+        above = up_to;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::LiteralForm;
+
+    #[test]
+    fn a_query_has_its_parts() {
+        let columns = [
+            ColumnRecord { name: "a".into(), literal: LiteralForm::Number, type_text: "int".into() },
+            ColumnRecord { name: "f`".into(), literal: LiteralForm::Approximate, type_text: "float".into() },
+            ColumnRecord { name: "e".into(), literal: LiteralForm::Ordinal, type_text: "enum('x')".into() },
+        ];
+        let key = [(RawText::from("a"), true)];
+        let range = Range { column: "a".into(), above: Some("-5".to_owned()), up_to: Some("9".to_owned()) };
+        let source = RowSource {
+            table: b"t",
+            columns: &columns,
+            key: &key,
+            with_history: false,
+            buffered: false,
+            range: Some(range),
+        };
+        assert_eq!(
+            String::from_utf8(source.sql()).unwrap(),
+            "SELECT /*!40001 SQL_NO_CACHE */ `a`,`f```*1e0,CAST(`e` AS UNSIGNED) FROM `t` FORCE INDEX (PRIMARY) \
+             WHERE `a`>-5 AND `a`<=9 ORDER BY `a` DESC"
+        );
+    }
+}

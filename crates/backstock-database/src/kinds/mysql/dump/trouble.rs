@@ -1,0 +1,74 @@
+//! Why an attempt failed: for good, or so that another one may succeed.
+
+use crate::error::{Error, ServerError};
+use crate::raw_text::readable;
+
+/// How an attempt ends that brought nothing.
+#[derive(Debug)]
+pub(crate) enum Trouble {
+    /// Another attempt may succeed.
+    Again {
+        /// What happened, in words.
+        reason: String,
+        /// The error behind it, if there was one.
+        error: Option<Error>,
+    },
+    /// No attempt can.
+    Stop(Error),
+}
+
+impl Trouble {
+    pub(crate) fn again(reason: impl Into<String>) -> Self {
+        Self::Again { reason: reason.into(), error: None }
+    }
+}
+
+impl From<Error> for Trouble {
+    fn from(error: Error) -> Self {
+        let reason = match &error {
+            Error::Lost { .. } => "the connection broke".to_owned(),
+            Error::Connect { .. } => "the server could not be reached".to_owned(),
+            Error::Definition { object, .. } => format!("{object} is being changed"),
+            Error::Statement { source, .. } | Error::LogIn { source, .. } if passes(source) => {
+                readable(source.to_string().as_bytes())
+            }
+            _ => return Self::Stop(error),
+        };
+        Self::Again { reason, error: Some(error) }
+    }
+}
+
+/// Errors of a database that changes or of a server that ends a connection: a table's definition has changed, is not
+/// there, a column is not there; a lock was not to be had; too many connections; killed; shutting down.
+pub(crate) fn passes(error: &ServerError) -> bool {
+    matches!(
+        error.code,
+        1040 | 1053
+            | 1054
+            | 1146
+            | 1203
+            | 1205
+            | 1213
+            | 1226
+            | 1317
+            | 1412
+            | 1615
+            | 1684
+            | 1927
+            | 3024
+            | 1969
+            | 4031
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_crashed_table_is_no_reason_to_try_forever() {
+        let passes = |code| passes(&ServerError { code, sqlstate: String::new(), message: String::new() });
+        assert!(!passes(1194) && !passes(1033) && !passes(1142));
+        assert!(passes(1412) && passes(1317));
+    }
+}

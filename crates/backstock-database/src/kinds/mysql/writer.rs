@@ -1,0 +1,445 @@
+//! The form of `db.sql`. Data can be lost here: what this writes is all that a restore has.
+//!
+//! The file is SQL text for a stock client (`zstd -dc db.sql.zst | mariadb --comments --binary-mode shop`), made of
+//! frames that each hold whole statements:
+//!
+//! 1. The head: one comment line with facts in JSON (names only there, so that no name can end a comment), the
+//!    session's settings, the default character set of the database (`ALTER DATABASE` without a name: the one that the
+//!    client has chosen), sequences, then every table's `CREATE`. Settings that only one vendor knows stand in its
+//!    versioned comments. There is no `CREATE DATABASE`, no `USE`, no `DROP`, no `LOCK TABLES`.
+//! 2. The rows: `INSERT INTO` with a column list, at most about 1 MiB a statement and about 4 MiB a frame; a frame
+//!    holds rows of one table. Rows with the error value of an ENUM stand in an `INSERT IGNORE` of their own, since a
+//!    strict server takes them in no other way.
+//! 3. The tail: AUTO_INCREMENT numbers and sequences as they were after the rows, then routines, triggers, views (in
+//!    the order of their references), events with their status, and at the very end the views that the server says
+//!    are broken. Each sets the session that it was made in, and is followed by the file's own.
+//! 4. One comment line that proves that the file is whole.
+
+use serde::Serialize;
+
+use super::rows::CURRENT_ROW_END;
+use super::sql::{quote_name, quote_text};
+use crate::dump::{DumpReport, DumpSink};
+use crate::error::{Error, Result};
+use crate::raw_text::{RawText, readable};
+use crate::record::{
+    Checksum, ColumnRecord, DatabaseFacts, DumpedObject, FrameRecord, ServerFacts, SessionContext,
+    TableRecord,
+};
+
+/// A statement of rows ends before it would grow above this, bytes: the smallest limit of a packet that any server
+/// has by default is 1 MiB.
+const STATEMENT_BYTES: usize = 1024 * 1024 - 1024;
+
+/// A frame ends at the first end of a statement above this, bytes.
+const FRAME_BYTES: usize = 4 * 1024 * 1024;
+
+/// The mode in which definitions and rows load: strict, so that no value is changed silently, and permissive for
+/// dates, which are stored as they were.
+pub(crate) const LOAD_MODE: &str =
+    "NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES,NO_ENGINE_SUBSTITUTION,STRICT_TRANS_TABLES,STRICT_ALL_TABLES";
+
+/// How the head's comment line starts; JSON follows.
+pub const HEAD_MARK: &str = "-- Backstock database dump ";
+
+/// How the last line starts; JSON follows.
+pub const END_MARK: &str = "-- Backstock database dump is complete ";
+
+/// What the head's comment line says.
+#[derive(Debug, Serialize)]
+struct Head<'a> {
+    schema: &'static str,
+    server: &'a ServerFacts,
+    database: &'a DatabaseFacts,
+    taken_at: String,
+    load_with: &'static str,
+}
+
+/// What the last line says.
+#[derive(Debug, Serialize)]
+struct End {
+    objects: usize,
+    rows: u64,
+    checksum: Checksum,
+}
+
+/// Collects statements and hands them to the sink in frames.
+pub(crate) struct FrameWriter<'a> {
+    sink: &'a dyn DumpSink,
+    database: &'a [u8],
+    text: Vec<u8>,
+}
+
+impl<'a> FrameWriter<'a> {
+    pub(crate) fn new(sink: &'a dyn DumpSink, database: &'a [u8]) -> Self {
+        Self { sink, database, text: sink.buffer() }
+    }
+
+    /// Adds whole statements. They share a frame with what came before if there is room.
+    pub(crate) fn put(&mut self, statements: &[u8]) -> Result<()> {
+        if self.text.len() + statements.len() > FRAME_BYTES && !self.text.is_empty() {
+            self.flush()?;
+        }
+        self.text.extend_from_slice(statements);
+        Ok(())
+    }
+
+    /// Ends the frame. Nothing happens when it is empty.
+    pub(crate) fn flush(&mut self) -> Result<Option<u64>> {
+        if self.text.is_empty() {
+            return Ok(None);
+        }
+        let text = std::mem::replace(&mut self.text, self.sink.buffer());
+        self.sink.frame(text).map(Some).map_err(|source| sink_error(self.database, source))
+    }
+}
+
+pub(crate) fn sink_error(database: &[u8], source: std::io::Error) -> Error {
+    Error::Sink { database: readable(database), source }
+}
+
+/// The head without the definitions.
+pub(crate) fn head(
+    server: &ServerFacts,
+    database: &DatabaseFacts,
+    taken_at: String,
+    objects: &[DumpedObject],
+) -> Vec<u8> {
+    let facts = Head {
+        schema: "backstock.database/1",
+        server,
+        database,
+        taken_at,
+        load_with: "mariadb --comments --binary-mode <database>, or mysql with the same",
+    };
+    let mut out = HEAD_MARK.as_bytes().to_vec();
+    out.extend_from_slice(&json_line(&facts));
+    let tables = || {
+        objects.iter().filter_map(|object| match object {
+            DumpedObject::Table(table) => Some(table),
+            _ => None,
+        })
+    };
+    let mut session = session_settings();
+    if tables().any(|table| table.engine.eq_ignore_ascii_case("MEMORY")) {
+        session.push_str("SET max_heap_table_size=1073741824;\n");
+    }
+    if tables().any(|table| table.versioning.as_ref().is_some_and(|versioning| versioning.with_history)) {
+        session.push_str("/*M!101100 SET system_versioning_insert_history=1 */;\n");
+        session.push_str(&format!("/*M!100300 SET {CURRENT_ROW_END}={CURRENT_ROW_END_OF_SERVER} */;\n"));
+    }
+    if !database.character_set.is_empty() {
+        session.push_str(&alter_database(&database.collation));
+    }
+    out.extend_from_slice(session.as_bytes());
+    out
+}
+
+/// The time that stands for "no end" in a versioned table: the largest of the server. Servers since 11.5 reach 2106.
+pub(crate) const CURRENT_ROW_END_OF_SERVER: &str =
+    "COALESCE(FROM_UNIXTIME(4294967295.999999),FROM_UNIXTIME(2147483647.999999))";
+
+fn session_settings() -> String {
+    format!(
+        "SET NAMES utf8mb4;\n\
+         SET sql_mode='{LOAD_MODE}';\n\
+         SET time_zone='+00:00';\n\
+         SET foreign_key_checks=0;\n\
+         SET unique_checks=1;\n\
+         SET sql_safe_updates=0;\n\
+         /*M!100201 SET check_constraint_checks=0 */;\n\
+         /*M!110200 SET character_set_collations='' */;\n\
+         /*!80400 SET restrict_fk_on_non_standard_key=0 */;\n"
+    )
+}
+
+/// Changes the default of the database that the client has chosen. The character set follows from the collation.
+fn alter_database(collation: &str) -> String {
+    format!("ALTER DATABASE COLLATE {collation};\n")
+}
+
+/// A definition that stands for itself: a table or a sequence.
+pub(crate) fn plain_definition(definition: &[u8]) -> Vec<u8> {
+    [definition, b";\n"].concat()
+}
+
+/// The number that a table gives out next.
+pub(crate) fn auto_increment(table: &[u8], number: u64) -> Vec<u8> {
+    [b"ALTER TABLE ".as_slice(), &quote_name(table), format!(" AUTO_INCREMENT={number};\n").as_bytes()]
+        .concat()
+}
+
+/// The value that a sequence gives out next.
+pub(crate) fn sequence_value(name: &[u8], next_value: &str, cycle_count: u64) -> Vec<u8> {
+    let values = format!(",{next_value},0,{cycle_count});\n");
+    [b"DO SETVAL(".as_slice(), &quote_name(name), values.as_bytes()].concat()
+}
+
+/// A definition with a body, in the session that it was made in.
+pub(crate) fn code_definition(
+    definition: &[u8],
+    context: &SessionContext,
+    database_collation: &str,
+) -> Vec<u8> {
+    let mut out = Vec::new();
+    let then =
+        context.database_collation.as_deref().filter(|then| *then != database_collation && !then.is_empty());
+    if let Some(then) = then {
+        out.extend_from_slice(alter_database(then).as_bytes());
+    }
+    out.extend_from_slice(format!("SET collation_connection={};\n", context.collation_connection).as_bytes());
+    if let Some(mode) = &context.sql_mode {
+        out.extend_from_slice(format!("SET sql_mode='{mode}';\n").as_bytes());
+    }
+    if let Some(zone) = &context.time_zone {
+        out.extend_from_slice(&[b"SET time_zone=".as_slice(), &quote_text(zone.as_bytes()), b";\n"].concat());
+    }
+    let delimiter = free_delimiter(definition);
+    out.extend_from_slice(format!("DELIMITER {delimiter}\n").as_bytes());
+    // Last, since the bytes that follow are in this character set.
+    let client = &context.character_set_client;
+    out.extend_from_slice(format!("SET character_set_client={client}{delimiter}\n").as_bytes());
+    out.extend_from_slice(definition);
+    out.extend_from_slice(format!("\n{delimiter}\nDELIMITER ;\n").as_bytes());
+    out.extend_from_slice(
+        format!("SET NAMES utf8mb4;\nSET sql_mode='{LOAD_MODE}';\nSET time_zone='+00:00';\n").as_bytes(),
+    );
+    if then.is_some() {
+        out.extend_from_slice(alter_database(database_collation).as_bytes());
+    }
+    out
+}
+
+/// A delimiter that does not occur in the text.
+fn free_delimiter(text: &[u8]) -> String {
+    let occurs = |delimiter: &str| text.windows(delimiter.len()).any(|window| window == delimiter.as_bytes());
+    let mut delimiter = ";;".to_owned();
+    while occurs(&delimiter) {
+        delimiter.push_str("|;");
+    }
+    delimiter
+}
+
+/// The last line.
+pub(crate) fn end(report: &DumpReport) -> Vec<u8> {
+    let mut checksum = Checksum::default();
+    for object in &report.objects {
+        if let DumpedObject::Table(table) = object {
+            checksum.add(table.checksum);
+        }
+    }
+    let facts = End { objects: report.objects.len(), rows: report.rows, checksum };
+    [END_MARK.as_bytes(), &json_line(&facts)].concat()
+}
+
+fn json_line(facts: &impl Serialize) -> Vec<u8> {
+    // These structures hold strings and numbers only, which always serialise.
+    let mut line = serde_json::to_vec(facts).unwrap_or_default();
+    line.push(b'\n');
+    line
+}
+
+/// Writes the rows of one table, or of a range of its key.
+pub(crate) struct RowWriter<'a> {
+    sink: &'a dyn DumpSink,
+    database: &'a [u8],
+    head: Vec<u8>,
+    ignore_head: Vec<u8>,
+    text: Vec<u8>,
+    /// Where the open statement starts in `text`.
+    statement: Option<usize>,
+    frame: (u64, Checksum),
+    /// Rows that need `INSERT IGNORE`: their text with brackets, their number and checksum.
+    odd: (Vec<u8>, u64, Checksum),
+    frames: Vec<FrameRecord>,
+}
+
+impl<'a> RowWriter<'a> {
+    pub(crate) fn new(
+        sink: &'a dyn DumpSink,
+        database: &'a [u8],
+        table: &[u8],
+        columns: &[ColumnRecord],
+    ) -> Self {
+        let names: Vec<Vec<u8>> = columns.iter().map(|column| quote_name(&column.name)).collect();
+        let rest =
+            [b" INTO ".as_slice(), &quote_name(table), b" (", &names.join(&b","[..]), b") VALUES\n"].concat();
+        Self {
+            sink,
+            database,
+            head: [b"INSERT", rest.as_slice()].concat(),
+            ignore_head: [b"INSERT IGNORE", rest.as_slice()].concat(),
+            text: Vec::new(),
+            statement: None,
+            frame: Default::default(),
+            odd: Default::default(),
+            frames: Vec::new(),
+        }
+    }
+
+    /// Adds a row, given its text without brackets. Returns how many bytes of finished frames went out.
+    pub(crate) fn row(&mut self, row: &[u8], needs_ignore: bool) -> Result<()> {
+        if needs_ignore {
+            return self.odd_row(row);
+        }
+        if self.statement.is_some_and(|start| self.text.len() - start + row.len() + 4 > STATEMENT_BYTES) {
+            self.end_statement()?;
+        }
+        if self.statement.is_none() {
+            self.open(false);
+        } else {
+            self.text.extend_from_slice(b",\n");
+        }
+        self.text.push(b'(');
+        self.text.extend_from_slice(row);
+        self.text.push(b')');
+        self.frame.0 += 1;
+        self.frame.1.add_row(row);
+        Ok(())
+    }
+
+    fn odd_row(&mut self, row: &[u8]) -> Result<()> {
+        if !self.odd.0.is_empty() {
+            if self.odd.0.len() + row.len() > STATEMENT_BYTES {
+                self.flush_odd()?;
+            } else {
+                self.odd.0.extend_from_slice(b",\n");
+            }
+        }
+        self.odd.0.extend_from_slice(&[b"(", row, b")"].concat());
+        self.odd.1 += 1;
+        self.odd.2.add_row(row);
+        Ok(())
+    }
+
+    fn flush_odd(&mut self) -> Result<()> {
+        let (text, count, checksum) = std::mem::take(&mut self.odd);
+        if count == 0 {
+            return Ok(());
+        }
+        self.end_statement()?;
+        self.open(true);
+        self.text.extend_from_slice(&text);
+        self.frame.0 += count;
+        self.frame.1.add(checksum);
+        self.end_statement()
+    }
+
+    fn open(&mut self, ignore: bool) {
+        if self.text.is_empty() {
+            self.text = self.sink.buffer();
+        }
+        self.statement = Some(self.text.len());
+        self.text.extend_from_slice(if ignore { &self.ignore_head } else { &self.head });
+    }
+
+    fn end_statement(&mut self) -> Result<()> {
+        if self.statement.take().is_some() {
+            self.text.extend_from_slice(b";\n");
+        }
+        if self.text.len() >= FRAME_BYTES { self.end_frame() } else { Ok(()) }
+    }
+
+    fn end_frame(&mut self) -> Result<()> {
+        if self.text.is_empty() {
+            return Ok(());
+        }
+        let text = std::mem::take(&mut self.text);
+        let (row_count, checksum) = std::mem::take(&mut self.frame);
+        let frame = self.sink.frame(text).map_err(|source| sink_error(self.database, source))?;
+        self.frames.push(FrameRecord { frame, row_count, checksum });
+        Ok(())
+    }
+
+    /// How many frames went out already.
+    pub(crate) fn frames_written(&self) -> usize {
+        self.frames.len()
+    }
+
+    /// Ends the last statement and frame.
+    pub(crate) fn finish(mut self) -> Result<Vec<FrameRecord>> {
+        self.flush_odd()?;
+        self.end_statement()?;
+        self.end_frame()?;
+        Ok(self.frames)
+    }
+}
+
+/// Puts the frames of a table together, in key order.
+pub(crate) fn add_frames(table: &mut TableRecord, frames: Vec<FrameRecord>) {
+    for frame in frames {
+        table.row_count += frame.row_count;
+        table.checksum.add(frame.checksum);
+        table.frames.push(frame);
+    }
+}
+
+/// Readable kind and name of an object, for messages.
+pub(crate) fn object_name(kind: &str, name: &RawText) -> String {
+    format!("{kind} {name}")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::sync::Mutex;
+
+    use super::super::sql::check_rows_frame;
+    use super::*;
+    use crate::record::LiteralForm;
+
+    #[derive(Default)]
+    struct Frames(Mutex<Vec<Vec<u8>>>);
+
+    impl DumpSink for Frames {
+        fn buffer(&self) -> Vec<u8> {
+            Vec::new()
+        }
+        fn frame(&self, text: Vec<u8>) -> io::Result<u64> {
+            let mut frames = self.0.lock().unwrap();
+            frames.push(text);
+            Ok(frames.len() as u64 - 1)
+        }
+    }
+
+    fn column() -> ColumnRecord {
+        ColumnRecord { name: "a`b".into(), literal: LiteralForm::Number, type_text: "int".into() }
+    }
+
+    #[test]
+    fn rows_become_frames_whose_text_gives_the_same_checksum() {
+        let sink = Frames::default();
+        let mut writer = RowWriter::new(&sink, b"d", b"t", &[column()]);
+        let row = [b'7'; 300_000];
+        for at in 0..40 {
+            writer.row(&row[..300_000 - at], at % 10 == 3).unwrap();
+        }
+        let frames = writer.finish().unwrap();
+        let texts = sink.0.lock().unwrap();
+        assert!(frames.len() >= 3 && texts.len() == frames.len());
+        for (frame, text) in frames.iter().zip(texts.iter()) {
+            let facts = check_rows_frame(text).unwrap();
+            assert_eq!((facts.table.as_slice(), facts.row_count), (&b"t"[..], frame.row_count));
+            assert_eq!(facts.checksum, frame.checksum);
+        }
+        assert_eq!(frames.iter().map(|frame| frame.row_count).sum::<u64>(), 40);
+        let all = texts.concat();
+        assert!(all.starts_with(b"INSERT INTO `t` (`a``b`) VALUES\n(777"));
+        assert!(all.windows(14).any(|window| window == b"INSERT IGNORE "));
+        assert!(all.ends_with(b");\n"));
+    }
+
+    #[test]
+    fn a_table_without_rows_has_no_frame() {
+        let sink = Frames::default();
+        assert!(RowWriter::new(&sink, b"d", b"t", &[column()]).finish().unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_delimiter_never_occurs_in_the_body() {
+        assert_eq!(free_delimiter(b"BEGIN SELECT 1; END"), ";;");
+        let body = b"BEGIN SELECT ';;', ';;|;'; END";
+        let delimiter = free_delimiter(body);
+        assert!(!body.windows(delimiter.len()).any(|window| window == delimiter.as_bytes()));
+    }
+}
