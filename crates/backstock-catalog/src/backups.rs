@@ -4,6 +4,7 @@ use backstock_vocabulary::{BackupId, Content, InstanceId, Level, Reason, RunId, 
 use jiff::Timestamp;
 use serde::Serialize;
 use sqlx::sqlite::SqliteRow;
+use sqlx::{Sqlite, Transaction};
 
 use crate::statements::statements;
 use crate::{Catalog, Error, Replica, Result, row};
@@ -113,6 +114,30 @@ impl Catalog {
     pub async fn record_backup(&self, backup: &Backup, replicas: &[Replica]) -> Result<bool> {
         let act = "record the backup";
         let mut transaction = self.write(act).await?;
+        let is_new = self.write_backup(&mut transaction, backup, replicas).await?;
+        transaction.commit().await.map_err(self.failed(act))?;
+        Ok(is_new)
+    }
+
+    /// Records many backups as [`Catalog::record_backup`] does, all in one transaction; tells how many are new.
+    pub async fn record_backups(&self, backups: &[(Backup, Vec<Replica>)]) -> Result<u64> {
+        let act = "record the backups";
+        let mut transaction = self.write(act).await?;
+        let mut new = 0;
+        for (backup, replicas) in backups {
+            new += u64::from(self.write_backup(&mut transaction, backup, replicas).await?);
+        }
+        transaction.commit().await.map_err(self.failed(act))?;
+        Ok(new)
+    }
+
+    async fn write_backup(
+        &self,
+        transaction: &mut Transaction<'static, Sqlite>,
+        backup: &Backup,
+        replicas: &[Replica],
+    ) -> Result<bool> {
+        let act = "record the backup";
         let query = sqlx::query(ADD).bind(backup.id.to_string()).bind(backup.shop.to_string());
         let query = query.bind(backup.set.to_string()).bind(backup.run.to_string());
         let query = query.bind(backup.instance.to_string()).bind(row::bigint(backup.sequence));
@@ -122,11 +147,11 @@ impl Catalog {
         let query = query.bind(&backup.folder).bind(&backup.definition_hash).bind(&backup.manifest_hash);
         let query = query.bind(row::bigint(backup.stored_bytes)).bind(row::bigint(backup.exceptions));
         let query = query.bind(row::bigint(backup.notes)).bind(backup.detail.to_string());
-        let done = query.execute(&mut *transaction).await.map_err(self.failed(act))?;
+        let done = query.execute(&mut **transaction).await.map_err(self.failed(act))?;
         let is_new = done.rows_affected() > 0;
         if !is_new {
             let query = sqlx::query(BY_ID).bind(backup.id.to_string());
-            let known = query.fetch_one(&mut *transaction).await.map_err(self.failed(act))?;
+            let known = query.fetch_one(&mut **transaction).await.map_err(self.failed(act))?;
             let recorded = row::text(&known, "manifest_hash")?;
             if recorded != backup.manifest_hash {
                 let given = backup.manifest_hash.clone();
@@ -134,9 +159,8 @@ impl Catalog {
             }
         }
         for replica in replicas {
-            self.write_replica(&mut transaction, replica).await?;
+            self.write_replica(transaction, replica).await?;
         }
-        transaction.commit().await.map_err(self.failed(act))?;
         Ok(is_new)
     }
 

@@ -76,7 +76,7 @@ impl Catalog {
     }
 }
 
-fn options(path: &Path) -> SqliteConnectOptions {
+pub(crate) fn options(path: &Path) -> SqliteConnectOptions {
     SqliteConnectOptions::new()
         .filename(path)
         .create_if_missing(false)
@@ -98,28 +98,4 @@ fn create_private(host: &Host, path: &Path) -> std::io::Result<()> {
         other => other?.sync()?,
     }
     host.files.sync_folder(folder)
-}
-
-#[cfg(test)]
-pub(crate) mod tests {
-    use super::*;
-
-    /// A catalog in a folder that goes away with it.
-    pub(crate) struct Scratch {
-        pub(crate) folder: tempfile::TempDir,
-    }
-
-    impl Scratch {
-        pub(crate) fn new() -> Self {
-            Self { folder: tempfile::tempdir().unwrap() }
-        }
-
-        pub(crate) fn path(&self) -> std::path::PathBuf {
-            self.folder.path().join("state/catalog.sqlite")
-        }
-
-        pub(crate) async fn open(&self) -> Catalog {
-            Catalog::open(&Host::real(), &self.path()).await.unwrap()
-        }
-    }
 }

@@ -32,3 +32,6 @@ pub use runs::{Run, RunArtifact, RunDestination, RunEnd};
 pub use sets::Set;
 pub use shops::Shop;
 pub use storages::Storage;
+
+#[cfg(test)]
+mod tests;

@@ -44,6 +44,9 @@ pub(crate) async fn migrate(
     let known = migrations.last().map_or(0, |migration| migration.version);
     let found = {
         let mut connection = pool.acquire().await.map_err(fail("open"))?;
+        if is_foreign(&mut connection).await.map_err(fail("read the schema"))? {
+            return Err(Error::Damaged { path: shown, source: None });
+        }
         sqlx::query(CREATE_VERSIONS).execute(&mut *connection).await.map_err(fail("prepare the schema"))?;
         newest(&mut connection).await.map_err(fail("read the schema"))?
     };
@@ -73,6 +76,14 @@ pub(crate) async fn migrate(
 
 async fn newest(connection: &mut SqliteConnection) -> std::result::Result<i64, sqlx::Error> {
     sqlx::query(NEWEST_VERSION).fetch_one(connection).await?.try_get("version")
+}
+
+/// Whether the file is a database of someone else, which we had better not add tables to. SQLite's own table.
+async fn is_foreign(connection: &mut SqliteConnection) -> std::result::Result<bool, sqlx::Error> {
+    let tables = "SELECT COUNT(*) AS tables, COALESCE(SUM(name = 'schema_versions'), 0) AS ours
+        FROM sqlite_schema WHERE type = 'table'";
+    let row = sqlx::query(tables).fetch_one(connection).await?;
+    Ok(row.try_get::<i64, _>("tables")? > 0 && row.try_get::<i64, _>("ours")? == 0)
 }
 
 /// Keeps the catalog as it was, beside itself: `catalog.sqlite.schema-1`.

@@ -17,7 +17,7 @@ pub(crate) use statements;
 mod tests {
     use sqlx::{Executor, SqlSafeStr};
 
-    use crate::connection::tests::Scratch;
+    use crate::tests::Scratch;
 
     const ALL: &[(&str, &[(&str, &str)])] = &[
         ("backups", crate::backups::STATEMENTS),
@@ -80,10 +80,13 @@ mod tests {
         let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
         for entry in std::fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
+            if path.is_dir() {
+                continue;
+            }
             let file = path.file_stem().unwrap().to_str().unwrap();
             let text = std::fs::read_to_string(&path).unwrap();
             let code = text.split("#[cfg(test)]\nmod tests").next().unwrap();
-            if file == "statements" {
+            if file == "statements" || file == "tests" {
                 continue;
             }
             for needle in ["query(\"", "raw_sql(\"", "query_as(", "query_scalar(", "AssertSqlSafe(format"] {

@@ -1,0 +1,11 @@
+//! The catalog against real SQLite files: what it remembers, what it survives, what it refuses.
+
+mod crash;
+mod damage;
+mod find;
+mod rebuild;
+mod records;
+mod sample;
+mod upgrade;
+
+pub(crate) use sample::Scratch;
