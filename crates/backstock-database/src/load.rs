@@ -127,6 +127,8 @@ pub struct LoadPlan {
     pub server: ServerFacts,
     /// The database that was dumped.
     pub source: DatabaseFacts,
+    /// The server that it was dumped from.
+    pub source_server: ServerFacts,
     /// The part of shadow names that is this restore's own.
     pub tag: String,
     /// The names that get another content: tables and sequences, and views where a table takes their name.
@@ -156,6 +158,12 @@ pub struct LoadPlan {
 impl LoadPlan {
     fn names(&self, takes: impl Fn(&TablePlan) -> bool) -> Vec<&RawText> {
         self.tables.iter().filter(|table| takes(table)).map(|table| &table.name).collect()
+    }
+
+    /// Whether the target is of the same vendor and version, to the second number, as the server that was dumped.
+    pub fn is_same_version(&self) -> bool {
+        let (one, two) = (&self.server, &self.source_server);
+        one.vendor == two.vendor && (one.version.0, one.version.1) == (two.version.0, two.version.1)
     }
 
     /// Names whose content is replaced.
@@ -284,7 +292,7 @@ pub struct TableChange {
 
 /// A small part of a swap. The variants stand in the order in which a swap does them; an undo does them in reverse.
 /// Each part looks at the database and does what is missing, in either direction.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SwapStep {
     /// Forward: the old events go, so that none runs on new tables. Backward: they come back with their status.

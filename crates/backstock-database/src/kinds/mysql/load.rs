@@ -1,0 +1,16 @@
+//! Loading a dump into MySQL or MariaDB: planned, aside, checked; or in place where nothing else is possible.
+
+mod aside;
+mod compare;
+mod foreign_keys;
+mod in_place;
+mod large_row;
+mod plan;
+mod plan_code;
+mod rows;
+pub(crate) mod session;
+mod table;
+
+pub use aside::load_aside;
+pub use in_place::load_in_place;
+pub use plan::plan_load;

@@ -1,0 +1,109 @@
+//! What was loaded against what was dumped: every row by its checksum, and the definition part by part.
+
+use super::super::ddl::{ItemKind, OptionKind, ShadowTable, Span, spans};
+use super::super::schema::table_definition;
+use super::table::read_back;
+use crate::error::{Error, Result};
+use crate::load::{LoadedTable, TablePlan};
+use crate::record::{Checksum, Contents, TableRecord};
+use crate::{Connection, RawText, readable};
+
+/// Reads a table back and compares it with the record of the dump.
+pub(super) fn rows(
+    connection: &mut Connection,
+    table: &TablePlan,
+    record: &TableRecord,
+    name: &RawText,
+) -> Result<LoadedTable> {
+    let mut found = read_back(connection, record, name)?;
+    found.name = table.name.clone();
+    let wanted = match record.contents {
+        Contents::Included => (record.row_count, record.checksum),
+        _ => (0, Checksum::default()),
+    };
+    if (found.row_count, found.checksum) == wanted {
+        return Ok(found);
+    }
+    let what = if found.row_count == wanted.0 {
+        format!("it has {} rows, as it should, but not the same ones", wanted.0)
+    } else {
+        format!("it has {} rows instead of {}", found.row_count, wanted.0)
+    };
+    Err(Error::NotEqual { table: table.name.to_string(), what })
+}
+
+/// The parts of a table's definition that the server keeps in another form than it was told: each one a line of the
+/// report. Some servers shorten keys or change options without an error.
+pub(super) fn definition(
+    connection: &mut Connection,
+    table: &TablePlan,
+    name: &RawText,
+    wanted: &ShadowTable,
+) -> Result<Vec<String>> {
+    let present = table_definition(connection, name)?;
+    let mut expected: Vec<Vec<u8>> = parts(&wanted.create, table)?;
+    for keys in &wanted.keys {
+        // A batch of keys is a list like that of a definition.
+        let list = [b"CREATE TABLE `x` (", &keys[4..], b")"].concat();
+        let list = replace_all(&list, b", ADD ", b", ");
+        expected.extend(parts(&list, table)?);
+    }
+    let found = parts(&present, table)?;
+    let missing = expected.iter().filter(|part| !found.contains(part));
+    let lines = missing.map(|part| {
+        let name = &table.name;
+        format!("table {name}: the server does not keep this as it was: {}", readable(part))
+    });
+    Ok(lines.collect())
+}
+
+fn replace_all(text: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
+    let mut result = Vec::with_capacity(text.len());
+    let mut at = 0;
+    while at < text.len() {
+        if text[at..].starts_with(from) {
+            result.extend_from_slice(to);
+            at += from.len();
+        } else {
+            result.push(text[at]);
+            at += 1;
+        }
+    }
+    result
+}
+
+/// The columns, keys, checks and the options that must not change, each in one spelling.
+fn parts(definition: &[u8], table: &TablePlan) -> Result<Vec<Vec<u8>>> {
+    let found = spans(definition)
+        .map_err(|source| Error::Sql { object: format!("the definition of table {}", table.name), source })?;
+    let items = found.items.iter().filter(|item| !matches!(item.kind, ItemKind::ForeignKey { .. }));
+    let items = items.map(|item| item.span);
+    let engine =
+        found.options.iter().find(|option| option.kind == OptionKind::Engine).map(|option| option.span);
+    Ok(items.chain(engine).map(|span: Span| spelled(span.text(definition))).collect())
+}
+
+/// Without collations, which the dump writes out and the server leaves out where they are the default.
+fn spelled(part: &[u8]) -> Vec<u8> {
+    let text: Vec<&[u8]> = part.split(|byte| *byte == b' ').collect();
+    let mut words = Vec::new();
+    let mut skip = 0;
+    for (at, word) in text.iter().enumerate() {
+        if skip > 0 {
+            skip -= 1;
+            continue;
+        }
+        let next = text.get(at + 1).copied().unwrap_or_default();
+        if *word == b"COLLATE"
+            || (*word == b"SET" && words.last() == Some(&&b"CHARACTER"[..]) && !next.is_empty())
+        {
+            if *word == b"SET" {
+                words.pop();
+            }
+            skip = 1;
+            continue;
+        }
+        words.push(*word);
+    }
+    words.join(&b" "[..])
+}

@@ -1,0 +1,122 @@
+//! The fallback: live tables changed statement by statement, where rights do not allow tables aside.
+//!
+//! Data can be lost here: between the first statement and the last the database is neither old nor new. The caller has
+//! a verified safety snapshot, has stopped the writers, and runs this again after a kill: a table that is equal to the
+//! dump is left, any other is done again from the start. The undo is the same load of the safety snapshot's objects.
+
+use super::super::ddl::Text;
+use super::super::swap::{Worker, in_place_code};
+use super::aside::{is_equal, make_sequence, open, reach};
+use super::compare;
+use super::table::Loading;
+use crate::Connection;
+use crate::error::{Error, Result};
+use crate::load::{
+    FrameSource, LoadMonitor, LoadPhase, LoadPlan, LoadReport, LoadedTable, NewSide, TablePlan,
+};
+use crate::record::{Contents, TableRecord};
+use crate::settings::ServerSettings;
+
+/// The account may not do this, in the server's numbers.
+const ERRORS_NO_RIGHT: [u16; 4] = [1044, 1142, 1143, 1227];
+
+/// Loads the plan into the live tables. Repeatable.
+///
+/// # Errors
+/// [`Error::Plan`] for a plan that works aside; the server's; [`Error::NotEqual`] for a table that cannot be given
+/// the backup's rows.
+pub fn load_in_place(
+    settings: &ServerSettings,
+    plan: &LoadPlan,
+    source: &dyn FrameSource,
+    monitor: &dyn LoadMonitor,
+) -> Result<LoadReport> {
+    if plan.in_place.is_none() {
+        let reason = "it is a plan for tables aside".to_owned();
+        return Err(Error::Plan { database: plan.target.name.to_string(), reason });
+    }
+    let loading = Loading { plan, source, monitor };
+    let mut connection = open(settings, plan)?;
+    let mut report = LoadReport { tables: Vec::new(), lines: Vec::new(), former_setting: None };
+    let mut worker = Worker::new(&mut connection, plan, "in_place")?;
+    // Triggers and events would act on the rows.
+    in_place_code::remove_watchers(&mut worker)?;
+    sequences(&mut worker)?;
+    report.lines.append(&mut worker.notes);
+    super::session::set_row_end(&mut connection)?;
+    monitor.phase(LoadPhase::Rows);
+    let tables: Vec<(&TablePlan, &TableRecord)> = plan.new_tables().collect();
+    monitor.expected(
+        tables.len() as u64,
+        tables.iter().map(|(_, record)| record.row_count).sum(),
+        tables.iter().map(|(_, record)| record.estimated_bytes).sum(),
+    );
+    for (table, record) in &tables {
+        loading.check_stop()?;
+        reach("load.in_place_table")?;
+        let loaded = one_table(&loading, &mut connection, table, record, &mut report.lines)?;
+        report.tables.push(loaded);
+    }
+    monitor.phase(LoadPhase::ForeignKeys);
+    let mut worker = Worker::new(&mut connection, plan, "in_place")?;
+    in_place_code::finish(&mut worker)?;
+    report.lines.append(&mut worker.notes);
+    monitor.phase(LoadPhase::Check);
+    Ok(report)
+}
+
+fn is_refused(error: &Error) -> bool {
+    error.code().is_some_and(|code| ERRORS_NO_RIGHT.contains(&code))
+}
+
+fn sequences(worker: &mut Worker<'_>) -> Result<()> {
+    for table in &worker.plan.tables {
+        let Some(NewSide::Sequence(record)) = &table.new else { continue };
+        let dropped = worker.run(&Text::new("DROP SEQUENCE IF EXISTS ").name(&table.name).bytes());
+        match dropped.and_then(|_| make_sequence(worker, record, &table.name)) {
+            Err(error) if is_refused(&error) => {
+                worker.notes.push(format!("sequence {}: this account cannot make it anew", table.name));
+            }
+            other => other?,
+        }
+    }
+    Ok(())
+}
+
+fn one_table(
+    loading: &Loading<'_>,
+    connection: &mut Connection,
+    table: &TablePlan,
+    record: &TableRecord,
+    lines: &mut Vec<String>,
+) -> Result<LoadedTable> {
+    loading.monitor.table_started(&table.name, record.row_count);
+    let statements = loading.statements(connection, table, record, &table.name, false)?;
+    let same_definition = table.old.is_some()
+        && compare::definition(connection, table, &table.name, &statements)
+            .is_ok_and(|lines| lines.is_empty());
+    if !same_definition {
+        match loading.load(connection, table, record, &table.name, false) {
+            Err(error) if is_refused(&error) => {
+                lines.push(format!(
+                    "table {}: its definition differs from the backup's, and this account cannot change it",
+                    table.name
+                ));
+            }
+            Err(error) => return Err(error),
+            Ok(loaded) => {
+                lines.extend(loaded.lines);
+                return Ok(loaded.table);
+            }
+        }
+    }
+    if !(table.old.is_some() && is_equal(connection, table, record)?) {
+        connection.execute(&Text::new("DELETE FROM ").name(&table.name).bytes())?;
+        if record.contents == Contents::Included {
+            loading.fill(connection, table, record, &table.name, lines)?;
+        }
+    }
+    let found = compare::rows(connection, table, record, &table.name)?;
+    loading.monitor.table_finished(&table.name, found.row_count);
+    Ok(found)
+}

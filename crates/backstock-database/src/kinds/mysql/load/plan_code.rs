@@ -1,0 +1,170 @@
+//! The part of a plan about routines, triggers, views and events, and the warnings that a person should read first.
+
+use std::collections::BTreeSet;
+
+use super::super::objects::{self, Objects};
+use super::super::session::prepare_to_read;
+use super::plan::Live;
+use crate::RawText;
+use crate::dump::TableKind;
+use crate::error::Result;
+use crate::load::{LoadPlan, NewSide};
+use crate::record::{DumpedObject, SessionContext};
+
+/// At most this many names in one warning.
+const NAMES_LIMIT: usize = 5;
+
+/// Adds what the backup has and what is there now.
+pub(super) fn add(
+    plan: &mut LoadPlan,
+    live: &mut Live,
+    selected: &[DumpedObject],
+    exact: bool,
+    everything: bool,
+) -> Result<()> {
+    let old = read_old(plan, live)?;
+    let same_name = plan.source.name == plan.target.name;
+    let is_code =
+        |object: &&DumpedObject| !matches!(object, DumpedObject::Table(_) | DumpedObject::Sequence(_));
+    let new: Vec<&DumpedObject> = selected.iter().filter(is_code).collect();
+    // What is equal on both sides is not touched, where it does not hang on a table that changes sides.
+    let stays = |object: &DumpedObject| {
+        matches!(object, DumpedObject::View(_) | DumpedObject::Routine(_)) && same_name && {
+            new.iter().any(|other| **other == *object) && old.iter().any(|other| other == object)
+        }
+    };
+    let meets = |object: &DumpedObject| new.iter().any(|other| is_same_thing(other, object));
+    plan.new_code = new.iter().filter(|object| !stays(object)).map(|object| (*object).clone()).collect();
+    plan.old_code = old
+        .iter()
+        .filter(|object| match object {
+            DumpedObject::Trigger(_) => true,
+            DumpedObject::View(record) => {
+                let moves = plan.tables.iter().any(|table| table.name == record.name);
+                !moves && !stays(object) && (meets(object) || (exact && everything))
+            }
+            object => everything && !stays(object) && (meets(object) || exact),
+        })
+        .cloned()
+        .collect();
+    let kept = live.names.iter().filter(|(name, kind)| {
+        **kind == TableKind::View
+            && !plan.tables.iter().any(|table| table.name == **name)
+            && !plan
+                .old_code
+                .iter()
+                .any(|object| matches!(object, DumpedObject::View(_)) && object.name() == *name)
+    });
+    plan.left_alone.extend(kept.map(|(name, _)| name.clone()).collect::<Vec<_>>());
+    Ok(())
+}
+
+/// Whether two objects of code bear one name in one name space.
+fn is_same_thing(one: &DumpedObject, other: &DumpedObject) -> bool {
+    use DumpedObject::{Event, Routine, Trigger, View};
+    let kind = match (one, other) {
+        (Routine(one), Routine(other)) => one.routine_kind == other.routine_kind,
+        (Trigger(_), Trigger(_)) | (View(_), View(_)) | (Event(_), Event(_)) => true,
+        _ => false,
+    };
+    // Servers compare these names without regard to case, but for views and triggers on most systems.
+    kind && one.name().eq_ignore_ascii_case(other.name())
+}
+
+/// Everything of code that is there now; triggers of the plan's tables only.
+fn read_old(plan: &LoadPlan, live: &mut Live) -> Result<Vec<DumpedObject>> {
+    let mut found = Objects::default();
+    let connection = &mut live.connection;
+    let takes = |table: &[u8]| plan.tables.iter().any(|side| side.name.0 == table);
+    objects::routines(connection, &plan.target.name, &mut found)?;
+    objects::triggers(connection, &plan.target.name, &takes, &mut found)?;
+    let known: BTreeSet<RawText> = live.names.keys().cloned().collect();
+    let views: Vec<RawText> = live
+        .names
+        .iter()
+        .filter(|(_, kind)| **kind == TableKind::View)
+        .map(|(name, _)| name.clone())
+        .collect();
+    objects::views(connection, &views, &known, &mut found)?;
+    if live.rights.has("EVENT") {
+        objects::events(connection, &plan.target.name, &mut found)?;
+    }
+    prepare_to_read(connection)?;
+    let routines = found.routines.into_iter().map(DumpedObject::Routine);
+    let triggers = found.triggers.into_iter().map(DumpedObject::Trigger);
+    let views = found.views.into_iter().map(DumpedObject::View);
+    let events = found.events.into_iter().map(DumpedObject::Event);
+    Ok(routines.chain(triggers).chain(views).chain(events).collect())
+}
+
+fn context(object: &DumpedObject) -> Option<(&RawText, &SessionContext)> {
+    match object {
+        DumpedObject::Routine(record) => Some((&record.definition, &record.context)),
+        DumpedObject::Trigger(record) => Some((&record.definition, &record.context)),
+        DumpedObject::View(record) => Some((&record.definition, &record.context)),
+        DumpedObject::Event(record) => Some((&record.definition, &record.context)),
+        DumpedObject::Table(_) | DumpedObject::Sequence(_) => None,
+    }
+}
+
+/// Adds what a person should know before the load.
+pub(super) fn warn(plan: &mut LoadPlan, live: &Live) {
+    let mut warnings = Vec::new();
+    if !plan.is_same_version() {
+        warnings.push(format!(
+            "the backup is of {}, this server is {}: definitions may change their meaning",
+            plan.source_server.version_text, plan.server.version_text
+        ));
+    }
+    let super_right = ["SUPER", "SET USER", "SET_ANY_DEFINER", "SET_USER_ID"];
+    let names_others = super_right.iter().any(|right| live.rights.has(right));
+    let definers: BTreeSet<String> = plan
+        .new_code
+        .iter()
+        .filter_map(|object| context(object)?.1.definer.as_ref().map(ToString::to_string))
+        .collect();
+    if !names_others && !definers.is_empty() {
+        warnings.push(format!(
+            "objects of other accounts become this account's: {}",
+            some(definers.iter().map(String::as_str))
+        ));
+    }
+    if plan.source.name != plan.target.name {
+        let quoted = super::super::sql::quote_name(&plan.source.name);
+        let mentions = |text: &[u8]| text.windows(quoted.len()).any(|window| window == quoted);
+        let names: Vec<String> = plan
+            .new_code
+            .iter()
+            .filter(|object| context(object).is_some_and(|(definition, _)| mentions(definition)))
+            .map(|object| object.name().to_string())
+            .collect();
+        if !names.is_empty() {
+            warnings.push(format!(
+                "these objects mention the database {} by name, and are changed only where that is certain: {}",
+                plan.source.name,
+                some(names.iter().map(String::as_str))
+            ));
+        }
+    }
+    for table in &plan.tables {
+        if let Some(NewSide::Table(record)) = &table.new {
+            let elsewhere = ["FEDERATED", "CONNECT", "SPIDER", "S3", "BLACKHOLE", "OQGRAPH"];
+            if elsewhere.iter().any(|engine| record.engine.eq_ignore_ascii_case(engine)) {
+                warnings.push(format!(
+                    "table {}: its engine {} keeps its rows elsewhere",
+                    table.name, record.engine
+                ));
+            }
+        }
+    }
+    plan.warnings.extend(warnings);
+}
+
+fn some<'a>(names: impl ExactSizeIterator<Item = &'a str>) -> String {
+    let count = names.len();
+    let mut text = names.take(NAMES_LIMIT).collect::<Vec<_>>().join(", ");
+    if count > NAMES_LIMIT {
+        text.push_str(&format!(" and {} more", count - NAMES_LIMIT));
+    }
+    text
+}

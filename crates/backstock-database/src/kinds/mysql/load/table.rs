@@ -1,0 +1,203 @@
+//! One table aside: made, filled, given its keys, read back and compared. Done again from the start unless all of it
+//! is proven to be there.
+
+use super::super::ddl::{ShadowRequest, ShadowTable, Text, shadow_table};
+use super::super::dump::checksum_table;
+use super::super::sql::quote_name;
+use super::super::swap::warnings;
+use super::compare;
+use super::rows::RowTarget;
+use crate::error::{Error, Result};
+use crate::load::{FrameSource, LoadMonitor, LoadPlan, LoadedTable, NewSide, TablePlan};
+use crate::record::{Contents, TableRecord};
+use crate::{Connection, RawText, Vendor, readable};
+
+/// Rows that break a CHECK: MySQL, MariaDB.
+const ERRORS_CHECK_VIOLATED: [u16; 2] = [3819, 4025];
+
+/// What is needed to load any table of a plan.
+#[derive(Clone, Copy)]
+pub(super) struct Loading<'a> {
+    pub(super) plan: &'a LoadPlan,
+    pub(super) source: &'a dyn FrameSource,
+    pub(super) monitor: &'a dyn LoadMonitor,
+}
+
+/// A loaded table and what the report says of it.
+pub(super) struct Loaded {
+    pub(super) table: LoadedTable,
+    pub(super) lines: Vec<String>,
+}
+
+impl Loading<'_> {
+    /// Whether somebody asked to stop.
+    pub(super) fn check_stop(&self) -> Result<()> {
+        if self.monitor.is_cancelled() {
+            return Err(Error::LoadStopped { database: self.plan.target.name.to_string() });
+        }
+        Ok(())
+    }
+
+    /// The statements that make a table under another name.
+    pub(super) fn statements(
+        &self,
+        connection: &Connection,
+        table: &TablePlan,
+        record: &TableRecord,
+        name: &RawText,
+        checks_off: bool,
+    ) -> Result<ShadowTable> {
+        let plan = self.plan;
+        let aside = *name != table.name;
+        let sequences = |schema: Option<&[u8]>, sequence: &[u8]| {
+            let ours = schema.is_none_or(|schema| schema == &plan.source.name[..]);
+            let found = plan
+                .tables
+                .iter()
+                .find(|table| table.name.0 == sequence && matches!(table.new, Some(NewSide::Sequence(_))));
+            // One that exists now can be named already: default values follow the name.
+            let name = match found {
+                Some(found) if found.old.is_none() && aside => plan.new_name(found).0,
+                _ => sequence.to_vec(),
+            };
+            ours.then(|| [quote_name(&plan.target.name), quote_name(&name)].join(&b"."[..]))
+        };
+        let request = ShadowRequest {
+            definition: &record.definition,
+            table: &table.name,
+            shadow: name,
+            checks_share_names: aside && connection.vendor() == Vendor::MySql,
+            checks_off,
+            sequences: &sequences,
+        };
+        shadow_table(&request).map_err(|source| Error::Sql {
+            object: format!("the definition of table {}", table.name),
+            source,
+        })
+    }
+
+    /// Makes and fills a table under a name, unless it is there and proven equal.
+    pub(super) fn load(
+        &self,
+        connection: &mut Connection,
+        table: &TablePlan,
+        record: &TableRecord,
+        name: &RawText,
+        present: bool,
+    ) -> Result<Loaded> {
+        self.monitor.table_started(&table.name, record.row_count);
+        let mut lines = Vec::new();
+        if present && let Some(found) = self.verified(connection, table, record, name)? {
+            self.monitor.table_finished(&table.name, found.row_count);
+            return Ok(Loaded { table: found, lines });
+        }
+        let made = match self.make(connection, table, record, name, false, &mut lines) {
+            Err(error) if error.code().is_some_and(|code| ERRORS_CHECK_VIOLATED.contains(&code)) => {
+                lines.push(format!("table {}: rows break a CHECK, which is not enforced", table.name));
+                self.make(connection, table, record, name, true, &mut lines)
+            }
+            other => other,
+        };
+        made?;
+        let found = compare::rows(connection, table, record, name)?;
+        let statements = self.statements(connection, table, record, name, false)?;
+        lines.extend(compare::definition(connection, table, name, &statements)?);
+        self.monitor.table_finished(&table.name, found.row_count);
+        Ok(Loaded { table: found, lines })
+    }
+
+    /// An earlier attempt's table, if it is whole.
+    fn verified(
+        &self,
+        connection: &mut Connection,
+        table: &TablePlan,
+        record: &TableRecord,
+        name: &RawText,
+    ) -> Result<Option<LoadedTable>> {
+        let statements = self.statements(connection, table, record, name, false)?;
+        if !compare::definition(connection, table, name, &statements)?.is_empty() {
+            return Ok(None);
+        }
+        match compare::rows(connection, table, record, name) {
+            Ok(found) => Ok(Some(found)),
+            Err(Error::NotEqual { .. } | Error::Statement { .. } | Error::Definition { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn make(
+        &self,
+        connection: &mut Connection,
+        table: &TablePlan,
+        record: &TableRecord,
+        name: &RawText,
+        checks_off: bool,
+        lines: &mut Vec<String>,
+    ) -> Result<()> {
+        let statements = self.statements(connection, table, record, name, checks_off)?;
+        connection.execute(&Text::new("DROP TABLE IF EXISTS ").name(name).bytes())?;
+        self.run(connection, table, &statements.create, lines)?;
+        let left_out = statements.left_out.iter();
+        lines.extend(left_out.map(|text| format!("table {}: left out: {text}", table.name)));
+        if record.contents == Contents::Included {
+            self.fill(connection, table, record, name, lines)?;
+        }
+        let head = Text::new("ALTER TABLE ").name(name).sql(" ");
+        for keys in &statements.keys {
+            self.check_stop()?;
+            self.run(connection, table, &head.clone().sql(keys).bytes(), lines)?;
+        }
+        if let Some(number) = record.auto_increment {
+            let statement = head.sql(format!("AUTO_INCREMENT={number}")).bytes();
+            self.run(connection, table, &statement, lines)?;
+        }
+        Ok(())
+    }
+
+    /// Sends all rows of a table to the table of this name.
+    pub(super) fn fill(
+        &self,
+        connection: &mut Connection,
+        table: &TablePlan,
+        record: &TableRecord,
+        name: &RawText,
+        lines: &mut Vec<String>,
+    ) -> Result<()> {
+        let packet = connection.query(b"SELECT @@max_allowed_packet")?;
+        let packet_bytes =
+            packet.single().map(readable).and_then(|text| text.parse().ok()).unwrap_or(1 << 20);
+        let mut target = RowTarget { connection, name, record, packet_bytes, lines: Vec::new() };
+        for frame in &record.frames {
+            self.check_stop()?;
+            let bytes = target.load_frame(self.source, frame.frame)?;
+            self.monitor.rows(&table.name, frame.row_count, bytes);
+        }
+        lines.append(&mut target.lines);
+        Ok(())
+    }
+
+    pub(super) fn run(
+        &self,
+        connection: &mut Connection,
+        table: &TablePlan,
+        sql: &[u8],
+        lines: &mut Vec<String>,
+    ) -> Result<()> {
+        let done = connection.execute(sql)?;
+        if done.warnings > 0 {
+            let told = warnings(connection)?;
+            lines.extend(told.into_iter().map(|warning| format!("table {}: {warning}", table.name)));
+        }
+        Ok(())
+    }
+}
+
+/// Rows and checksum of a table under some name.
+pub(super) fn read_back(
+    connection: &mut Connection,
+    record: &TableRecord,
+    name: &RawText,
+) -> Result<LoadedTable> {
+    let (row_count, checksum) = checksum_table(connection, record, Some(name))?;
+    Ok(LoadedTable { name: record.name.clone(), row_count, checksum })
+}

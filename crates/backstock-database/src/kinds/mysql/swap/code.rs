@@ -1,0 +1,320 @@
+//! Routines, triggers, views and events: made and removed, on either side of a swap.
+
+use super::super::ddl::{Edits, Span, Text};
+use super::super::sql::{Lexer, Modes, Token, TokenKind, name_bytes};
+use super::{Worker, rename};
+use crate::RawText;
+use crate::error::{Error, Result};
+use crate::record::{DumpedObject, SessionContext};
+
+/// The account may not name another definer.
+const ERROR_NO_DEFINER_RIGHT: u16 = 1227;
+/// An event whose time has passed was not created.
+const NOTE_EVENT_IN_THE_PAST: &str = "(warning 1588)";
+
+/// Which side's objects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Side {
+    Old,
+    New,
+}
+
+pub(super) fn is_routine(object: &DumpedObject) -> bool {
+    matches!(object, DumpedObject::Routine(_))
+}
+
+pub(super) fn is_trigger(object: &DumpedObject) -> bool {
+    matches!(object, DumpedObject::Trigger(_))
+}
+
+pub(super) fn is_view(object: &DumpedObject) -> bool {
+    matches!(object, DumpedObject::View(_))
+}
+
+pub(super) fn is_event(object: &DumpedObject) -> bool {
+    matches!(object, DumpedObject::Event(_))
+}
+
+type Takes = fn(&DumpedObject) -> bool;
+
+/// The words of a DROP for an object.
+fn kind_of(object: &DumpedObject) -> &'static str {
+    match object {
+        DumpedObject::Table(_) => "TABLE",
+        DumpedObject::Sequence(_) => "SEQUENCE",
+        DumpedObject::Routine(record) => record.routine_kind.sql(),
+        DumpedObject::Trigger(_) => "TRIGGER",
+        DumpedObject::View(_) => "VIEW",
+        DumpedObject::Event(_) => "EVENT",
+    }
+}
+
+fn label(object: &DumpedObject) -> String {
+    format!("{} {}", kind_of(object).to_ascii_lowercase(), object.name())
+}
+
+fn parts(object: &DumpedObject) -> Option<(&RawText, &SessionContext)> {
+    match object {
+        DumpedObject::Routine(record) => Some((&record.definition, &record.context)),
+        DumpedObject::Trigger(record) => Some((&record.definition, &record.context)),
+        DumpedObject::View(record) => Some((&record.definition, &record.context)),
+        DumpedObject::Event(record) => Some((&record.definition, &record.context)),
+        DumpedObject::Table(_) | DumpedObject::Sequence(_) => None,
+    }
+}
+
+fn drop_object(worker: &mut Worker<'_>, object: &DumpedObject) -> Result<()> {
+    let statement = Text::new("DROP ").sql(kind_of(object)).sql(" IF EXISTS ").name(object.name());
+    worker.run(&statement.bytes()).map(drop)
+}
+
+/// Forward, before the rename: the old events go.
+pub(super) fn remove_old_events(worker: &mut Worker<'_>) -> Result<()> {
+    let names = worker.names()?;
+    if rename::is_swapped(worker, &names) && !worker.plan.tables.is_empty() {
+        return Ok(());
+    }
+    remove_old(worker, is_event)
+}
+
+/// Removes objects of the old side.
+pub(super) fn remove_old(worker: &mut Worker<'_>, takes: Takes) -> Result<()> {
+    for object in worker.plan.old_code.iter().filter(|object| takes(object)) {
+        drop_object(worker, object)?;
+    }
+    Ok(())
+}
+
+/// Backward, before the rename: new objects go whose names the old ones need.
+pub(super) fn remove_new(worker: &mut Worker<'_>, takes: Takes) -> Result<()> {
+    let plan = worker.plan;
+    let names = worker.names()?;
+    let triggers = worker.query(b"SHOW TRIGGERS")?;
+    for object in plan.new_code.iter().filter(|object| takes(object)) {
+        if let DumpedObject::Trigger(record) = object {
+            // One of the same name may still sit on an old table.
+            let side = plan.tables.iter().find(|table| table.name == record.table);
+            let side = side.and_then(|table| rename::new_side_name(plan, &names, table));
+            let sits = (0..triggers.rows.len()).any(|row| {
+                triggers.get(row, "Trigger") == Some(&record.name[..])
+                    && triggers.get(row, "Table") == side.as_deref()
+            });
+            if !sits {
+                continue;
+            }
+        }
+        drop_object(worker, object)?;
+    }
+    Ok(())
+}
+
+/// Makes all objects of one side and kind anew, after removing those of both sides.
+pub(super) fn replace(worker: &mut Worker<'_>, side: Side, takes: Takes) -> Result<()> {
+    let plan = worker.plan;
+    let (mine, others) = match side {
+        Side::New => (&plan.new_code, &plan.old_code),
+        Side::Old => (&plan.old_code, &plan.new_code),
+    };
+    let mine: Vec<&DumpedObject> = mine.iter().filter(|object| takes(object)).collect();
+    // Bodies of packages go before their heads: backwards through the order of creation.
+    for object in others.iter().filter(|object| takes(object)).rev().chain(mine.iter().rev().copied()) {
+        drop_object(worker, object)?;
+    }
+    let mut lent = false;
+    let mut left = mine;
+    let mut last_error = None;
+    // Views build on views: rounds, until one makes no progress.
+    while !left.is_empty() {
+        let mut failed = Vec::new();
+        let before = left.len();
+        for object in left {
+            match create(worker, side, object, &mut lent) {
+                Ok(()) => {}
+                Err(error @ Error::Statement { .. }) if is_view(object) => {
+                    failed.push(object);
+                    last_error = Some(error);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        if failed.len() == before {
+            report_views(worker, &failed, last_error)?;
+            break;
+        }
+        left = failed;
+    }
+    if lent {
+        let back = if side == Side::New && plan.changes_defaults { &plan.source } else { &plan.target };
+        worker.set_collation(&back.collation)?;
+    }
+    Ok(())
+}
+
+/// A view that did not work where it came from need not work here; any other must.
+fn report_views(worker: &mut Worker<'_>, failed: &[&DumpedObject], error: Option<Error>) -> Result<()> {
+    let same_server = worker.plan.is_same_version();
+    let broken = |object: &&DumpedObject| matches!(object, DumpedObject::View(record) if record.broken);
+    if let Some(error) = error {
+        if same_server && !failed.iter().all(broken) {
+            return Err(error);
+        }
+        for object in failed {
+            worker.notes.push(format!("{} could not be made: {error}", label(object)));
+        }
+    }
+    Ok(())
+}
+
+fn create(worker: &mut Worker<'_>, side: Side, object: &DumpedObject, lent: &mut bool) -> Result<()> {
+    let Some((definition, context)) = parts(object) else { return Ok(()) };
+    let plan = worker.plan;
+    let mut text = definition.0.clone();
+    let modes = Modes::from_list(context.sql_mode.as_deref().unwrap_or_default().as_bytes());
+    if side == Side::New {
+        if plan.source.name != plan.target.name {
+            text = text_without_schema(&text, modes, &plan.source.name, is_view(object));
+        }
+        if is_event(object) {
+            text = disabled(&text, modes);
+        }
+    }
+    let name = label(object);
+    *lent |= worker.lend_collation(&name, context)?;
+    worker.enter(&name, context)?;
+    let outcome = create_as(worker, &name, &text, modes, is_event(object));
+    worker.leave()?;
+    outcome
+}
+
+/// Runs the definition: with its own definer, else as the current user; an event of the past under a clock of then.
+fn create_as(worker: &mut Worker<'_>, name: &str, text: &[u8], modes: Modes, event: bool) -> Result<()> {
+    let noted = worker.notes.len();
+    let outcome = match worker.run(text) {
+        Err(error) if error.code() == Some(ERROR_NO_DEFINER_RIGHT) => {
+            let without = without_definer(text, modes);
+            worker.run(&without)?;
+            worker.notes.push(format!("{name}: this account may not name its definer, and became it"));
+            Ok(())
+        }
+        other => other.map(drop),
+    };
+    let past = event && worker.notes[noted..].iter().any(|note| note.ends_with(NOTE_EVENT_IN_THE_PAST));
+    if outcome.is_ok() && past {
+        // A one-time event is not created when its time has passed, not even a disabled one.
+        worker.notes.truncate(noted);
+        worker.connection.execute(b"SET timestamp=1")?;
+        let text = disabled(text, modes);
+        let again = worker.run(&text).map(drop);
+        worker.connection.execute(b"SET timestamp=DEFAULT")?;
+        worker.notes.push(format!("{name}: its time has passed; it is disabled"));
+        return again;
+    }
+    outcome
+}
+
+fn tokens_of(text: &[u8], modes: Modes, stop: &[&str]) -> Vec<Token> {
+    let mut lexer = Lexer::new(text, modes);
+    let mut tokens = Vec::new();
+    // A body that cannot be read to its end does not matter: only its head is looked at.
+    while let Ok(Some(token)) = lexer.next_token() {
+        if stop.iter().any(|word| token.is_word(text, word)) {
+            break;
+        }
+        tokens.push(token);
+    }
+    tokens
+}
+
+/// The definition without its DEFINER clause.
+fn without_definer(text: &[u8], modes: Modes) -> Vec<u8> {
+    let tokens =
+        tokens_of(text, modes, &["TRIGGER", "PROCEDURE", "FUNCTION", "PACKAGE", "EVENT", "VIEW", "SQL"]);
+    let mut edits = Edits::default();
+    if let Some(at) = tokens.iter().position(|token| token.is_word(text, "DEFINER"))
+        && let Some(last) = tokens.last()
+    {
+        edits.replace(Span { start: tokens[at].start, end: last.end }, "");
+    }
+    edits.apply(text)
+}
+
+/// An event's definition with the status DISABLE.
+pub(super) fn disabled(text: &[u8], modes: Modes) -> Vec<u8> {
+    let mut edits = Edits::default();
+    for token in tokens_of(text, modes, &["DO", "COMMENT"]) {
+        if token.is_word(text, "ENABLE") {
+            edits.replace(Span { start: token.start, end: token.end }, "DISABLE");
+        }
+    }
+    edits.apply(text)
+}
+
+/// A definition without the name of the schema that it came from: in the whole text of a view, which the server
+/// wrote, and in the head of anything else; bodies stay as their author wrote them.
+pub(crate) fn text_without_schema(text: &[u8], modes: Modes, schema: &[u8], whole: bool) -> Vec<u8> {
+    let stop: &[&str] = if whole { &[] } else { &["FOR", "BEGIN", "DO"] };
+    let tokens = tokens_of(text, modes, stop);
+    let mut edits = Edits::default();
+    for pair in tokens.windows(2) {
+        let is_name = matches!(pair[0].kind, TokenKind::Name | TokenKind::Word);
+        if is_name && pair[1].kind == TokenKind::Symbol(b'.') && name_bytes(pair[0].text(text)) == schema {
+            edits.replace(Span { start: pair[0].start, end: pair[1].end }, "");
+        }
+    }
+    edits.apply(text)
+}
+
+/// Makes the new events as they were in the backup, status included. Repeatable.
+pub(super) fn enable_events(worker: &mut Worker<'_>) -> Result<()> {
+    let plan = worker.plan;
+    for object in &plan.new_code {
+        let DumpedObject::Event(record) = object else { continue };
+        if record.status != "ENABLED" {
+            continue;
+        }
+        drop_object(worker, object)?;
+        let modes = Modes::from_list(record.context.sql_mode.as_deref().unwrap_or_default().as_bytes());
+        let mut text = record.definition.0.clone();
+        if plan.source.name != plan.target.name {
+            text = text_without_schema(&text, modes, &plan.source.name, false);
+        }
+        let name = label(object);
+        let lent = worker.lend_collation(&name, &record.context)?;
+        worker.enter(&name, &record.context)?;
+        let outcome = create_as(worker, &name, &text, modes, true);
+        worker.leave()?;
+        if lent {
+            let back = if plan.changes_defaults { &plan.source } else { &plan.target };
+            worker.set_collation(&back.collation)?;
+        }
+        outcome?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn heads_are_rewritten_and_bodies_are_not() {
+        let event = b"CREATE DEFINER=`a`@`b` EVENT `ENABLE` ON SCHEDULE EVERY 1 DAY ON COMPLETION PRESERVE ENABLE DO \
+            BEGIN ENABLE; END";
+        let text = String::from_utf8(disabled(event, Modes::default())).unwrap();
+        assert!(
+            text.contains("EVENT `ENABLE` ON") && text.contains("PRESERVE DISABLE DO BEGIN ENABLE"),
+            "{text}"
+        );
+        let text = String::from_utf8(without_definer(event, Modes::default())).unwrap();
+        assert!(text.starts_with("CREATE  EVENT `ENABLE`"), "{text}");
+        let view = b"CREATE ALGORITHM=UNDEFINED DEFINER=`a`@`b` SQL SECURITY DEFINER VIEW `v` AS select `x`.`t`.`a` \
+            AS `a` from `x`.`t` where `y`.`x` = 'x.'";
+        let text = String::from_utf8(without_definer(view, Modes::default())).unwrap();
+        assert!(text.starts_with("CREATE ALGORITHM=UNDEFINED  SQL SECURITY DEFINER VIEW"), "{text}");
+        let text = String::from_utf8(text_without_schema(view, Modes::default(), b"x", true)).unwrap();
+        assert!(text.contains("select `t`.`a` AS `a` from `t` where `y`.`x` = 'x.'"), "{text}");
+        let trigger = b"CREATE TRIGGER x.g BEFORE INSERT ON `x`.`t` FOR EACH ROW SET @a=x.f()";
+        let text = String::from_utf8(text_without_schema(trigger, Modes::default(), b"x", false)).unwrap();
+        assert_eq!(text, "CREATE TRIGGER g BEFORE INSERT ON `t` FOR EACH ROW SET @a=x.f()");
+    }
+}
