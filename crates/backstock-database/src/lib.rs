@@ -23,7 +23,7 @@ pub use kinds::mysql::load::{load_aside, load_in_place, plan_load};
 pub use kinds::mysql::rights::Rights;
 pub use kinds::mysql::session::prepare_to_read;
 pub use kinds::mysql::sql::{RowsFacts, SqlFault, StatementFacts, check_rows_frame, check_statements};
-pub use kinds::mysql::sql::{check_rows_frame, check_statements, quote_name, quote_text};
+pub use kinds::mysql::sql::{quote_name, quote_text};
 pub use kinds::mysql::swap::{
     accept, changed_since_swap, discard_aside, mark_swap, step_backward, step_forward, swap_steps,
     write_setting,
