@@ -4,6 +4,7 @@
 //! through another client and another wire protocol (the binary one), and so notices what those would agree to miss.
 
 pub mod database;
+pub mod demo_shop;
 pub mod error;
 pub mod programs;
 pub mod server;
