@@ -12,7 +12,7 @@ const LARGE_VALUE_BYTES: usize = 40 * 1000 * 1000;
 
 pub(super) const CASES: &[Case] = &[
     Case::new("C19", Survives::OwnRestore, c19_value_above_the_packet),
-    Case::new("C20", Survives::StockClient, c20_value_that_hex_turns_into_null),
+    Case::new("C20", Survives::OwnRestore, c20_value_that_hex_turns_into_null),
     Case::new("C21", Survives::OwnRestore, c21_row_above_the_packet),
     Case::new("C22", Survives::StockClient, c22_blob_of_nine_megabytes),
     Case::new("C23", Survives::StockClient, c23_bytes_lost_through_unicode),
