@@ -9,14 +9,15 @@ use globset::{Glob, GlobMatcher};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
-use crate::raw_text::RawText;
+use crate::raw_text::{RawText, readable};
 use crate::record::{DatabaseFacts, DumpedObject, ServerFacts};
 
 /// A table's name or a glob over table names: `*` and `?` match any bytes, `[ab]` one of them.
 #[derive(Debug, Clone)]
 pub struct Pattern {
     text: String,
-    matcher: GlobMatcher,
+    exact: Vec<u8>,
+    matcher: Option<GlobMatcher>,
 }
 
 impl Pattern {
@@ -27,12 +28,18 @@ impl Pattern {
     pub fn new(text: &str) -> Result<Self> {
         let error = |source| Error::Pattern { pattern: text.to_owned(), source };
         let matcher = Glob::new(text).map_err(error)?.compile_matcher();
-        Ok(Self { text: text.to_owned(), matcher })
+        Ok(Self { text: text.to_owned(), exact: text.as_bytes().to_vec(), matcher: Some(matcher) })
+    }
+
+    /// The pattern that this name alone fits, whatever its bytes.
+    pub fn exact(name: &[u8]) -> Self {
+        Self { text: readable(name), exact: name.to_vec(), matcher: None }
     }
 
     /// Whether a name fits. A name that is spelled exactly like the pattern always does.
     pub fn matches(&self, name: &[u8]) -> bool {
-        self.text.as_bytes() == name || self.matcher.is_match(Path::new(OsStr::from_bytes(name)))
+        let path = Path::new(OsStr::from_bytes(name));
+        self.exact == name || self.matcher.as_ref().is_some_and(|matcher| matcher.is_match(path))
     }
 
     /// The pattern as it was given.
@@ -246,6 +253,8 @@ mod tests {
         assert!(!pattern.matches(b"oc_sessions"));
         assert!(Pattern::new("a[b").is_err());
         assert!(Pattern::new("a[b]").unwrap().matches(b"a[b]"));
+        let exact = Pattern::exact(b"a*\xff");
+        assert!(exact.matches(b"a*\xff") && !exact.matches(b"ab\xff"));
     }
 
     #[test]

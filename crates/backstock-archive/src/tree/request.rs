@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
+use globset::{GlobBuilder, GlobMatcher, GlobSet, GlobSetBuilder};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -32,6 +32,21 @@ pub struct Exclusions {
     /// Globs of what is left out with everything below: `*` and `?` stop at `/`, `**` does not. A glob without a `/`
     /// is matched against the last component alone, at any depth.
     pub globs: Vec<String>,
+    /// Places that can be made anew: their contents are left out, some names directly inside are kept.
+    pub renewable: Vec<Renewable>,
+    /// If not empty: everything is left out but these, what is below them, and the folders above them.
+    pub all_but: Vec<Vec<u8>>,
+}
+
+/// A place whose contents can be made anew: a cache, sessions, generated code.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Renewable {
+    /// Where: components joined by `/`, in which `*` stands for any characters of one name.
+    pub pattern: String,
+    /// Whether the folder itself is taken, empty but for the kept names.
+    pub keep_folder: bool,
+    /// Names directly inside that are taken all the same.
+    pub keep_names: Vec<String>,
 }
 
 /// What to take.
@@ -67,6 +82,8 @@ pub(crate) struct Excluder {
     contents: Vec<Vec<u8>>,
     entirely: Vec<Vec<u8>>,
     globs: GlobSet,
+    renewable: Vec<(GlobMatcher, Renewable)>,
+    all_but: Vec<Vec<u8>>,
 }
 
 /// Compiles globs of paths in a backup. The error is the text of the glob and what is wrong with it.
@@ -104,6 +121,8 @@ impl Excluder {
             contents: trimmed(&exclusions.contents),
             entirely: trimmed(&exclusions.entirely),
             globs: compile_globs(&exclusions.globs)?,
+            renewable: exclusions.renewable.iter().map(compile_renewable).collect::<Result<_, _>>()?,
+            all_but: trimmed(&exclusions.all_but),
         })
     }
 
@@ -112,12 +131,66 @@ impl Excluder {
         let holds = |paths: &[Vec<u8>]| paths.binary_search_by(|known| known.as_slice().cmp(path)).is_ok();
         if holds(&self.entirely) || (!self.globs.is_empty() && self.globs.is_match(as_path(path))) {
             Verdict::Leave
+        } else if !self.all_but.is_empty() && !self.is_spared(path) {
+            Verdict::Leave
         } else if holds(&self.contents) {
             Verdict::TakeEmpty
         } else {
-            Verdict::Take
+            self.renewable_verdict(path)
         }
     }
+
+    /// Whether a path is one of `all_but`, below one, or above one.
+    fn is_spared(&self, path: &[u8]) -> bool {
+        let is_at_or_below = |path: &[u8], folder: &[u8]| {
+            folder.is_empty()
+                || path.strip_prefix(folder).is_some_and(|rest| rest.first().is_none_or(|byte| *byte == b'/'))
+        };
+        let from = self.all_but.partition_point(|kept| kept.as_slice() < path);
+        let is_above_or_equal = self.all_but[from..].iter().take_while(|kept| kept.starts_with(path));
+        is_above_or_equal.into_iter().any(|kept| is_at_or_below(kept, path))
+            || ancestors(path)
+                .any(|folder| self.all_but.binary_search_by(|kept| kept.as_slice().cmp(folder)).is_ok())
+    }
+
+    fn renewable_verdict(&self, path: &[u8]) -> Verdict {
+        let slash = path.iter().rposition(|byte| *byte == b'/');
+        let (parent, name) = slash.map_or((&b""[..], path), |at| (&path[..at], &path[at + 1..]));
+        for (matcher, place) in &self.renewable {
+            if matcher.is_match(as_path(path)) {
+                return match (place.keep_folder, place.keep_names.is_empty()) {
+                    (false, _) => Verdict::Leave,
+                    (true, true) => Verdict::TakeEmpty,
+                    // Its contents are judged one by one.
+                    (true, false) => Verdict::Take,
+                };
+            }
+            let is_inside = slash.is_some() && matcher.is_match(as_path(parent));
+            if is_inside && !place.keep_names.iter().any(|kept| kept.as_bytes() == name) {
+                return Verdict::Leave;
+            }
+        }
+        Verdict::Take
+    }
+}
+
+/// Every folder above a path, the empty path last.
+fn ancestors(path: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let slashes = (0..path.len()).rev().filter(|at| path[*at] == b'/');
+    slashes.map(|at| &path[..at]).chain(std::iter::once(&b""[..]))
+}
+
+fn compile_renewable(place: &Renewable) -> Result<(GlobMatcher, Renewable), (String, globset::Error)> {
+    let mut text = String::new();
+    for character in String::from_utf8_lossy(trim(place.pattern.as_bytes())).chars() {
+        if matches!(character, '?' | '[' | ']' | '{' | '}' | '!' | '\\') {
+            text.push('\\');
+        }
+        text.push(character);
+    }
+    let glob = GlobBuilder::new(&text).literal_separator(true).backslash_escape(true).build();
+    let matcher = glob.map_err(|error| (place.pattern.clone(), error))?.compile_matcher();
+    Ok((matcher, place.clone()))
 }
 
 fn trim(mut path: &[u8]) -> &[u8] {
@@ -139,6 +212,7 @@ mod tests {
             contents: vec![b"var/cache/".to_vec(), b"/tmp".to_vec()],
             entirely: vec![b"./core.dump".to_vec()],
             globs: globs.iter().map(|glob| (*glob).to_owned()).collect(),
+            ..Exclusions::default()
         })
         .unwrap()
     }
@@ -175,5 +249,50 @@ mod tests {
     fn a_glob_that_cannot_be_understood_is_named() {
         let exclusions = Exclusions { globs: vec!["a[".to_owned()], ..Exclusions::default() };
         assert_eq!(Excluder::new(&exclusions).unwrap_err().0, "a[");
+    }
+
+    #[test]
+    fn a_renewable_place_keeps_its_folder_and_the_names_that_matter() {
+        let place = |pattern: &str, keep_folder, names: &[&str]| Renewable {
+            pattern: pattern.to_owned(),
+            keep_folder,
+            keep_names: names.iter().map(|name| (*name).to_owned()).collect(),
+        };
+        let exclusions = Exclusions {
+            renewable: vec![
+                place("var/cache", true, &[]),
+                place("themes/*/cache", true, &["index.php"]),
+                place("tmp[1]", false, &[]),
+            ],
+            ..Exclusions::default()
+        };
+        let excluder = Excluder::new(&exclusions).unwrap();
+        let verdicts: [(&[u8], Verdict); 8] = [
+            (b"var/cache", Verdict::TakeEmpty),
+            (b"var", Verdict::Take),
+            (b"themes/a/cache", Verdict::Take),
+            (b"themes/a/cache/index.php", Verdict::Take),
+            (b"themes/a/cache/x.tpl", Verdict::Leave),
+            (b"themes/a/b/cache/x.tpl", Verdict::Take),
+            (b"tmp[1]", Verdict::Leave),
+            (b"tmp1", Verdict::Take),
+        ];
+        for (path, verdict) in verdicts {
+            assert_eq!(excluder.verdict(path), verdict, "{}", String::from_utf8_lossy(path));
+        }
+    }
+
+    #[test]
+    fn all_but_some_paths_can_be_left_out() {
+        let all_but = vec![b"img/a.jpg".to_vec(), b"var".to_vec(), b"@outside/storage/x".to_vec()];
+        let excluder = Excluder::new(&Exclusions { all_but, ..Exclusions::default() }).unwrap();
+        for path in
+            ["img", "img/a.jpg", "var", "var/log/x", "@outside", "@outside/storage", "@outside/storage/x"]
+        {
+            assert_eq!(excluder.verdict(path.as_bytes()), Verdict::Take, "{path}");
+        }
+        for path in ["img/b.jpg", "im", "img2", "vars", "index.php", "@outside/storage/y"] {
+            assert_eq!(excluder.verdict(path.as_bytes()), Verdict::Leave, "{path}");
+        }
     }
 }

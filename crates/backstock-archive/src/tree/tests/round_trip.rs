@@ -65,6 +65,7 @@ fn roots_outside_have_their_place_and_exclusions_hold() {
         contents: vec![b"cache".to_vec(), b"@outside/storage/session".to_vec()],
         entirely: vec![b"core".to_vec()],
         globs: vec!["*.tmp".to_owned()],
+        ..Exclusions::default()
     };
     let backup = back_up(&request, Codec::Zstd);
     let paths: Vec<String> =
