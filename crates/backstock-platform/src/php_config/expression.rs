@@ -79,7 +79,7 @@ impl Interpreter<'_> {
                 Ok(self.not_followed("a shell command (never run)", expression))
             }
             CompositeString::Interpolated(string) => {
-                self.eval_parts(string.parts.as_slice(), |raw, _| double_quoted(raw, true))
+                self.eval_parts(string.parts.as_slice(), |raw, _, _| double_quoted(raw, true))
             }
             CompositeString::Document(document) => self.eval_document(document),
         }
@@ -93,30 +93,34 @@ impl Interpreter<'_> {
         };
         let last = document.parts.len().saturating_sub(1);
         let nowdoc = document.kind == DocumentKind::Nowdoc;
-        self.eval_parts(document.parts.as_slice(), |raw, at| {
+        self.eval_parts(document.parts.as_slice(), |raw, at, begins_line| {
             // The parser hands over the text as it stands, from after the opening line to the closing label.
-            let text = unindent(raw, indentation, at == 0);
+            let text = unindent(raw, indentation, begins_line);
             let text = if at == last { without_last_line_end(text) } else { text };
             if nowdoc { text } else { double_quoted(&text, false) }
         })
     }
 
+    /// Joins the parts of a text; `unescape` gets a part, its number, and whether it begins a line.
     fn eval_parts(
         &mut self,
         parts: &[StringPart<'_>],
-        unescape: impl Fn(&[u8], usize) -> Vec<u8>,
+        unescape: impl Fn(&[u8], usize, bool) -> Vec<u8>,
     ) -> Eval<Value> {
+        let mut begins_line = true;
         let mut text = Vec::new();
         let mut result = Value::null();
         for (at, part) in parts.iter().enumerate() {
             let value = match part {
                 StringPart::Literal(literal) => {
-                    text.extend(unescape(literal.value, at));
+                    text.extend(unescape(literal.value, at, begins_line));
+                    begins_line = literal.value.ends_with(b"\n");
                     continue;
                 }
                 StringPart::Expression(expression) => self.eval(expression)?,
                 StringPart::BracedExpression(braced) => self.eval(braced.expression)?,
             };
+            begins_line = false;
             let Some(bytes) = value.to_text() else { return Ok(self.no_text(&value)) };
             self.charge(1 + bytes.len() as u64 / 64)?;
             text.extend_from_slice(&bytes);

@@ -3,11 +3,10 @@
 use std::collections::BTreeSet;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use bumpalo::Bump;
 
-use super::parse::{line_of, parse};
+use super::parse::{Lines, parse};
 use super::state::{State, merge_values};
 use super::value::Value;
 use super::{Evaluated, FILES_LIMIT, INCLUDE_DEPTH_LIMIT, Reading, STEPS_LIMIT, TEXT_LIMIT_BYTES, Unread};
@@ -39,7 +38,7 @@ pub(super) enum Flow {
 pub(super) struct Frame {
     /// Its path, links resolved, as PHP's `__FILE__`.
     pub(super) path: PathBuf,
-    pub(super) source: Arc<[u8]>,
+    pub(super) lines: Lines,
     /// The namespace in force, with a closing backslash; empty for none.
     pub(super) namespace: Vec<u8>,
     /// States and values of `return`s under conditions that cannot be decided.
@@ -99,7 +98,7 @@ impl Interpreter<'_> {
         if !self.files.contains(&path) {
             self.files.push(path.clone());
         }
-        let frame = Frame { path, source: source.into(), namespace: Vec::new(), ended: Vec::new() };
+        let frame = Frame { path, lines: Lines::of(&source), namespace: Vec::new(), ended: Vec::new() };
         self.frames.push(frame);
         let before = self.depth;
         let flow = self.run_statements(program.statements.as_slice());
@@ -225,7 +224,7 @@ impl Interpreter<'_> {
     /// The file and line of a position, for people.
     pub(super) fn place(&self, offset: u32) -> String {
         match self.frames.last() {
-            Some(frame) => format!("{} line {}", self.show(&frame.path), line_of(&frame.source, offset)),
+            Some(frame) => format!("{} line {}", self.show(&frame.path), frame.lines.line(offset)),
             None => "the configuration".to_owned(),
         }
     }
