@@ -11,6 +11,8 @@ pub mod artifact;
 pub mod digest;
 mod error;
 pub mod index;
+#[cfg(test)]
+mod kept_backups;
 pub mod layout;
 pub mod manifest;
 pub mod owner;
