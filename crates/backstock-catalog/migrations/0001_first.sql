@@ -104,8 +104,9 @@ CREATE TABLE replicas (
     PRIMARY KEY (backup_id, storage_id)
 );
 
+-- A rebuild brings back what a backup's index names, without the run that met it.
 CREATE TABLE problems (
-    run_id TEXT NOT NULL REFERENCES runs (id) ON DELETE CASCADE,
+    run_id TEXT NOT NULL,
     ordinal BIGINT NOT NULL,
     backup_id TEXT,
     kind TEXT NOT NULL,

@@ -2,9 +2,10 @@
 
 use backstock_vocabulary::{BackupId, ReplicaState, SetId, ShopId};
 use serde::Serialize;
+use sqlx::sqlite::SqliteRow;
 
 use crate::statements::statements;
-use crate::{Backup, Catalog, Result, backups, escaped, row};
+use crate::{Backup, Catalog, Result, Severity, backups, escaped, problems, row};
 
 /// What the storages hold, as the catalog has it. Identifiers of storages, times of checks and history are left out:
 /// they do not come from the storages.
@@ -18,6 +19,8 @@ pub struct Export {
     pub backups: Vec<Backup>,
     /// Every replica that is there.
     pub replicas: Vec<ExportedReplica>,
+    /// What is known to be missing from backups, or worth knowing about them.
+    pub problems: Vec<ExportedProblem>,
 }
 
 /// A shop that has backups.
@@ -57,6 +60,21 @@ pub struct ExportedReplica {
     pub folder: String,
 }
 
+/// A problem of a backup.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct ExportedProblem {
+    /// The backup.
+    pub backup: BackupId,
+    /// What it is.
+    pub kind: String,
+    /// How much it weighs.
+    pub severity: Severity,
+    /// What it is about, escaped.
+    pub subject: String,
+    /// What happened.
+    pub message: String,
+}
+
 statements! {
     SHOPS = "SELECT id, root, platform, title FROM shops
         WHERE EXISTS (SELECT 1 FROM backups WHERE backups.shop_id = shops.id) ORDER BY id";
@@ -66,6 +84,7 @@ statements! {
     REPLICAS = "SELECT replicas.backup_id, replicas.folder, replicas.state, storages.kind, storages.settings
         FROM replicas JOIN storages ON storages.id = replicas.storage_id
         ORDER BY replicas.backup_id, storages.kind, storages.settings, replicas.folder";
+    PROBLEMS = "SELECT * FROM problems WHERE backup_id IS NOT NULL";
 }
 
 impl Catalog {
@@ -77,12 +96,18 @@ impl Catalog {
         let sets = sqlx::query(SETS).fetch_all(&mut *transaction).await.map_err(self.failed(act))?;
         let backups = sqlx::query(BACKUPS).fetch_all(&mut *transaction).await.map_err(self.failed(act))?;
         let replicas = sqlx::query(REPLICAS).fetch_all(&mut *transaction).await.map_err(self.failed(act))?;
+        let problems = sqlx::query(PROBLEMS).fetch_all(&mut *transaction).await.map_err(self.failed(act))?;
         let mut export = Export {
             shops: Vec::with_capacity(shops.len()),
             sets: Vec::with_capacity(sets.len()),
             backups: backups.iter().map(backups::backup).collect::<Result<_>>()?,
             replicas: Vec::with_capacity(replicas.len()),
+            problems: problems
+                .iter()
+                .filter_map(|row| exported_problem(row).transpose())
+                .collect::<Result<_>>()?,
         };
+        export.problems.sort_unstable();
         for row in &shops {
             export.shops.push(ExportedShop {
                 id: row::parsed(row, "id")?,
@@ -107,6 +132,17 @@ impl Catalog {
         }
         Ok(export)
     }
+}
+
+fn exported_problem(row: &SqliteRow) -> Result<Option<ExportedProblem>> {
+    let problem = problems::problem(row)?;
+    Ok(problem.backup.map(|backup| ExportedProblem {
+        backup,
+        kind: problem.kind,
+        severity: problem.severity,
+        subject: escaped::encode(&problem.subject),
+        message: problem.message,
+    }))
 }
 
 /// Whether a rebuild finds a manifest there.

@@ -24,7 +24,7 @@ mod storages;
 pub use backups::Backup;
 pub use connection::Catalog;
 pub use error::{Error, Result};
-pub use export::{Export, ExportedReplica, ExportedSet, ExportedShop};
+pub use export::{Export, ExportedProblem, ExportedReplica, ExportedSet, ExportedShop};
 pub use migrations::SCHEMA_VERSION;
 pub use problems::{PROBLEMS_PER_RUN_LIMIT, Problem, Severity};
 pub use replicas::Replica;

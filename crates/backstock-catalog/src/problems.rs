@@ -1,6 +1,7 @@
 //! Problems: what a run met and went on after, named.
 
 use backstock_vocabulary::{BackupId, RunId};
+use serde::Serialize;
 use sqlx::sqlite::SqliteRow;
 
 use crate::statements::statements;
@@ -10,7 +11,8 @@ use crate::{Catalog, Result, escaped, row};
 pub const PROBLEMS_PER_RUN_LIMIT: usize = 1_000;
 
 /// How much a problem weighs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Severity {
     /// Worth knowing; the content is whole all the same.
     Note,
@@ -39,7 +41,7 @@ impl std::str::FromStr for Severity {
 /// One thing that a run met.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
-    /// The run.
+    /// The run. After a rebuild it may be unknown.
     pub run: RunId,
     /// The backup that it is about, if there is one.
     pub backup: Option<BackupId>,
@@ -61,7 +63,7 @@ statements! {
     OF_BACKUP = "SELECT * FROM problems WHERE backup_id = $1 ORDER BY run_id, ordinal";
 }
 
-fn problem(row: &SqliteRow) -> Result<Problem> {
+pub(crate) fn problem(row: &SqliteRow) -> Result<Problem> {
     Ok(Problem {
         run: row::parsed(row, "run_id")?,
         backup: row::optional_parsed(row, "backup_id")?,

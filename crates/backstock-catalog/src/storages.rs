@@ -68,7 +68,8 @@ impl Catalog {
         query.execute(self.pool()).await.map_err(self.failed("record the storage")).map(drop)
     }
 
-    /// The storage of this kind with these very settings; `storage` as given if there is none yet.
+    /// The storage of this kind with these very settings; `storage` as given if there is none yet. A title that another
+    /// storage has gets the end of the identifier added.
     pub async fn find_or_add_storage(&self, storage: &Storage) -> Result<Storage> {
         let act = "record the storage";
         let settings = storage.settings.to_string();
@@ -78,10 +79,15 @@ impl Catalog {
         if let Some(known) = known {
             return self::storage(&known);
         }
+        let mut storage = storage.clone();
+        let query = sqlx::query(BY_TITLE).bind(&storage.title);
+        if query.fetch_optional(&mut *transaction).await.map_err(self.failed(act))?.is_some() {
+            storage.title = format!("{} ({})", storage.title, storage.id.short());
+        }
         let query = sqlx::query(SAVE).bind(storage.id.to_string()).bind(&storage.title).bind(&storage.kind);
         let query = query.bind(settings).bind(storage.created.as_millisecond());
         query.execute(&mut *transaction).await.map_err(self.failed(act))?;
         transaction.commit().await.map_err(self.failed(act))?;
-        Ok(storage.clone())
+        Ok(storage)
     }
 }

@@ -56,6 +56,14 @@ pub trait Files: Send + Sync + fmt::Debug {
     /// Renames, replacing what is there.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
 
+    /// Renames, unless something is there: then it is an `AlreadyExists` error.
+    fn rename_new(&self, from: &Path, to: &Path) -> io::Result<()> {
+        match self.stat(to)? {
+            Some(_) => Err(io::ErrorKind::AlreadyExists.into()),
+            None => self.rename(from, to),
+        }
+    }
+
     /// Removes a file. One that is not there is no error.
     fn remove_file(&self, path: &Path) -> io::Result<()>;
 
@@ -91,7 +99,8 @@ impl dyn Files + '_ {
         Ok(bytes)
     }
 
-    /// Writes a whole file so that after a crash there is the old one or the new one. Replaces what is there.
+    /// Writes a whole file so that after a crash there is the old one or the new one. Replaces what is there. One
+    /// writer at a time: callers hold the lock of what they write.
     pub fn write_durably(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
         let folder = path.parent().unwrap_or(Path::new("/"));
         let mut name = path.file_name().unwrap_or_default().to_owned();

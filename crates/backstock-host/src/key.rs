@@ -1,7 +1,7 @@
 //! The instance's key: an Ed25519 pair (RFC 8032) that signs manifests and owner files. It never leaves the machine.
 
 use std::fmt;
-use std::io;
+use std::io::{self, Write};
 use std::path::Path;
 
 use ring::signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey};
@@ -20,16 +20,15 @@ impl fmt::Debug for InstanceKey {
 }
 
 impl InstanceKey {
-    /// Reads the key from a file of 32 secret bytes, or makes and stores a new one when there is none.
+    /// Reads the key from a file of 32 secret bytes, or makes and stores a new one when there is none. Of several
+    /// processes that make one at the same time all get the one that was stored first.
     pub fn load_or_create(host: &Host, path: &Path) -> io::Result<Self> {
-        let seed = if host.files.stat(path)?.is_some() {
-            host.files.read(path, SEED_SIZE_BYTES)?
-        } else {
-            let mut seed = vec![0; 32];
-            host.random.fill(&mut seed);
-            host.files.write_durably(path, &seed)?;
-            seed
-        };
+        if host.files.stat(path)?.is_none() {
+            create(host, path)?;
+        }
+        // Also where another process has made it a moment ago: what it signs must not outlive it.
+        host.files.sync_folder(path.parent().unwrap_or(Path::new("/")))?;
+        let seed = host.files.read(path, SEED_SIZE_BYTES)?;
         Ed25519KeyPair::from_seed_unchecked(&seed)
             .map(Self)
             .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "the key file does not hold 32 bytes"))
@@ -51,7 +50,107 @@ impl InstanceKey {
     }
 }
 
+/// Makes a new seed durable under a name of its own, and gives it its name unless another process was faster.
+fn create(host: &Host, path: &Path) -> io::Result<()> {
+    let mut seed = vec![0; 32];
+    host.random.fill(&mut seed);
+    let mut mark = [0; 8];
+    host.random.fill(&mut mark);
+    let folder = path.parent().unwrap_or(Path::new("/"));
+    let aside = folder.join(format!(".key-{}", hex::encode(&mark)));
+    let mut file = host.files.create_new(&aside)?;
+    let stored = file.write_all(&seed).and_then(|()| file.sync());
+    match stored.and_then(|()| host.files.rename_new(&aside, path)) {
+        Ok(()) => Ok(()),
+        Err(error) => {
+            host.files.remove_file(&aside)?;
+            if error.kind() == io::ErrorKind::AlreadyExists { Ok(()) } else { Err(error) }
+        }
+    }
+}
+
 /// Whether `signature` is `public`'s signature of exactly these bytes.
 pub fn is_signed_by(public: &[u8], message: &[u8], signature: &[u8]) -> bool {
     UnparsedPublicKey::new(&ED25519, public).verify(message, signature).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::SimulatedHost;
+    use crate::files::PowerLoss;
+
+    fn path() -> &'static Path {
+        Path::new("/state/instance.key")
+    }
+
+    fn machine(seed: u64) -> SimulatedHost {
+        let machine = SimulatedHost::new(seed);
+        machine.host.files.create_folder(Path::new("/state")).unwrap();
+        machine
+    }
+
+    /// RFC 8032 section 7.1, test 2.
+    #[test]
+    fn signatures_are_those_of_the_standard() {
+        let machine = machine(1);
+        let seed = hex::decode("4ccd089b28ff96da9db6c346ec114e0f5b8a319f35aba624da8cf6ed4fb8a6fb").unwrap();
+        machine.host.files.write_durably(path(), &seed).unwrap();
+        let key = InstanceKey::load_or_create(&machine.host, path()).unwrap();
+        assert_eq!(key.public_hex(), "3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c");
+        let signature = key.sign(&[0x72]);
+        assert_eq!(
+            hex::encode(&signature),
+            "92a009a9f0d4cab8720e820b5f642540a2b27b5416503f8fb3762223ebdb69da\
+             085ac1e43e15996e458f3613d0f11d8c387b2eaeb4302aeeb00d291612bb0c00"
+        );
+        assert!(is_signed_by(key.public(), &[0x72], &signature));
+        assert!(!is_signed_by(key.public(), &[0x73], &signature));
+        assert!(!is_signed_by(&[0; 32], &[0x72], &signature));
+        assert!(!format!("{key:?}").contains("4ccd"));
+    }
+
+    /// F12: a key that was given out is there after any power loss, and no half key is ever found.
+    #[test]
+    fn f12_a_key_that_signed_is_never_lost() {
+        for (loss, seed) in PowerLoss::ALL.iter().flat_map(|loss| (0..30).map(move |seed| (loss, seed))) {
+            for step in 0.. {
+                let machine = machine(seed);
+                machine.files.stop_at(step);
+                let made = InstanceKey::load_or_create(&machine.host, path());
+                machine.files.lose_power(*loss);
+                let found = InstanceKey::load_or_create(&machine.host, path()).unwrap();
+                if let Ok(made) = made {
+                    assert_eq!(made.public_hex(), found.public_hex());
+                    break;
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn several_processes_agree_on_one_key() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("instance.key");
+        let keys: Vec<String> = std::thread::scope(|scope| {
+            let making: Vec<_> = (0..8)
+                .map(|_| {
+                    scope.spawn(|| InstanceKey::load_or_create(&Host::real(), &path).unwrap().public_hex())
+                })
+                .collect();
+            making.into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        assert!(keys.iter().all(|key| *key == keys[0]), "{keys:?}");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_file_of_another_length_is_no_key() {
+        for length in [0, 31, 33] {
+            let machine = machine(1);
+            machine.host.files.write_durably(path(), &vec![1; length]).unwrap();
+            let error = InstanceKey::load_or_create(&machine.host, path()).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::InvalidData, "{length}");
+        }
+    }
 }

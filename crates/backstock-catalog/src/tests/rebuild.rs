@@ -20,6 +20,16 @@ async fn f113_a_rebuilt_catalog_exports_the_same() {
         })
         .collect();
     assert_eq!(catalog.record_backups(&recorded).await.unwrap(), 2_000);
+    let problem = crate::Problem {
+        run: recorded[3].0.run,
+        backup: Some(recorded[3].0.id),
+        kind: "unreadable".into(),
+        severity: crate::Severity::Exception,
+        subject: b"image/\xff.jpg".to_vec(),
+        message: "permission denied".into(),
+    };
+    // The run that met it is not on record: so it is after a rebuild.
+    catalog.record_problems(problem.run, std::slice::from_ref(&problem)).await.unwrap();
     // History and what is known beyond the storages: not part of what a rebuild must bring back.
     let run = sample.run(&set);
     catalog.start_run(&run, &[]).await.unwrap();
@@ -53,7 +63,9 @@ async fn f113_a_rebuilt_catalog_exports_the_same() {
         .collect();
     assert_eq!(rebuilt.record_backups(&found).await.unwrap(), 2_000);
     assert_eq!(rebuilt.record_backups(&found).await.unwrap(), 0, "a second rebuild finds nothing new");
+    rebuilt.record_problems(problem.run, std::slice::from_ref(&problem)).await.unwrap();
     assert_eq!(rebuilt.export().await.unwrap(), before);
+    assert_eq!(before.problems.len(), 1);
 
     // The comparison can fail: one replica less, or one field of one backup, is seen.
     let mut lost = found[7].1[1].clone();

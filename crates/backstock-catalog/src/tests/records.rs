@@ -56,10 +56,13 @@ async fn sets_and_storages_are_found_before_they_are_added() {
     assert_eq!(catalog.find_or_add_storage(&same_place).await.unwrap(), storage);
     let elsewhere = sample.storage("/elsewhere");
     assert_eq!(catalog.find_or_add_storage(&elsewhere).await.unwrap(), elsewhere);
+    let same_title = crate::Storage { title: elsewhere.title.clone(), ..sample.storage("/third") };
+    let third = catalog.find_or_add_storage(&same_title).await.unwrap();
+    assert_eq!(third.title, format!("Folder /elsewhere ({})", third.id.short()));
     storage.title = "Attic".into();
     catalog.save_storage(&storage).await.unwrap();
     assert_eq!(catalog.find_storage_by_title("Attic").await.unwrap(), Some(storage.clone()));
-    assert_eq!(catalog.list_storages().await.unwrap(), [storage, elsewhere]);
+    assert_eq!(catalog.list_storages().await.unwrap(), [storage, elsewhere, third]);
 }
 
 /// The run log as shop owners know it: status, start, end, seconds, files, a row for each destination, the error, and

@@ -38,6 +38,15 @@ fn check_files(files: &dyn Files, root: &Path) {
     assert_eq!(files.read(&one, 6).unwrap(), b"second");
     assert_eq!(kind(files.read(&one, 5)), ErrorKind::InvalidData);
     assert_eq!(kind(files.rename(&two, &one)), ErrorKind::NotFound);
+    write(files, &two, b"third").unwrap();
+    assert_eq!(kind(files.rename_new(&two, &one)), ErrorKind::AlreadyExists);
+    assert_eq!(files.read(&one, 6).unwrap(), b"second");
+    files.rename_new(&two, &root.join("three")).unwrap();
+    assert_eq!(
+        (files.stat(&two).unwrap(), files.read(&root.join("three"), 9).unwrap()),
+        (None, b"third".to_vec())
+    );
+    assert_eq!(kind(files.rename_new(&two, &root.join("four"))), ErrorKind::NotFound);
     // The file that was replaced can still be read by whoever has it open.
     assert_eq!(file.read_at(&mut buffer, 0).unwrap(), 3);
     files.remove_file(&one).unwrap();

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use backstock_host::{Host, Random, hex};
+use backstock_host::{Host, hex};
 use serde::{Deserialize, Serialize};
 
 use self::folder::{Entry, Folder};
@@ -70,15 +70,15 @@ fn path_of(bytes: Vec<u8>) -> PathBuf {
 fn open(host: &Host, settings: &serde_json::Value) -> Result<Arc<dyn Storage>> {
     let fault = |problem: String| Error::Settings { kind: KIND.name, problem };
     let settings = LocalSettings::deserialize(settings).map_err(|error| fault(error.to_string()))?;
-    let folder = Folder { files: host.files.clone(), path: settings.path().map_err(fault)? };
-    Ok(Arc::new(Local { folder, random: host.random.clone() }))
+    let path = settings.path().map_err(fault)?;
+    let folder = Folder { files: host.files.clone(), random: host.random.clone(), path };
+    Ok(Arc::new(Local { folder }))
 }
 
 /// A storage in a folder of this machine.
 #[derive(Debug)]
 struct Local {
     folder: Folder,
-    random: Arc<dyn Random>,
 }
 
 impl Local {
@@ -177,7 +177,7 @@ impl Storage for Local {
     }
 
     async fn probe(&self) -> Result<Properties> {
-        probe::write_read_delete(self, &self.folder.place(), &*self.random).await?;
+        probe::write_read_delete(self, &self.folder.place(), &*self.folder.random).await?;
         Ok(Properties::local())
     }
 

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use backstock_host::files::FileStat;
-use backstock_host::{Files, failpoint};
+use backstock_host::{Files, Random, failpoint, hex};
 use backstock_vocabulary::Proof;
 use ring::digest::{Context, SHA256};
 
@@ -31,6 +31,7 @@ pub(super) enum Entry {
 #[derive(Debug, Clone)]
 pub(super) struct Folder {
     pub(super) files: Arc<dyn Files>,
+    pub(super) random: Arc<dyn Random>,
     pub(super) path: PathBuf,
 }
 
@@ -70,24 +71,52 @@ impl Folder {
             let difference = "it is missing or has another length";
             return Err(Error::PartChanged { name: name.clone(), difference });
         }
-        if let Some(present) = self.stat(name)? {
-            return self.settle(name, present.size_bytes, part.size_bytes, part.sha256);
+        self.store(name, part.size_bytes, part.sha256, &|target| {
+            if part.may_consume && self.take(name, part.path, target)? {
+                return Ok(());
+            }
+            let source = self.files.open(part.path);
+            let mut source = source.map_err(self.failed("read the spooled part of", name))?;
+            self.write_aside_and_rename(name, target, &mut *source, Some(part))
+        })
+    }
+
+    pub(super) fn put_small(&self, name: &ObjectName, bytes: &[u8]) -> Result<()> {
+        let size_bytes = bytes.len() as u64;
+        if size_bytes > SMALL_LIMIT_BYTES {
+            return Err(Error::TooLarge { name: name.clone(), size_bytes, limit_bytes: SMALL_LIMIT_BYTES });
         }
+        let sha256 = digest_of(ring::digest::digest(&SHA256, bytes));
+        let act = |target: &Path| self.write_aside_and_rename(name, target, &mut &*bytes, None);
+        self.store(name, size_bytes, sha256, &act).map(drop)
+    }
+
+    /// Stores under a name, unless it is taken or gets taken in the meantime.
+    fn store(
+        &self,
+        name: &ObjectName,
+        size_bytes: u64,
+        sha256: [u8; 32],
+        act: &dyn Fn(&Path) -> Result<()>,
+    ) -> Result<PutReceipt> {
         let target = self.path_of(name);
-        let folder = parent(&target);
-        self.files.create_folder(folder).map_err(self.failed("make the folder of", name))?;
-        if !part.may_consume || !self.take(name, part.path, &target)? {
-            let mut source =
-                self.files.open(part.path).map_err(self.failed("read the spooled part of", name))?;
-            self.write_aside_and_rename(name, &target, &mut *source, Some(part))?;
+        if self.stat(name)?.is_some() {
+            return self.settle(name, size_bytes, sha256);
         }
-        Ok(PutReceipt::new(Proof::Size))
+        self.files.create_folder(parent(&target)).map_err(self.failed("make the folder of", name))?;
+        match act(&target) {
+            Ok(()) => Ok(PutReceipt::new(Proof::Size)),
+            Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::AlreadyExists => {
+                self.settle(name, size_bytes, sha256)
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// Renames a spooled part to its place; `false` when it lies on another device.
     fn take(&self, name: &ObjectName, spooled: &Path, target: &Path) -> Result<bool> {
         failpoint::reach("storage.local.before_rename").map_err(self.failed("store", name))?;
-        match self.files.rename(spooled, target) {
+        match self.files.rename_new(spooled, target) {
             Err(error) if error.kind() == io::ErrorKind::CrossesDevices => return Ok(false),
             other => other.map_err(self.failed("move the spooled part to", name))?,
         }
@@ -101,32 +130,11 @@ impl Folder {
         Ok(true)
     }
 
-    pub(super) fn put_small(&self, name: &ObjectName, bytes: &[u8]) -> Result<()> {
-        let size_bytes = bytes.len() as u64;
-        if size_bytes > SMALL_LIMIT_BYTES {
-            return Err(Error::TooLarge { name: name.clone(), size_bytes, limit_bytes: SMALL_LIMIT_BYTES });
-        }
-        if let Some(present) = self.stat(name)? {
-            let sha256 = digest_of(ring::digest::digest(&SHA256, bytes));
-            return self.settle(name, present.size_bytes, size_bytes, sha256).map(drop);
-        }
-        let target = self.path_of(name);
-        self.files.create_folder(parent(&target)).map_err(self.failed("make the folder of", name))?;
-        let mut source = bytes;
-        self.write_aside_and_rename(name, &target, &mut source, None)
-    }
-
     /// The name is taken: right if by these very bytes (an earlier try that was not recorded), else a conflict.
-    fn settle(
-        &self,
-        name: &ObjectName,
-        present_bytes: u64,
-        wanted_bytes: u64,
-        wanted: [u8; 32],
-    ) -> Result<PutReceipt> {
+    fn settle(&self, name: &ObjectName, size_bytes: u64, sha256: [u8; 32]) -> Result<PutReceipt> {
         let target = self.path_of(name);
-        let same = present_bytes == wanted_bytes
-            && self.hash(&target).map_err(self.failed("read back", name))? == wanted;
+        let same = self.stat(name)?.is_some_and(|present| present.size_bytes == size_bytes)
+            && self.hash(&target).map_err(self.failed("read back", name))? == sha256;
         if !same {
             return Err(Error::Conflict { name: name.clone(), place: self.place() });
         }
@@ -148,10 +156,13 @@ impl Folder {
         source: &mut dyn Read,
         promised: Option<&SpooledPart<'_>>,
     ) -> Result<()> {
-        let aside = parent(target).join(format!(".{}{UNFINISHED}", name.last_step()));
+        let mut mark = [0; 4];
+        self.random.fill(&mut mark);
+        let aside = format!(".{}.{}{UNFINISHED}", name.last_step(), hex::encode(&mark));
+        let aside = parent(target).join(aside);
         let written = self.write_aside(name, &aside, source, promised).and_then(|()| {
             failpoint::reach("storage.local.before_rename").map_err(self.failed("store", name))?;
-            self.files.rename(&aside, target).map_err(self.failed("give its name to", name))
+            self.files.rename_new(&aside, target).map_err(self.failed("give its name to", name))
         });
         if let Err(error) = written {
             // The first error tells more than one from cleaning up; what stays is swept later.
@@ -174,7 +185,6 @@ impl Folder {
         source: &mut dyn Read,
         promised: Option<&SpooledPart<'_>>,
     ) -> Result<()> {
-        self.files.remove_file(aside).map_err(self.failed("remove an unfinished", name))?;
         let mut file = self.files.create_new(aside).map_err(self.failed("create", name))?;
         let mut context = Context::new(&SHA256);
         let copied = pump(source, &mut *file, &mut context).map_err(self.failed("write", name))?;

@@ -154,6 +154,35 @@ async fn f31_a_damaged_object_is_not_taken_for_the_right_one() {
     assert!(matches!(error, Error::Conflict { .. }), "{error}");
 }
 
+/// F109: of several writers that race for one name one wins; the same bytes are right for all.
+#[tokio::test]
+async fn f109_a_race_for_a_name_has_one_winner() {
+    let folder = tempfile::tempdir().unwrap();
+    let host = Host::real();
+    let storage = open(&host, &folder.path().join("backups"));
+    for round in 0..20_u8 {
+        let name = ObjectName::new(&format!("race-{round}")).unwrap();
+        let race: Vec<_> = (0..8_u8)
+            .map(|writer| {
+                let (storage, name) = (storage.clone(), name.clone());
+                // Half of the rounds everyone has the same bytes.
+                let bytes = vec![if round % 2 == 0 { writer } else { 0 }; 70_000];
+                tokio::spawn(async move { (storage.put_small(&name, &bytes).await, bytes) })
+            })
+            .collect();
+        let mut winners = Vec::new();
+        for writer in race {
+            match writer.await.unwrap() {
+                (Ok(()), bytes) => winners.push(bytes),
+                (Err(error), _) => assert!(matches!(error, Error::Conflict { .. }), "{error}"),
+            }
+        }
+        assert_eq!(winners.len(), if round % 2 == 0 { 1 } else { 8 });
+        assert_eq!(storage.read_small(&name, 70_000).await.unwrap().as_ref(), Some(&winners[0]));
+    }
+    assert_eq!(storage.delete_leftovers(None).await.unwrap(), 0);
+}
+
 #[tokio::test]
 async fn objects_are_private_and_a_part_is_taken_without_a_copy() {
     use std::os::unix::fs::MetadataExt;
@@ -200,7 +229,7 @@ async fn what_is_no_object_is_not_listed_and_not_followed() {
 #[tokio::test]
 async fn leftovers_of_a_run_that_died_are_swept_and_never_listed() {
     let (machine, storage) = simulated(1);
-    let aside = Path::new(FOLDER).join("shop/x/.db.sql.zst.uploading");
+    let aside = Path::new(FOLDER).join("shop/x/.db.sql.zst.0a1b2c3d.uploading");
     machine.host.files.create_folder(aside.parent().unwrap()).unwrap();
     machine.host.files.create_new(&aside).unwrap().write_all(b"half").unwrap();
     let probe = Path::new(FOLDER).join("backstock-probe-00");
