@@ -97,6 +97,8 @@ pub struct FileEntry {
     pub inode: u64,
     /// Device number.
     pub device: u64,
+    /// How many names the inode had, in the backup or not.
+    pub links: u64,
     /// A symbolic link's target, or the path whose further name this is.
     pub link: Option<Vec<u8>>,
     /// BLAKE3 of the content; of a file with holes, of its data areas (see [`crate::tree::content`]).
@@ -129,6 +131,7 @@ impl FileEntry {
             changed: FileTime::default(),
             inode: 0,
             device: 0,
+            links: 1,
             link: None,
             blake3: None,
             frame: None,
@@ -169,6 +172,8 @@ struct FileLine {
     ctime: FileTime,
     inode: u64,
     device: u64,
+    #[serde(skip_serializing_if = "is_one", default = "one")]
+    links: u64,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     link: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -183,6 +188,15 @@ struct FileLine {
     sparse: bool,
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     attributes_base64: Vec<(String, String)>,
+}
+
+fn one() -> u64 {
+    1
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+fn is_one(number: &u64) -> bool {
+    *number == 1
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
@@ -236,6 +250,7 @@ impl From<FileEntry> for FileLine {
             ctime: entry.changed,
             inode: entry.inode,
             device: entry.device,
+            links: entry.links,
             link,
             link_base64,
             blake3: entry.blake3.map(|hash| blake3::Hash::from_bytes(hash).to_hex().to_string()),
@@ -279,6 +294,7 @@ impl TryFrom<FileLine> for FileEntry {
             changed: line.ctime,
             inode: line.inode,
             device: line.device,
+            links: line.links,
             link: join(line.link, line.link_base64)?,
             blake3,
             frame: line.frame,

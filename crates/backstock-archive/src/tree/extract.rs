@@ -21,7 +21,7 @@ use super::inside::{Inside, LastFolder};
 use super::order::{is_below, split};
 use super::report::{NameList, NamedPath, TreeMonitor, TreeNote, printable};
 use super::restore_file::{Rights, Shortfall, is_fatal, restore_file, restore_symlink, set_metadata};
-use super::selection::{Selection, for_each_chosen};
+use super::selection::{Selection, chosen_entries};
 use crate::artifact::ArtifactReader;
 use crate::index::IndexReader;
 use crate::read_at::ReadAt;
@@ -150,10 +150,18 @@ impl<R: ReadAt + Sync> Extraction<'_, R> {
         act(&mut self.report.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn each(&self, pass: &mut dyn FnMut(FileEntry) -> Result<()>) -> Result<()> {
-        for_each_chosen(self.index, self.selection, &mut |_| {}, &mut |entry| {
-            if self.monitor.is_cancelled() { Err(Error::Cancelled) } else { pass(entry) }
-        })
+    fn each(
+        &self,
+        refused: &dyn Fn(&FileEntry),
+        pass: &mut dyn FnMut(FileEntry) -> Result<()>,
+    ) -> Result<()> {
+        for chosen in chosen_entries(self.index, self.selection, refused)? {
+            if self.monitor.is_cancelled() {
+                return Err(Error::Cancelled);
+            }
+            pass(chosen?.entry)?;
+        }
+        Ok(())
     }
 
     fn folders_and_files(&self) -> Result<()> {
@@ -169,13 +177,10 @@ impl<R: ReadAt + Sync> Extraction<'_, R> {
             drop(receiver);
             let mut batch: Vec<FileEntry> = Vec::new();
             let mut last_folder = LastFolder::new(&self.inside);
-            let mut refuse = |entry: &FileEntry| {
+            let refuse = |entry: &FileEntry| {
                 self.with_report(|report| report.refused.add(&entry.path, Some("its path leads outside")));
             };
-            let planned = for_each_chosen(self.index, self.selection, &mut refuse, &mut |entry| {
-                if self.monitor.is_cancelled() {
-                    return Err(Error::Cancelled);
-                }
+            let planned = self.each(&refuse, &mut |entry| {
                 if !entry.is_stored() {
                     self.absent(&entry);
                     return Ok(());
@@ -293,7 +298,7 @@ impl<R: ReadAt + Sync> Extraction<'_, R> {
         let mut cursor = FrameCursor::new(self.source);
         let mut last = LastFolder::new(&self.inside);
         let mut stand_ins = HashMap::new();
-        self.each(&mut |entry| {
+        self.each(&|_| {}, &mut |entry| {
             if entry.kind != kind || !entry.is_stored() {
                 return Ok(());
             }
@@ -376,7 +381,7 @@ impl<R: ReadAt + Sync> Extraction<'_, R> {
     /// Owners, attributes, modes and times of folders, each after everything below it is done.
     fn folder_metadata(&self) -> Result<()> {
         let mut open: Vec<FileEntry> = Vec::new();
-        self.each(&mut |entry| {
+        self.each(&|_| {}, &mut |entry| {
             while open.last().is_some_and(|folder| !is_below(&entry.path, &folder.path)) {
                 open.pop().map_or(Ok(()), |folder| self.finish_folder(&folder))?;
             }

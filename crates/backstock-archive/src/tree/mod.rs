@@ -21,12 +21,14 @@ mod walk;
 pub use archive::{TreeCount, archive_tree, count_tree};
 pub use entry::{FileEntry, FileKind, FileState, FileTime};
 pub use exchange::{
-    ExchangePlan, ExchangeReport, ExchangeRequest, ExchangeSummary, FileChange, PlannedRoot, StageReport, changed_since,
-    discard, exchange_backward, exchange_forward, plan_exchange, stage,
+    ExchangePlan, ExchangeReport, ExchangeRequest, ExchangeSummary, FileChange, PlannedRoot, StageReport,
+    changed_since, discard, exchange_backward, exchange_forward, plan_exchange, stage,
 };
 pub use extract::{ExtractOptions, ExtractReport, extract};
 pub use report::{NAMES_LIMIT, NameList, NamedPath, NoMonitor, TreeMonitor, TreeNote, TreeReport, printable};
-pub use request::{DEFAULT_READERS, Exclusions, OUTSIDE, Renewable, TreeRequest, TreeRoot, as_path, compile_globs};
+pub use request::{
+    DEFAULT_READERS, Exclusions, OUTSIDE, Renewable, TreeRequest, TreeRoot, as_path, compile_globs,
+};
 pub use restore_file::Rights;
 pub use selection::Selection;
 

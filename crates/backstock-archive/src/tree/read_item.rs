@@ -129,6 +129,7 @@ impl ItemReader<'_> {
             entry.changed = facts.changed;
             entry.inode = facts.inode;
             entry.device = facts.device;
+            entry.links = if kind == FileKind::File { facts.links } else { 1 };
         }
         entry
     }

@@ -1,5 +1,7 @@
 //! Which entries of an index are meant, and the folders above them.
 
+use std::collections::VecDeque;
+
 use globset::GlobSet;
 
 use super::entry::{FileEntry, FileKind};
@@ -20,16 +22,23 @@ pub enum Selection {
     Globs(Vec<String>),
 }
 
-/// Passes on the selected entries of an index in order, each folder above one of them first.
-pub(crate) struct Chosen {
+/// An entry that is selected, or a folder above one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ChosenEntry {
+    pub(crate) entry: FileEntry,
+    /// It is not selected itself, but something below it is.
+    pub(crate) is_above: bool,
+}
+
+/// Says of paths, given in order, whether they are selected.
+#[derive(Debug)]
+pub(crate) struct Matcher {
     globs: Option<GlobSet>,
     /// The folder that a glob matched and that we are below.
     below: Option<Vec<u8>>,
-    /// Folders on the way here that were not passed on yet.
-    above: Vec<FileEntry>,
 }
 
-impl Chosen {
+impl Matcher {
     pub(crate) fn new(selection: &Selection) -> Result<Self> {
         let globs = match selection {
             Selection::Everything => None,
@@ -37,58 +46,73 @@ impl Chosen {
                 Some(compile_globs(globs).map_err(|(glob, source)| Error::Glob { glob, source })?)
             }
         };
-        Ok(Self { globs, below: None, above: Vec::new() })
+        Ok(Self { globs, below: None })
     }
 
-    /// Takes the next entry of the index; passes on what is to be done now.
-    pub(crate) fn next(
-        &mut self,
-        entry: FileEntry,
-        pass: &mut dyn FnMut(FileEntry) -> Result<()>,
-    ) -> Result<()> {
-        let Some(globs) = &self.globs else { return pass(entry) };
-        if self.below.as_ref().is_some_and(|folder| is_below(&entry.path, folder)) {
-            return pass(entry);
+    pub(crate) fn is_selected(&mut self, path: &[u8], is_folder: bool) -> bool {
+        let Some(globs) = &self.globs else { return true };
+        if self.below.as_ref().is_some_and(|folder| is_below(path, folder)) {
+            return true;
         }
-        self.below = None;
-        while self.above.last().is_some_and(|folder| !is_below(&entry.path, &folder.path)) {
-            self.above.pop();
-        }
-        let is_folder = entry.kind == FileKind::Folder;
-        if globs.is_match(as_path(&entry.path)) {
-            for folder in self.above.drain(..) {
-                pass(folder)?;
-            }
-            if is_folder {
-                self.below = Some(entry.path.clone());
-            }
-            return pass(entry);
-        }
-        if is_folder {
-            self.above.push(entry);
-        }
-        Ok(())
+        let matches = globs.is_match(as_path(path));
+        self.below = (matches && is_folder).then(|| path.to_vec());
+        matches
     }
 }
 
-/// Walks the selected entries of an index. Entries whose path leads outside, or is not its key, go to `refused`.
-pub(crate) fn for_each_chosen<R: ReadAt>(
-    index: &IndexReader<R>,
-    selection: &Selection,
-    refused: &mut dyn FnMut(&FileEntry),
-    pass: &mut dyn FnMut(FileEntry) -> Result<()>,
-) -> Result<()> {
-    let mut chosen = Chosen::new(selection)?;
-    for line in index.entries::<FileEntry>() {
-        let line = line?;
-        let is_root = line.entry.path.is_empty() && line.entry.kind == FileKind::Folder;
-        if line.key != line.entry.path || !is_root && !is_safe_path(&line.entry.path) {
-            refused(&line.entry);
-            continue;
-        }
-        chosen.next(line.entry, pass)?;
+/// Passes on the selected entries of an index in order, each folder above one of them first.
+struct Chosen {
+    matcher: Matcher,
+    /// Folders on the way here that were not passed on yet.
+    above: Vec<FileEntry>,
+    ready: VecDeque<ChosenEntry>,
+}
+
+impl Chosen {
+    fn new(selection: &Selection) -> Result<Self> {
+        Ok(Self { matcher: Matcher::new(selection)?, above: Vec::new(), ready: VecDeque::new() })
     }
-    Ok(())
+
+    fn give(&mut self, entry: FileEntry) {
+        let is_folder = entry.kind == FileKind::Folder;
+        while self.above.last().is_some_and(|folder| !is_below(&entry.path, &folder.path)) {
+            self.above.pop();
+        }
+        if self.matcher.is_selected(&entry.path, is_folder) {
+            let above = self.above.drain(..).map(|entry| ChosenEntry { entry, is_above: true });
+            self.ready.extend(above);
+            self.ready.push_back(ChosenEntry { entry, is_above: false });
+        } else if is_folder {
+            self.above.push(entry);
+        }
+    }
+}
+
+/// The selected entries of an index in order. Those whose path leads outside, or is not their key, go to `refused`.
+pub(crate) fn chosen_entries<'a, R: ReadAt>(
+    index: &'a IndexReader<R>,
+    selection: &Selection,
+    mut refused: impl FnMut(&FileEntry) + 'a,
+) -> Result<impl Iterator<Item = Result<ChosenEntry>> + 'a> {
+    let mut chosen = Chosen::new(selection)?;
+    let mut lines = index.entries::<FileEntry>();
+    Ok(std::iter::from_fn(move || {
+        loop {
+            if let Some(entry) = chosen.ready.pop_front() {
+                return Some(Ok(entry));
+            }
+            let line = match lines.next()? {
+                Ok(line) => line,
+                Err(error) => return Some(Err(error)),
+            };
+            let is_root = line.entry.path.is_empty() && line.entry.kind == FileKind::Folder;
+            if line.key == line.entry.path && (is_root || is_safe_path(&line.entry.path)) {
+                chosen.give(line.entry);
+            } else {
+                refused(&line.entry);
+            }
+        }
+    }))
 }
 
 #[cfg(test)]
@@ -112,12 +136,8 @@ mod tests {
             ("c/d/e", FileKind::File),
         ] {
             let entry = FileEntry::new(path.as_bytes().to_vec(), kind, FileState::Stored);
-            chosen
-                .next(entry, &mut |entry| {
-                    out.push(String::from_utf8(entry.path).unwrap());
-                    Ok(())
-                })
-                .unwrap();
+            chosen.give(entry);
+            out.extend(chosen.ready.drain(..).map(|chosen| String::from_utf8(chosen.entry.path).unwrap()));
         }
         out
     }

@@ -16,11 +16,11 @@ use crate::artifact::{Artifact, ArtifactOptions, ArtifactReader, ArtifactWriter,
 use crate::index::{IndexReader, IndexWriter};
 use crate::read_at::ReadAt;
 
-pub(super) fn bytes_path(base: &Path, name: &[u8]) -> PathBuf {
+pub(in crate::tree) fn bytes_path(base: &Path, name: &[u8]) -> PathBuf {
     base.join(OsStr::from_bytes(name))
 }
 
-pub(super) fn write(base: &Path, name: &str, content: &[u8]) -> PathBuf {
+pub(in crate::tree) fn write(base: &Path, name: &str, content: &[u8]) -> PathBuf {
     let path = base.join(name);
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     fs::write(&path, content).unwrap();
@@ -28,7 +28,7 @@ pub(super) fn write(base: &Path, name: &str, content: &[u8]) -> PathBuf {
 }
 
 /// Bytes that look random but are the same every time.
-pub(super) fn noise(seed: u64, length: usize) -> Vec<u8> {
+pub(in crate::tree) fn noise(seed: u64, length: usize) -> Vec<u8> {
     let mut state = seed.wrapping_mul(2).wrapping_add(1);
     (0..length)
         .map(|_| {
@@ -38,17 +38,17 @@ pub(super) fn noise(seed: u64, length: usize) -> Vec<u8> {
         .collect()
 }
 
-pub(super) fn set_time(path: &Path, seconds: i64, nanoseconds: i64) {
+pub(in crate::tree) fn set_time(path: &Path, seconds: i64, nanoseconds: i64) {
     let time = Timespec { tv_sec: seconds, tv_nsec: nanoseconds };
     let times = Timestamps { last_access: time, last_modification: time };
     rustix::fs::utimensat(rustix::fs::CWD, path, &times, rustix::fs::AtFlags::SYMLINK_NOFOLLOW).unwrap();
 }
 
-pub(super) fn set_attribute(path: &Path, name: &[u8], value: &[u8]) {
+pub(in crate::tree) fn set_attribute(path: &Path, name: &[u8], value: &[u8]) {
     rustix::fs::setxattr(path, name, value, XattrFlags::empty()).unwrap();
 }
 
-pub(super) fn access_list() -> Vec<u8> {
+pub(in crate::tree) fn access_list() -> Vec<u8> {
     let text = "user::rw-,user:33:r--,group::r--,group:4711:rw-,mask::rw-,other::---";
     crate::tar::acl::from_text(text).unwrap()
 }
@@ -80,7 +80,7 @@ fn names(root: &Path) {
 }
 
 /// Everything that the issue names, except paths that stock `tar` cannot reach.
-pub(super) fn torture(root: &Path) {
+pub(in crate::tree) fn torture(root: &Path) {
     for folder in ["names", "empty", "closed", "img/p/1", "links", "mode"] {
         fs::create_dir_all(root.join(folder)).unwrap();
     }
@@ -132,14 +132,14 @@ pub(super) fn torture(root: &Path) {
     set_time(root, 1_500_000_000, 999_999_999);
 }
 
-pub(super) struct Backup {
-    pub(super) folder: tempfile::TempDir,
-    pub(super) artifact: Artifact,
-    pub(super) index: Part,
-    pub(super) report: TreeReport,
+pub(in crate::tree) struct Backup {
+    pub(in crate::tree) folder: tempfile::TempDir,
+    pub(in crate::tree) artifact: Artifact,
+    pub(in crate::tree) index: Part,
+    pub(in crate::tree) report: TreeReport,
 }
 
-pub(super) fn request(root: &Path) -> TreeRequest {
+pub(in crate::tree) fn request(root: &Path) -> TreeRequest {
     TreeRequest {
         roots: vec![TreeRoot { prefix: Vec::new(), path: root.to_owned() }],
         exclusions: Exclusions::default(),
@@ -149,11 +149,11 @@ pub(super) fn request(root: &Path) -> TreeRequest {
     }
 }
 
-pub(super) fn back_up(request: &TreeRequest, codec: Codec) -> Backup {
+pub(in crate::tree) fn back_up(request: &TreeRequest, codec: Codec) -> Backup {
     try_back_up(request, codec, &NoMonitor).unwrap()
 }
 
-pub(super) fn try_back_up(
+pub(in crate::tree) fn try_back_up(
     request: &TreeRequest,
     codec: Codec,
     monitor: &dyn TreeMonitor,
@@ -170,11 +170,11 @@ pub(super) fn try_back_up(
 }
 
 impl Backup {
-    pub(super) fn path(&self) -> PathBuf {
+    pub(in crate::tree) fn path(&self) -> PathBuf {
         self.folder.path().join(&self.artifact.name)
     }
 
-    pub(super) fn reader(&self) -> ArtifactReader {
+    pub(in crate::tree) fn reader(&self) -> ArtifactReader {
         let parts = self
             .artifact
             .parts
@@ -186,26 +186,26 @@ impl Backup {
         ArtifactReader::open(&facts, parts, frames).unwrap()
     }
 
-    pub(super) fn index(&self) -> IndexReader<File> {
+    pub(in crate::tree) fn index(&self) -> IndexReader<File> {
         IndexReader::open(File::open(self.folder.path().join(&self.index.name)).unwrap(), &self.index)
             .unwrap()
     }
 
-    pub(super) fn entries(&self) -> Vec<FileEntry> {
+    pub(in crate::tree) fn entries(&self) -> Vec<FileEntry> {
         self.index().entries::<FileEntry>().map(|line| line.unwrap().entry).collect()
     }
 
-    pub(super) fn entry(&self, path: &[u8]) -> FileEntry {
+    pub(in crate::tree) fn entry(&self, path: &[u8]) -> FileEntry {
         self.index().find(path).unwrap().unwrap()
     }
 
-    pub(super) fn extract(&self, target: &Path, setuid: bool) -> ExtractReport {
+    pub(in crate::tree) fn extract(&self, target: &Path, setuid: bool) -> ExtractReport {
         let options = ExtractOptions { rights: Rights { setuid, ..Rights::usual() }, workers: 3 };
         extract(&self.reader(), &self.index(), &Selection::Everything, target, &options, &NoMonitor).unwrap()
     }
 
     /// Extracts with stock `tar`, as `docs/format.md` says.
-    pub(super) fn stock_extract(&self, target: &Path) {
+    pub(in crate::tree) fn stock_extract(&self, target: &Path) {
         fs::create_dir_all(target).unwrap();
         let compression = if self.artifact.codec == Codec::Zstd { "--zstd" } else { "--gzip" };
         let output = Command::new("tar")

@@ -1,7 +1,7 @@
 //! Tests of walking, archiving, extracting and exchanging, against real file systems and stock `tar`.
 
-mod fixture;
-mod snapshot;
+pub(super) mod fixture;
+pub(super) mod snapshot;
 
 mod faults;
 mod hostile;

@@ -7,23 +7,23 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::Path;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Seen {
-    pub(super) kind: String,
-    pub(super) mode: u32,
-    pub(super) owner: (u32, u32),
-    pub(super) modified: (i64, i64),
-    pub(super) content: Option<blake3::Hash>,
-    pub(super) link: Option<Vec<u8>>,
-    pub(super) attributes: Vec<(Vec<u8>, Vec<u8>)>,
+pub(in crate::tree) struct Seen {
+    pub(in crate::tree) kind: String,
+    pub(in crate::tree) mode: u32,
+    pub(in crate::tree) owner: (u32, u32),
+    pub(in crate::tree) modified: (i64, i64),
+    pub(in crate::tree) content: Option<blake3::Hash>,
+    pub(in crate::tree) link: Option<Vec<u8>>,
+    pub(in crate::tree) attributes: Vec<(Vec<u8>, Vec<u8>)>,
     /// The least path that has the same inode.
-    pub(super) first_name: Vec<u8>,
-    pub(super) is_sparse: bool,
+    pub(in crate::tree) first_name: Vec<u8>,
+    pub(in crate::tree) is_sparse: bool,
 }
 
-pub(super) type Snapshot = BTreeMap<Vec<u8>, Seen>;
+pub(in crate::tree) type Snapshot = BTreeMap<Vec<u8>, Seen>;
 
 /// Reads everything below a folder, and the folder itself under the empty path. Sockets and pipes are left out.
-pub(super) fn snapshot(root: &Path) -> Snapshot {
+pub(in crate::tree) fn snapshot(root: &Path) -> Snapshot {
     let mut seen = Snapshot::new();
     visit(root, root, &mut seen);
     let mut firsts: BTreeMap<(u64, u64), Vec<u8>> = BTreeMap::new();
@@ -79,7 +79,7 @@ fn attributes(path: &Path) -> Vec<(Vec<u8>, Vec<u8>)> {
 }
 
 /// Compares two, naming the first paths that differ.
-pub(super) fn assert_same(left: &Snapshot, right: &Snapshot) {
+pub(in crate::tree) fn assert_same(left: &Snapshot, right: &Snapshot) {
     let paths: std::collections::BTreeSet<_> = left.keys().chain(right.keys()).collect();
     let different: Vec<String> = paths
         .into_iter()

@@ -1,0 +1,73 @@
+//! The paths that a plan is about: what it replaces (for the safety snapshot), what was changed since (for an export).
+
+use std::path::PathBuf;
+
+use backstock_host::Host;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+use super::super::inside::Inside;
+use super::super::order::split;
+use super::super::report::TreeMonitor;
+use super::super::request::as_path;
+use super::discard::{FileChange, compare};
+use super::plan_file::{Staged, StepReader};
+use super::request::ExchangePlan;
+use super::slots::look;
+use crate::{Error, Result};
+
+/// The paths, as a backup names them, of everything live that the exchange takes away or changes.
+///
+/// # Errors
+/// When the plan cannot be read.
+pub fn replaced_paths(host: &Host, plan: &ExchangePlan) -> Result<Vec<Vec<u8>>> {
+    let prefixes: Vec<Vec<u8>> =
+        plan.roots.iter().map(|root| STANDARD.decode(&root.prefix_base64).unwrap_or_default()).collect();
+    let mut paths = Vec::new();
+    StepReader::open(host, plan)?.forward(&mut |step| {
+        if step.live.is_some() {
+            let mut path = prefixes.get(step.root).cloned().unwrap_or_default();
+            if !path.is_empty() && !step.path().is_empty() {
+                path.push(b'/');
+            }
+            path.extend_from_slice(&step.path());
+            paths.push(path);
+        }
+        Ok(())
+    })?;
+    Ok(paths)
+}
+
+/// What was put or written there since the exchange: the root's number, the path below it, where it lies.
+///
+/// # Errors
+/// When the plan or a root cannot be read.
+pub fn changed_paths(
+    host: &Host,
+    plan: &ExchangePlan,
+    monitor: &dyn TreeMonitor,
+) -> Result<Vec<(usize, Vec<u8>, PathBuf)>> {
+    let staged = Staged::read(host, plan)?;
+    let mut roots = Vec::new();
+    for root in &plan.roots {
+        roots.push(Inside::open(&root.path).map_err(|error| Error::io("open", &root.path, error))?);
+    }
+    let mut paths = Vec::new();
+    StepReader::open(host, plan)?.forward(&mut |step| {
+        if monitor.is_cancelled() {
+            return Err(Error::Cancelled);
+        }
+        let path = step.path();
+        let (parent, name) = split(&path);
+        let live = roots[step.root].folder(parent).and_then(|folder| look(&*folder, name)).unwrap_or(None);
+        let number = usize::try_from(step.number).unwrap_or(usize::MAX);
+        let mut change = FileChange::default();
+        compare(&step, live.as_ref(), staged.inodes.get(number).copied().unwrap_or(0), &mut change);
+        if live.is_some() && !change.is_empty() {
+            let place = plan.roots[step.root].path.join(as_path(&path));
+            paths.push((step.root, path, place));
+        }
+        Ok(())
+    })?;
+    Ok(paths)
+}
