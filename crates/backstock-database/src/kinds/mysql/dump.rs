@@ -7,6 +7,8 @@ mod attempt;
 mod plan;
 mod reader;
 mod tables;
+#[cfg(test)]
+pub(crate) mod tests;
 mod trouble;
 
 use std::collections::{BTreeMap, BTreeSet};

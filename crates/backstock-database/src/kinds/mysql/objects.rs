@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::connection::{Connection, ResultSet};
+use super::ddl::{Edits, Span};
 use super::schema::show_create;
 use super::sql::{Lexer, Modes, TokenKind, name_bytes, quote_text};
 use crate::dump::DumpProblem;
@@ -234,6 +235,7 @@ pub(crate) fn events(connection: &mut Connection, database: &[u8], objects: &mut
 /// Reads views. `known` are the names of all tables, views and sequences of the database.
 pub(crate) fn views(
     connection: &mut Connection,
+    database: &[u8],
     names: &[RawText],
     known: &BTreeSet<RawText>,
     objects: &mut Objects,
@@ -243,6 +245,7 @@ pub(crate) fn views(
         let shown = show_code(connection, "VIEW", name, "Create View");
         if let Some((definition, mut context, result)) = one(&mut objects.problems, "view", name, shown)? {
             context.sql_mode = None;
+            let definition = without_own_database(definition, database);
             let references = references(&definition, name, known, &objects.routines);
             found.push(ViewRecord {
                 name: name.clone(),
@@ -256,6 +259,26 @@ pub(crate) fn views(
     }
     objects.views = in_order(found);
     Ok(())
+}
+
+/// A view's text without the name of its own database in front of `table.column`. MariaDB leaves it there in a view
+/// that is broken or whose definer is gone, and the view could then be made in a database of that name only.
+fn without_own_database(definition: Vec<u8>, database: &[u8]) -> Vec<u8> {
+    let mut lexer = Lexer::new(&definition, Modes::default());
+    let tokens: Vec<_> = std::iter::from_fn(|| lexer.next_token().ok().flatten()).collect();
+    let mut edits = Edits::default();
+    let mut at = 0;
+    while let Some([name, dot, table, second, column]) = tokens.get(at..at + 5) {
+        let [is_dot, is_second] = [dot, second].map(|token| token.kind == TokenKind::Symbol(b'.'));
+        let names = [name, table, column].iter().all(|token| token.kind == TokenKind::Name);
+        if names && is_dot && is_second && name_bytes(name.text(&definition)) == database {
+            edits.replace(Span { start: name.start, end: table.start }, "");
+            at += 5;
+        } else {
+            at += 1;
+        }
+    }
+    edits.apply(&definition)
 }
 
 /// The names of this database that a definition mentions between backticks.
@@ -331,6 +354,13 @@ mod tests {
         let names: Vec<String> = views.iter().map(|view| view.name.to_string()).collect();
         assert_eq!(names, ["c", "a", "b"]);
         assert_eq!(in_order(vec![view("a", &["b"], false), view("b", &["a"], false)]).len(), 2);
+    }
+
+    #[test]
+    fn a_view_loses_the_name_of_its_own_database_only() {
+        let text = b"select `d`.`t`.`c`,`e`.`t`.`c`,`d`.`f`(1) from `t` `d`".to_vec();
+        let text = without_own_database(text, b"d");
+        assert_eq!(String::from_utf8(text).unwrap(), "select `t`.`c`,`e`.`t`.`c`,`d`.`f`(1) from `t` `d`");
     }
 
     #[test]

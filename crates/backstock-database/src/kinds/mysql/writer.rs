@@ -21,7 +21,7 @@ use super::rows::CURRENT_ROW_END;
 use super::sql::{quote_name, quote_text};
 use crate::dump::{DumpReport, DumpSink};
 use crate::error::{Error, Result};
-use crate::raw_text::{RawText, readable};
+use crate::raw_text::readable;
 use crate::record::{
     Checksum, ColumnRecord, DatabaseFacts, DumpedObject, FrameRecord, ServerFacts, SessionContext,
     TableRecord,
@@ -161,6 +161,29 @@ fn alter_database(collation: &str) -> String {
 /// A definition that stands for itself: a table or a sequence.
 pub(crate) fn plain_definition(definition: &[u8]) -> Vec<u8> {
     [definition, b";\n"].concat()
+}
+
+/// A table's definition, in the mode that it needs.
+pub(crate) fn table_definition(record: &TableRecord) -> Vec<u8> {
+    let mode = definition_mode(record);
+    let plain = plain_definition(&record.definition);
+    if mode == LOAD_MODE {
+        return plain;
+    }
+    let (set, back) = (format!("SET sql_mode='{mode}';\n"), format!("SET sql_mode='{LOAD_MODE}';\n"));
+    [set.as_bytes(), &plain, back.as_bytes()].concat()
+}
+
+/// The mode in which a table's definition runs: [`LOAD_MODE`], but for tables with several partitions of history
+/// and no rule to fill them, which MariaDB makes with a warning and, in a strict mode, not at all.
+pub(crate) fn definition_mode(record: &TableRecord) -> &'static str {
+    let by_time = b"PARTITION BY SYSTEM_TIME";
+    if record.versioning.is_some() && record.definition.windows(by_time.len()).any(|window| window == by_time)
+    {
+        "NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES,NO_ENGINE_SUBSTITUTION"
+    } else {
+        LOAD_MODE
+    }
 }
 
 /// The number that a table gives out next.
@@ -351,11 +374,6 @@ impl<'a> RowWriter<'a> {
         Ok(())
     }
 
-    /// How many frames went out already.
-    pub(crate) fn frames_written(&self) -> usize {
-        self.frames.len()
-    }
-
     /// Ends the last statement and frame.
     pub(crate) fn finish(mut self) -> Result<Vec<FrameRecord>> {
         self.flush_odd()?;
@@ -372,11 +390,6 @@ pub(crate) fn add_frames(table: &mut TableRecord, frames: Vec<FrameRecord>) {
         table.checksum.add(frame.checksum);
         table.frames.push(frame);
     }
-}
-
-/// Readable kind and name of an object, for messages.
-pub(crate) fn object_name(kind: &str, name: &RawText) -> String {
-    format!("{kind} {name}")
 }
 
 #[cfg(test)]

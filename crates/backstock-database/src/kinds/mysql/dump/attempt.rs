@@ -120,7 +120,7 @@ impl Attempt<'_> {
         let takes = |name: &[u8]| plan::takes(self.request, name);
         objects::triggers(control, &database.name, &takes, &mut found)?;
         let known: BTreeSet<RawText> = plan.lines.iter().map(|line| line.facts.name.clone()).collect();
-        objects::views(control, &plan.views, &known, &mut found)?;
+        objects::views(control, &database.name, &plan.views, &known, &mut found)?;
         Ok(found)
     }
 
@@ -235,7 +235,7 @@ impl Attempt<'_> {
         let unites = |engine: &str| engine.to_ascii_uppercase().starts_with("MRG");
         for late in [false, true] {
             for record in tables.records().filter(|record| unites(&record.engine) == late) {
-                frames.put(&writer::plain_definition(&record.definition))?;
+                frames.put(&writer::table_definition(record))?;
             }
         }
         frames.flush()?;
