@@ -10,6 +10,8 @@ mod plan_code;
 mod rows;
 pub(crate) mod session;
 mod table;
+#[cfg(test)]
+mod tests;
 
 pub use aside::load_aside;
 pub use in_place::load_in_place;

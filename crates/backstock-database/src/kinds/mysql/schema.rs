@@ -89,6 +89,13 @@ pub(crate) fn table_definition(connection: &mut Connection, name: &[u8]) -> Resu
     found.map(<[u8]>::to_vec).ok_or_else(|| not_understood(name, "the server shows none"))
 }
 
+/// A sequence's definition.
+pub(crate) fn sequence_definition(connection: &mut Connection, name: &[u8]) -> Result<Vec<u8>> {
+    let result = show_create(connection, "SEQUENCE", name)?;
+    let found = result.rows.first().and_then(|row| row.get(1)).and_then(Option::as_deref);
+    found.map(<[u8]>::to_vec).ok_or_else(|| not_understood(name, "the server shows none"))
+}
+
 pub(crate) fn not_understood(table: &[u8], what: &str) -> Error {
     Error::Definition { object: format!("table {}", readable(table)), what: what.to_owned() }
 }

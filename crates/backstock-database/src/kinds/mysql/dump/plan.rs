@@ -76,7 +76,7 @@ pub(crate) fn make(
         match line.facts.table_kind {
             TableKind::View => plan.views.push(name),
             TableKind::Sequence => {
-                let shown = schema::table_definition(connection, &name);
+                let shown = schema::sequence_definition(connection, &name);
                 if let Some(text) = or_problem(&mut plan.problems, "sequence", &name, shown)? {
                     plan.sequences.push((name, text));
                 }

@@ -8,6 +8,7 @@ use std::thread;
 use backstock_host::{Host, failpoint};
 
 use super::super::ddl::Text;
+use super::super::sql::{Lexer, Modes, TokenKind};
 use super::super::swap::{Worker, select_of, update_of};
 use super::session::{prepare_to_load, set_row_end};
 use super::table::{Loaded, Loading};
@@ -112,31 +113,27 @@ fn sequences(worker: &mut Worker<'_>, names: &Names) -> Result<()> {
 /// Makes a sequence that goes on where the dumped one stood.
 pub(super) fn make_sequence(worker: &mut Worker<'_>, record: &SequenceRecord, name: &RawText) -> Result<()> {
     let definition = &record.definition.0;
-    let head = b"CREATE SEQUENCE ";
-    let rest = definition.strip_prefix(head).and_then(|rest| {
-        let end = quoted_end(rest)?;
-        Some(&rest[end..])
-    });
-    let Some(rest) = rest else {
-        let (object, what) = (format!("sequence {}", record.name), "it is no CREATE SEQUENCE".to_owned());
-        return Err(Error::Definition { object, what });
+    let mut lexer = Lexer::new(definition, Modes::default());
+    let mut tokens = Vec::new();
+    while let (true, Ok(Some(token))) = (tokens.len() < 3, lexer.next_token()) {
+        tokens.push(token);
+    }
+    let rest = match &tokens[..] {
+        [create, sequence, old]
+            if create.is_word(definition, "CREATE")
+                && sequence.is_word(definition, "SEQUENCE")
+                && old.kind == TokenKind::Name =>
+        {
+            &definition[old.end..]
+        }
+        _ => {
+            let (object, what) = (format!("sequence {}", record.name), "it is no CREATE SEQUENCE".to_owned());
+            return Err(Error::Definition { object, what });
+        }
     };
-    worker.run(&Text::new(head).name(name).sql(rest).bytes())?;
+    worker.run(&Text::new("CREATE SEQUENCE ").name(name).sql(rest).bytes())?;
     let values = format!(",{},0,{})", record.next_value, record.cycle_count);
     worker.query(&Text::new("SELECT SETVAL(").name(name).sql(values).bytes()).map(drop)
-}
-
-/// Behind the name between backticks at the start of a text.
-fn quoted_end(text: &[u8]) -> Option<usize> {
-    let mut at = 1;
-    (text.first() == Some(&b'`')).then_some(())?;
-    loop {
-        at += text.get(at..)?.iter().position(|byte| *byte == b'`')? + 1;
-        if text.get(at) != Some(&b'`') {
-            return Some(at);
-        }
-        at += 1;
-    }
 }
 
 /// Loads tables over several connections, the largest first. The first error ends it.
@@ -209,17 +206,5 @@ pub(super) fn is_equal(connection: &mut Connection, table: &TablePlan, record: &
         Ok(_) => Ok(true),
         Err(Error::NotEqual { .. } | Error::Statement { .. } | Error::Definition { .. }) => Ok(false),
         Err(error) => Err(error),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_quoted_name_ends_at_its_own_quote() {
-        assert_eq!(quoted_end(b"`a``b` start"), Some(6));
-        assert_eq!(quoted_end(b"`a``"), None);
-        assert_eq!(quoted_end(b"a"), None);
     }
 }

@@ -85,7 +85,7 @@ fn read_old(plan: &LoadPlan, live: &mut Live) -> Result<Vec<DumpedObject>> {
         .filter(|(_, kind)| **kind == TableKind::View)
         .map(|(name, _)| name.clone())
         .collect();
-    objects::views(connection, &views, &known, &mut found)?;
+    objects::views(connection, &plan.target.name, &views, &known, &mut found)?;
     if live.rights.has("EVENT") {
         objects::events(connection, &plan.target.name, &mut found)?;
     }

@@ -100,7 +100,9 @@ pub(crate) fn warnings(connection: &mut Connection) -> Result<Vec<String>> {
     let mut told = Vec::new();
     for row in &result.rows {
         let [Some(level), Some(code), Some(text)] = &row[..] else { continue };
-        if level != b"Note" || code == b"1588" || code == b"1544" {
+        // That the event scheduler is off (MariaDB) concerns the whole server, not the event that was just made.
+        let scheduler = code == b"1105" && text.starts_with(b"Event scheduler");
+        if (level != b"Note" && !scheduler) || code == b"1588" || code == b"1544" {
             told.push(format!("{} (warning {})", readable(text), readable(code)));
         }
     }

@@ -1,0 +1,1 @@
+//! Parts of a dump, other databases, other accounts, and the fallback in place.

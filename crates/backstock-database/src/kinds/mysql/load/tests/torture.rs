@@ -1,0 +1,1 @@
+//! The torture database through dump, load aside and swap.
