@@ -2,6 +2,7 @@
 
 mod archive;
 mod assemble;
+mod check;
 pub mod content;
 mod cursor;
 mod entry;
@@ -19,10 +20,12 @@ mod selection;
 mod walk;
 
 pub use archive::{TreeCount, archive_tree, count_tree};
+pub use check::{CheckReport, check_archive};
 pub use entry::{FileEntry, FileKind, FileState, FileTime};
 pub use exchange::{
     ExchangePlan, ExchangeReport, ExchangeRequest, ExchangeSummary, FileChange, PlannedRoot, StageReport,
-    changed_since, discard, exchange_backward, exchange_forward, plan_exchange, stage,
+    changed_paths, changed_since, discard, exchange_backward, exchange_forward, plan_exchange,
+    replaced_paths, stage,
 };
 pub use extract::{ExtractOptions, ExtractReport, extract};
 pub use report::{NAMES_LIMIT, NameList, NamedPath, NoMonitor, TreeMonitor, TreeNote, TreeReport, printable};

@@ -131,10 +131,21 @@ impl Place<'_> {
         if let Some(surprise) = self.finish_exchange(sides)? {
             return Ok(surprise);
         }
+        if let Some(other) = self.slot(old)?.filter(|aside| Some(aside.inode) != sides.old_inode) {
+            // Taken back, and stopped before the other side went to its slot.
+            self.settle(old, &other, sides)?;
+        }
         let from = if self.slot(later)?.is_some() && sides.new_inode != 0 { later } else { new };
         let Some(waiting) = self.slot(from)? else {
-            let is_open = sides.new_inode == 0 && self.slot(old)?.is_none();
-            return if is_open { self.put_aside(sides) } else { Ok(Moved::Done) };
+            return match self.slot(old)? {
+                None if sides.new_inode == 0 => self.put_aside(sides),
+                None if sides.is_folder && self.live()?.is_none() => {
+                    // Taken back, and stopped before the folder was made again for the next time.
+                    self.make_new_folder()?;
+                    self.slot_to_live(new).map(|()| Moved::Done)
+                }
+                _ => Ok(Moved::Done),
+            };
         };
         match self.live()? {
             None => self.slot_to_live(from)?,

@@ -1,0 +1,96 @@
+//! Decoding a whole archive from its first byte to its last and comparing every member with the index, in order.
+
+use std::io::Read;
+
+use super::cursor::{FrameCursor, error_of};
+use super::entry::{FileEntry, FileKind};
+use super::report::{TreeMonitor, printable};
+use super::restore_file::{ARTIFACT, compare, read_content};
+use crate::tar::read::read_member;
+use crate::{ArtifactReader, Error, IndexReader, ReadAt, Result};
+
+/// What a check of an archive found.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CheckReport {
+    /// Files whose content has the hash that the index tells.
+    pub files: u64,
+    /// Members of any kind.
+    pub members: u64,
+    /// What is wrong. What follows the first fault was not looked at.
+    pub faults: Vec<String>,
+}
+
+/// Reads every member in order. Nothing may be missing, doubled, in another place, or behind the last one.
+///
+/// # Errors
+/// When the index or a frame cannot be read for a reason other than damage, or when the monitor stops it.
+pub fn check_archive<R: ReadAt>(
+    source: &ArtifactReader,
+    index: &IndexReader<R>,
+    monitor: &dyn TreeMonitor,
+) -> Result<CheckReport> {
+    let mut report = CheckReport::default();
+    let mut cursor = FrameCursor::new(source);
+    for line in index.entries::<FileEntry>() {
+        if monitor.is_cancelled() {
+            return Err(Error::Cancelled);
+        }
+        let entry = line?.entry;
+        if !entry.is_stored() {
+            continue;
+        }
+        match check_member(&mut cursor, &entry, monitor) {
+            Ok(()) => {
+                report.members += 1;
+                report.files += u64::from(entry.kind == FileKind::File);
+                monitor.file(&entry.path, entry.size_bytes);
+            }
+            Err(error) if error.is_damage() => {
+                report.faults.push(format!("{}: {}", printable(&entry.path), with_causes(&error)));
+                return Ok(report);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    match read_member(&mut cursor) {
+        Ok(None) => {}
+        Ok(Some(member)) => {
+            report
+                .faults
+                .push(format!("the archive holds {} beyond what the index names", printable(&member.path)));
+        }
+        Err(error) => report.faults.push(format!("the end of the archive: {error}")),
+    }
+    Ok(report)
+}
+
+fn with_causes(error: &Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(inner) = cause {
+        text.push_str(": ");
+        text.push_str(&inner.to_string());
+        cause = inner.source();
+    }
+    text
+}
+
+fn check_member(cursor: &mut FrameCursor<'_>, entry: &FileEntry, monitor: &dyn TreeMonitor) -> Result<()> {
+    let fault = |what: &str| Error::Entry {
+        artifact: ARTIFACT.to_owned(),
+        path: printable(&entry.path),
+        what: what.to_owned(),
+    };
+    let member = read_member(cursor)
+        .map_err(|error| error_of(error, ARTIFACT, &entry.path))?
+        .ok_or_else(|| fault("the archive ends where it should begin"))?;
+    compare(entry, &member).map_err(fault)?;
+    if entry.kind == FileKind::File {
+        read_content(cursor, entry, &member, &mut |_, bytes| {
+            monitor.bytes(bytes.len() as u64);
+            Ok(())
+        })?;
+    }
+    let mut padding = vec![0; member.padding_bytes];
+    cursor.read_exact(&mut padding).map_err(|error| error_of(error, ARTIFACT, &entry.path))
+}
