@@ -321,7 +321,7 @@ pub enum SwapStep {
     NewRoutines,
     /// Forward: the backup's triggers. Backward: they go.
     NewTriggers,
-    /// Forward only: the backup's views.
+    /// Forward: the backup's views. Backward: they go.
     NewViews,
     /// Forward: the backup's events, disabled until acceptance. Backward: they go.
     NewEvents,

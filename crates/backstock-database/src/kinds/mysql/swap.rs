@@ -38,6 +38,7 @@ pub fn swap_steps(plan: &LoadPlan) -> Vec<SwapStep> {
 /// The server's; whatever was done stays done, and the step can be repeated or taken back.
 pub fn step_forward(connection: &mut Connection, plan: &LoadPlan, step: SwapStep) -> Result<Vec<String>> {
     let mut worker = Worker::new(connection, plan, step.name())?;
+    rename::expect_new_side(&mut worker)?;
     if step > SwapStep::Rename {
         let names = worker.names()?;
         rename::expect_new(&worker, &names)?;
@@ -72,12 +73,15 @@ pub fn step_forward(connection: &mut Connection, plan: &LoadPlan, step: SwapStep
 /// As for [`step_forward`].
 pub fn step_backward(connection: &mut Connection, plan: &LoadPlan, step: SwapStep) -> Result<Vec<String>> {
     let mut worker = Worker::new(connection, plan, step.name())?;
+    rename::expect_old_side(&mut worker)?;
     if step < SwapStep::Rename {
         let names = worker.names()?;
         rename::expect_old(&worker, &names)?;
     }
     match step {
         SwapStep::NewEvents => code::remove_new(&mut worker, code::is_event)?,
+        // A view may have the name of an old table.
+        SwapStep::NewViews => code::remove_new(&mut worker, code::is_view)?,
         SwapStep::NewTriggers => code::remove_new(&mut worker, code::is_trigger)?,
         SwapStep::NewNames => constraints::unname_new(&mut worker)?,
         SwapStep::Rename => rename::backward(&mut worker)?,
@@ -88,11 +92,7 @@ pub fn step_backward(connection: &mut Connection, plan: &LoadPlan, step: SwapSte
         SwapStep::OldViews => code::replace(&mut worker, code::Side::Old, code::is_view)?,
         SwapStep::OldEvents => code::replace(&mut worker, code::Side::Old, code::is_event)?,
         SwapStep::OldDefaults => defaults::database(&mut worker, &plan.target)?,
-        SwapStep::FreeNames
-        | SwapStep::NewChildren
-        | SwapStep::NewRoutines
-        | SwapStep::NewViews
-        | SwapStep::NewDefaults => {}
+        SwapStep::FreeNames | SwapStep::NewChildren | SwapStep::NewRoutines | SwapStep::NewDefaults => {}
     }
     Ok(worker.notes)
 }

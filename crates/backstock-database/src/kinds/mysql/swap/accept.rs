@@ -28,7 +28,13 @@ pub fn accept(connection: &mut Connection, plan: &LoadPlan) -> Result<Vec<String
         return Ok(worker.notes);
     }
     let names = worker.names()?;
-    rename::expect_new(&worker, &names)?;
+    rename::expect_none_aside(&worker, &names)?;
+    let had_old = plan.tables.iter().any(|table| table.old.is_some());
+    let has_old = plan.tables.iter().any(|table| names.contains_key(&plan.old_name(table).0));
+    if had_old && !has_old {
+        // The events come first: once the old side is gone, all is done.
+        return Ok(worker.notes);
+    }
     code::enable_events(&mut worker)?;
     for table in &plan.tables {
         let aside = plan.old_name(table);

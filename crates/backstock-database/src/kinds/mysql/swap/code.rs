@@ -2,8 +2,10 @@
 
 use super::super::ddl::{Edits, Span, Text};
 use super::super::sql::{Lexer, Modes, Token, TokenKind, name_bytes};
-use super::{Worker, rename};
+use super::Worker;
+use super::rename::{self, Names};
 use crate::RawText;
+use crate::dump::TableKind;
 use crate::error::{Error, Result};
 use crate::record::{DumpedObject, SessionContext};
 
@@ -63,7 +65,11 @@ fn parts(object: &DumpedObject) -> Option<(&RawText, &SessionContext)> {
     }
 }
 
-fn drop_object(worker: &mut Worker<'_>, object: &DumpedObject) -> Result<()> {
+fn drop_object(worker: &mut Worker<'_>, object: &DumpedObject, names: &Names) -> Result<()> {
+    // A view's name may stand for a table on the other side.
+    if is_view(object) && names.get(&object.name().0).is_none_or(|kind| *kind != TableKind::View) {
+        return Ok(());
+    }
     let statement = Text::new("DROP ").sql(kind_of(object)).sql(" IF EXISTS ").name(object.name());
     worker.run(&statement.bytes()).map(drop)
 }
@@ -79,8 +85,9 @@ pub(super) fn remove_old_events(worker: &mut Worker<'_>) -> Result<()> {
 
 /// Removes objects of the old side.
 pub(super) fn remove_old(worker: &mut Worker<'_>, takes: Takes) -> Result<()> {
+    let names = worker.names()?;
     for object in worker.plan.old_code.iter().filter(|object| takes(object)) {
-        drop_object(worker, object)?;
+        drop_object(worker, object, &names)?;
     }
     Ok(())
 }
@@ -103,7 +110,7 @@ pub(super) fn remove_new(worker: &mut Worker<'_>, takes: Takes) -> Result<()> {
                 continue;
             }
         }
-        drop_object(worker, object)?;
+        drop_object(worker, object, &names)?;
     }
     Ok(())
 }
@@ -116,9 +123,10 @@ pub(super) fn replace(worker: &mut Worker<'_>, side: Side, takes: Takes) -> Resu
         Side::Old => (&plan.old_code, &plan.new_code),
     };
     let mine: Vec<&DumpedObject> = mine.iter().filter(|object| takes(object)).collect();
+    let names = worker.names()?;
     // Bodies of packages go before their heads: backwards through the order of creation.
     for object in others.iter().filter(|object| takes(object)).rev().chain(mine.iter().rev().copied()) {
-        drop_object(worker, object)?;
+        drop_object(worker, object, &names)?;
     }
     let mut lent = false;
     let mut left = mine;
@@ -267,12 +275,13 @@ pub(crate) fn text_without_schema(text: &[u8], modes: Modes, schema: &[u8], whol
 /// Makes the new events as they were in the backup, status included. Repeatable.
 pub(super) fn enable_events(worker: &mut Worker<'_>) -> Result<()> {
     let plan = worker.plan;
+    let names = worker.names()?;
     for object in &plan.new_code {
         let DumpedObject::Event(record) = object else { continue };
         if record.status != "ENABLED" {
             continue;
         }
-        drop_object(worker, object)?;
+        drop_object(worker, object, &names)?;
         let modes = Modes::from_list(record.context.sql_mode.as_deref().unwrap_or_default().as_bytes());
         let mut text = record.definition.0.clone();
         if plan.source.name != plan.target.name {

@@ -21,7 +21,8 @@ const PAUSE: Duration = Duration::from_millis(700);
 /// The server's error for a lock that was not granted in time.
 const ERROR_LOCK_WAIT: u16 = 1205;
 
-type Names = BTreeMap<Vec<u8>, TableKind>;
+/// The names of a database and what they stand for.
+pub(super) type Names = BTreeMap<Vec<u8>, TableKind>;
 
 /// Whether the names show that the new side is in place.
 pub(super) fn is_swapped(worker: &Worker<'_>, names: &Names) -> bool {
@@ -53,9 +54,45 @@ pub(super) fn new_side_name(plan: &LoadPlan, names: &Names, table: &TablePlan) -
     (table.new.is_some() && old_is_away && names.contains_key(&table.name.0)).then(|| table.name.clone())
 }
 
+/// Refuses any step forward where the new side of a table is neither aside nor in place.
+pub(super) fn expect_new_side(worker: &mut Worker<'_>) -> Result<()> {
+    let names = worker.names()?;
+    let plan = worker.plan;
+    let gone = |table: &&TablePlan| table.new.is_some() && new_side_name(plan, &names, table).is_none();
+    match plan.tables.iter().find(gone) {
+        None => Ok(()),
+        Some(table) => Err(side_gone(table, &plan.new_name(table).to_string())),
+    }
+}
+
+/// Refuses any step backward where the old side of a table is neither aside nor in place: after acceptance.
+pub(super) fn expect_old_side(worker: &mut Worker<'_>) -> Result<()> {
+    let names = worker.names()?;
+    let plan = worker.plan;
+    let gone = |table: &&TablePlan| {
+        let new_is_aside = table.new.is_none() || names.contains_key(&plan.new_name(table).0);
+        let in_place = new_is_aside && names.contains_key(&table.name.0);
+        table.old.is_some() && !names.contains_key(&plan.old_name(table).0) && !in_place
+    };
+    match plan.tables.iter().find(gone) {
+        None => Ok(()),
+        Some(table) => Err(side_gone(table, &plan.old_name(table).to_string())),
+    }
+}
+
 /// Refuses to go on where a step rests on the new tables and they are not in place.
 pub(super) fn expect_new(worker: &Worker<'_>, names: &Names) -> Result<()> {
     if is_swapped(worker, names) {
+        return Ok(());
+    }
+    let reason = "the new tables are not in place".to_owned();
+    Err(Error::Plan { database: worker.plan.target.name.to_string(), reason })
+}
+
+/// Refuses to accept while any new table is still, or again, aside.
+pub(super) fn expect_none_aside(worker: &Worker<'_>, names: &Names) -> Result<()> {
+    let aside = |table: &TablePlan| names.contains_key(&worker.plan.new_name(table).0);
+    if !worker.plan.tables.iter().any(aside) {
         return Ok(());
     }
     let reason = "the new tables are not in place".to_owned();
