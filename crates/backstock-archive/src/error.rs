@@ -193,9 +193,12 @@ impl Error {
         }
     }
 
-    /// A failed sync.
+    /// A failed sync. Some file systems tell only then that there is no room.
     pub(crate) fn sync(path: &Path, source: io::Error) -> Self {
-        Self::SyncFailed { path: path.to_owned(), source }
+        match Self::io("make durable", path, source) {
+            Self::Io { path, source, .. } => Self::SyncFailed { path, source },
+            other => other,
+        }
     }
 
     /// Takes the error of an [`ArtifactStream`](crate::ArtifactStream) out of the `io::Error` that carries it.

@@ -2,7 +2,6 @@
 
 mod damage;
 mod faults;
-mod faulty;
 mod order;
 mod round_trip;
 

@@ -29,6 +29,8 @@ pub struct IndexEntry<E> {
 pub struct IndexReader<R> {
     name: String,
     source: R,
+    /// Asked for once: of a storage it may be a request.
+    file_bytes: u64,
     pages: Vec<Page>,
 }
 
@@ -47,8 +49,9 @@ impl<R: ReadAt> IndexReader<R> {
     }
 
     fn open_with(source: R, name: &str, facts: Option<&Part>) -> Result<Self> {
-        let mut this = Self { name: name.to_owned(), source, pages: Vec::new() };
-        let file_bytes = this.source.size_bytes().map_err(|source| this.unreadable(0, source))?;
+        let file_bytes =
+            source.size_bytes().map_err(|source| Error::Read { part: name.to_owned(), offset: 0, source })?;
+        let mut this = Self { name: name.to_owned(), source, file_bytes, pages: Vec::new() };
         if let Some(facts) = facts
             && facts.size_bytes != file_bytes
         {
@@ -246,8 +249,7 @@ impl<R: ReadAt> IndexReader<R> {
     }
 
     fn read(&self, offset: u64, count: usize) -> Result<Vec<u8>> {
-        let file_bytes = self.source.size_bytes().map_err(|source| self.unreadable(0, source))?;
-        if offset.saturating_add(count as u64) > file_bytes {
+        if offset.saturating_add(count as u64) > self.file_bytes {
             return Err(self.damaged(offset, count as u64, "the file ends before".to_owned()));
         }
         let mut bytes = vec![0; count];

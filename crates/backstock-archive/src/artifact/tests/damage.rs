@@ -2,6 +2,8 @@
 
 use std::io::Read;
 
+use proptest::prelude::*;
+
 use super::*;
 use crate::Error;
 
@@ -198,4 +200,96 @@ fn an_impossible_length_is_refused_without_memory_for_it() {
         let reader = ArtifactReader::open(&written.facts(), written.parts(), table).unwrap();
         assert!(reader.read_frame(0).unwrap_err().is_damage(), "{claimed}");
     }
+}
+
+/// A table with one frame of these stored bytes, whose hash is right: what a decoder gets from a hostile index.
+fn one_frame(codec: Codec, stored: Vec<u8>, plaintext_bytes: u32) -> ArtifactReader {
+    let mut frames = FrameTable::default();
+    let hash = crate::digest::FrameHash::of(&stored);
+    frames.push(FrameRow(u32::try_from(stored.len()).unwrap(), plaintext_bytes, hash));
+    ArtifactReader::open(&one_part(codec, &stored, u64::from(plaintext_bytes)), boxed(&[stored]), frames)
+        .unwrap()
+}
+
+/// What a manifest tells of an artifact of these stored bytes.
+fn one_part(codec: Codec, stored: &[u8], plaintext_bytes: u64) -> ManifestArtifact {
+    let part = Part {
+        name: crate::layout::artifact_path(ArtifactKind::Database, codec),
+        size_bytes: stored.len() as u64,
+        sha256: Sha256::of(stored),
+        block_sha256: vec![Sha256::of(stored)],
+        directory_blake3: None,
+    };
+    ManifestArtifact {
+        kind: ArtifactKind::Database,
+        codec,
+        plaintext_bytes: Some(plaintext_bytes),
+        parts: vec![part],
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1_500, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Decoders get any bytes, and frames with a few bytes changed: they refuse, or give the length that was told.
+    #[test]
+    fn any_stored_bytes_are_decoded_or_refused(
+        gzip in any::<bool>(),
+        noise in prop::collection::vec(any::<u8>(), 0..200),
+        changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..4),
+        claimed in 0..3_000_u32,
+        is_frame in any::<bool>(),
+    ) {
+        let codec = if gzip { Codec::Gzip } else { Codec::Zstd };
+        let mut stored = noise.clone();
+        if is_frame {
+            stored.clear();
+            let mut encoder = Encoder::new(&ArtifactOptions::of(codec, 1)).unwrap();
+            encoder.encode(&noise.repeat(3), Storing::Compress, &mut stored).unwrap();
+        }
+        for (at, byte) in changes {
+            if !stored.is_empty() {
+                let at = at.index(stored.len());
+                stored[at] = byte;
+            }
+        }
+        let told = if is_frame { u32::try_from(noise.len() * 3).unwrap() } else { claimed };
+        match one_frame(codec, stored.clone(), told).read_frame(0) {
+            Ok(text) => prop_assert_eq!(text.len(), told as usize),
+            Err(error) => prop_assert!(error.is_damage(), "{}", error),
+        }
+        match stream(&one_part(codec, &stored, u64::from(told)), &[stored]) {
+            Ok(text) => prop_assert_eq!(text.len(), told as usize),
+            Err(error) => prop_assert!(error.is_damage(), "{}", error),
+        }
+    }
+}
+
+/// 64 MiB of zeros behind a manifest that tells 1 MiB: the stream ends soon after the first MiB.
+#[test]
+fn f134_a_bomb_ends_at_the_told_length() {
+    for codec in Codec::ALL {
+        let mut stored = Vec::new();
+        let mut encoder = Encoder::new(&ArtifactOptions::of(*codec, 1)).unwrap();
+        encoder.encode(&vec![0; 64 << 20], Storing::Compress, &mut stored).unwrap();
+        let mut opened = ArtifactStream::open(&one_part(*codec, &stored, 1 << 20), boxed(&[stored])).unwrap();
+        let mut buffer = vec![0; 256 << 10];
+        let mut given = 0;
+        let error = loop {
+            match opened.read(&mut buffer) {
+                Ok(count) => given += count,
+                Err(error) => break Error::of_stream(error).unwrap(),
+            }
+        };
+        assert!(given <= 1 << 20 && error.is_damage(), "{given}: {error}");
+    }
+}
+
+/// A window of 2 GiB (RFC 8878 section 3.1.1.1.2: exponent 21) would have to be kept in memory.
+#[test]
+fn f134_a_huge_window_is_refused() {
+    let block = [0x09, 0, 0, b'x'];
+    let stored = [&[0x28, 0xB5, 0x2F, 0xFD, 0, 21 << 3][..], &block].concat();
+    let error = stream(&one_part(Codec::Zstd, &stored, 1), &[stored]).unwrap_err();
+    assert!(error.is_damage() && error.to_string().contains("memory"), "{error}");
 }
