@@ -399,12 +399,18 @@ impl<R: ReadAt + Sync> Extraction<'_, R> {
     fn finish_folder(&self, entry: &FileEntry) -> Result<()> {
         let folder = match self.inside.folder(&entry.path) {
             Ok(folder) => folder,
-            Err(error) => return self.refuse_or_fail(entry, error),
+            // It was refused when it should have been made.
+            Err(error) if is_unmade(&error) => return Ok(()),
+            Err(error) => return Err(Error::io("open", super::as_path(&entry.path), error)),
         };
         let shortfall = set_metadata(&*folder, entry, self.options.rights);
         self.with_report(|report| report.shortfall(&entry.path, &shortfall));
         Ok(())
     }
+}
+
+fn is_unmade(error: &io::Error) -> bool {
+    matches!(Errno::from_io_error(error), Some(Errno::NOENT | Errno::NOTDIR | Errno::LOOP))
 }
 
 fn is_outside_root(path: &[u8]) -> bool {
