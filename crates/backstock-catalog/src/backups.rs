@@ -104,9 +104,10 @@ pub(crate) fn backup(row: &SqliteRow) -> Result<Backup> {
 }
 
 impl Catalog {
-    /// Records a backup whose manifest is durable, and where its replicas are, in one transaction. The shop, the set and
-    /// the storages must be on record. A backup that is already known stays as it is and its replicas are brought up to
-    /// date, so that a rebuild and the adoption of an unrecorded manifest (F05) are the same call. Tells whether it is new.
+    /// Records a backup whose manifest is durable, and where its replicas are, in one transaction. The shop, the set
+    /// and the storages must be on record. A backup that is already known stays as it is and its replicas are brought
+    /// up to date, so that a rebuild and the adoption of an unrecorded manifest (F05) are the same call. Tells whether
+    /// it is new.
     ///
     /// # Errors
     ///

@@ -1,6 +1,6 @@
 //! The connection: an SQLite file in WAL mode, every commit synced.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -57,6 +57,28 @@ impl Catalog {
         Ok(Self { pool, path: shown })
     }
 
+    /// Puts the catalog's files aside, so that the next [`Catalog::open`] makes a new one: what a rebuild does with a
+    /// damaged catalog. Nothing is deleted. Tells where the file lies now; `None` when there was none. No process may
+    /// have it open.
+    pub fn set_aside(host: &Host, path: &Path) -> Result<Option<PathBuf>> {
+        let fail = |source| Error::File { act: "put aside", path: path.display().to_string(), source };
+        if host.files.stat(path).map_err(fail)?.is_none() {
+            return Ok(None);
+        }
+        let mark = format!(".damaged-{}", host.clock.now().as_millisecond());
+        let aside = beside(path, &mark);
+        // The file itself first: SQLite throws away a log without one (a test shows it), never the other way round.
+        host.files.rename_new(path, &aside).map_err(fail)?;
+        for ending in ["-wal", "-shm"] {
+            match host.files.rename(&beside(path, ending), &beside(&aside, ending)) {
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                other => other.map_err(fail)?,
+            }
+        }
+        host.files.sync_folder(path.parent().unwrap_or(Path::new("/"))).map_err(fail)?;
+        Ok(Some(aside))
+    }
+
     /// Closes the connections. Dropping the catalog is as safe; closing first also tidies the write-ahead log.
     pub async fn close(&self) {
         self.pool.close().await;
@@ -84,6 +106,13 @@ pub(crate) fn options(path: &Path) -> SqliteConnectOptions {
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
         .busy_timeout(BUSY_LIMIT)
+}
+
+/// The path with something added to its last step.
+pub(crate) fn beside(path: &Path, ending: &str) -> PathBuf {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(ending);
+    path.with_file_name(name)
 }
 
 /// Makes the file, readable by its owner only; SQLite gives the files beside it the same mode.

@@ -2,10 +2,11 @@
 
 use std::path::Path;
 
-use backstock_host::Host;
+use backstock_host::{Host, failpoint};
 use sqlx::sqlite::SqlitePool;
 use sqlx::{Row, SqliteConnection};
 
+use crate::connection::beside;
 use crate::statements::statements;
 use crate::{Error, Result};
 
@@ -24,7 +25,8 @@ pub(crate) const MIGRATIONS: &[Migration] =
 pub const SCHEMA_VERSION: i64 = MIGRATIONS[MIGRATIONS.len() - 1].version;
 
 statements! {
-    CREATE_VERSIONS = "CREATE TABLE IF NOT EXISTS schema_versions (version BIGINT NOT NULL PRIMARY KEY, applied_ms BIGINT NOT NULL)";
+    CREATE_VERSIONS = "CREATE TABLE IF NOT EXISTS schema_versions
+        (version BIGINT NOT NULL PRIMARY KEY, applied_ms BIGINT NOT NULL)";
     NEWEST_VERSION = "SELECT COALESCE(MAX(version), 0) AS version FROM schema_versions";
     RECORD_VERSION = "INSERT INTO schema_versions (version, applied_ms) VALUES ($1, $2)";
 }
@@ -71,6 +73,11 @@ pub(crate) async fn migrate(
             .await
             .map_err(fail("record the schema"))?;
     }
+    failpoint::reach("catalog.migrate.before_commit").map_err(|source| Error::File {
+        act: "change the schema of",
+        path: shown.clone(),
+        source,
+    })?;
     transaction.commit().await.map_err(fail("change the schema"))
 }
 
@@ -89,9 +96,7 @@ async fn is_foreign(connection: &mut SqliteConnection) -> std::result::Result<bo
 /// Keeps the catalog as it was, beside itself: `catalog.sqlite.schema-1`.
 async fn keep_a_copy(host: &Host, pool: &SqlitePool, path: &Path, version: i64) -> Result<()> {
     let shown = path.display().to_string();
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(format!(".schema-{version}"));
-    let copy = path.with_file_name(name);
+    let copy = beside(path, &format!(".schema-{version}"));
     let fail = |source| Error::File { act: "keep a copy of", path: shown.clone(), source };
     // An empty file of ours is there first, so that the copy is never readable by others.
     host.files.remove_file(&copy).map_err(fail)?;

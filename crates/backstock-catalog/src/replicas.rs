@@ -26,7 +26,8 @@ pub struct Replica {
 }
 
 statements! {
-    SAVE = "INSERT INTO replicas (backup_id, storage_id, folder, state, proof, checked_ms) VALUES ($1, $2, $3, $4, $5, $6)
+    SAVE = "INSERT INTO replicas (backup_id, storage_id, folder, state, proof, checked_ms)
+        VALUES ($1, $2, $3, $4, $5, $6)
         ON CONFLICT (backup_id, storage_id) DO UPDATE SET folder = excluded.folder, state = excluded.state,
             proof = excluded.proof, checked_ms = excluded.checked_ms";
     OF_BACKUP = "SELECT * FROM replicas WHERE backup_id = $1 ORDER BY storage_id";

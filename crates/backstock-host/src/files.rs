@@ -129,8 +129,8 @@ impl dyn Files + '_ {
         Err(io::Error::new(
             io::ErrorKind::StorageFull,
             format!(
-                "{needed_bytes} bytes are needed and {reserve_bytes} bytes stay in reserve, but only {free_bytes} bytes \
-                 are free in {}",
+                "{needed_bytes} bytes are needed and {reserve_bytes} bytes stay in reserve, but only {free_bytes} \
+                 bytes are free in {}",
                 path.display()
             ),
         ))

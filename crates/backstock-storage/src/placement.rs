@@ -10,7 +10,7 @@ const PUBLISHED_NAMES: &[&str] = &["public_html", "htdocs", "www"];
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// It lies in a shop.
-    #[error("{} lies in the shop {}: what is there could be downloaded by anyone", folder.display(), root.display())]
+    #[error("{} lies in the shop {}: anyone could download what is there", folder.display(), root.display())]
     InShop {
         /// The folder.
         folder: PathBuf,
@@ -18,7 +18,7 @@ pub enum Refusal {
         root: PathBuf,
     },
     /// It lies in a folder that a web server is configured to publish.
-    #[error("{} lies in the document root {}: what is there could be downloaded by anyone", folder.display(), root.display())]
+    #[error("{} lies in the document root {}: anyone could download what is there", folder.display(), root.display())]
     InDocumentRoot {
         /// The folder.
         folder: PathBuf,

@@ -3,7 +3,7 @@
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
-use backstock_host::Host;
+use backstock_host::{Host, SimulatedHost};
 use backstock_vocabulary::{ErrorClass, Outcome};
 use sqlx::Row;
 
@@ -62,6 +62,25 @@ async fn f113_a_damaged_catalog_names_the_rebuild() {
     }
     std::fs::write(scratch.path(), &sound).unwrap();
     assert_eq!(scratch.open().await.list_backups(None).await.unwrap().len(), 399);
+}
+
+#[tokio::test]
+async fn f113_a_damaged_catalog_is_put_aside_and_never_deleted() {
+    let (scratch, host) = (Scratch::new(), SimulatedHost::new(1));
+    let host = Host { clock: host.clock, ..Host::real() };
+    assert_eq!(Catalog::set_aside(&host, &scratch.path()).unwrap(), None);
+    let catalog = scratch.open().await;
+    Sample::new(1).settle(&catalog).await;
+    // As after a kill: what was recorded is in the log beside the file.
+    let log = std::fs::read(scratch.path().with_file_name("catalog.sqlite-wal")).unwrap();
+    catalog.close().await;
+    std::fs::write(scratch.path().with_file_name("catalog.sqlite-wal"), &log).unwrap();
+    let aside = Catalog::set_aside(&host, &scratch.path()).unwrap().unwrap();
+    assert_eq!(scratch.open().await.list_shops().await.unwrap(), []);
+    let kept = Catalog::open(&host, &aside).await.unwrap();
+    assert_eq!(kept.list_shops().await.unwrap().len(), 1);
+    let error = Catalog::set_aside(&host, &scratch.path()).unwrap_err();
+    assert!(matches!(error, Error::File { act: "put aside", .. }), "the first one was replaced: {error:?}");
 }
 
 /// What a lost catalog's write-ahead log still holds does not get into the new one.

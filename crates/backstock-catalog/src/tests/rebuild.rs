@@ -45,12 +45,11 @@ async fn f113_a_rebuilt_catalog_exports_the_same() {
     assert_eq!(rebuilt.list_backups(None).await.unwrap(), []);
     rebuilt.save_shop(&crate::Shop { created: sample.now(), ..shop }).await.unwrap();
     rebuilt.save_set(&crate::Set { definition: serde_json::json!({}), ..set }).await.unwrap();
-    let fresh: Vec<Storage> = [&storage, &second]
-        .map(|known| Storage { settings: known.settings.clone(), ..sample.storage("/new") })
-        .into_iter()
-        .zip(["first", "second"])
-        .map(|(storage, title)| Storage { title: title.into(), ..storage })
-        .collect();
+    let fresh = [(&storage, "first"), (&second, "second")].map(|(known, title)| Storage {
+        settings: known.settings.clone(),
+        title: title.into(),
+        ..sample.storage("/new")
+    });
     for storage in &fresh {
         rebuilt.save_storage(storage).await.unwrap();
     }

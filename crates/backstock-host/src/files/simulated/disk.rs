@@ -123,7 +123,8 @@ impl Node {
 
 type Names = BTreeMap<OsString, Node>;
 
-/// A change of names that the disk does not have yet. A move between folders is an addition and a removal that needs it.
+/// A change of names that the disk does not have yet. A move between folders is an addition, and a removal that needs
+/// it.
 #[derive(Debug, Clone)]
 struct Change {
     folder: u64,
