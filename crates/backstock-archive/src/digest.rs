@@ -25,6 +25,13 @@ pub struct ParseDigestError {
     pub expected_bytes: usize,
 }
 
+/// All zeros: no hash value of anything, and no valid key.
+impl<const N: usize> Default for Digest<N> {
+    fn default() -> Self {
+        Self([0; N])
+    }
+}
+
 impl Sha256 {
     /// The SHA-256 of these bytes.
     pub fn of(bytes: &[u8]) -> Self {

@@ -1,6 +1,7 @@
 //! The kept backups of `fixtures/backups`: whatever this program becomes, it reads what its first version wrote.
 
 use std::io::Read;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use backstock_host::Host;
@@ -80,7 +81,8 @@ fn their_manifests_say_what_they_said() {
             let facts = kept.facts(*kind);
             for (part, source) in facts.parts.iter().zip(kept.parts(*kind)) {
                 assert_eq!(layout::parse_part_path(&part.name).unwrap().0, *kind);
-                check_part(&*source, part, &mut |_| ()).unwrap();
+                let found = check_part(&*source, part, &mut |_| ControlFlow::Continue(())).unwrap();
+                assert!(found.is_empty(), "{found:?}");
             }
         }
     }

@@ -1,6 +1,7 @@
 //! Stored parts put together: positions count through all of them, damage is told by part and region.
 
 use std::io;
+use std::ops::ControlFlow;
 use std::path::Path;
 
 use backstock_host::Host;
@@ -12,6 +13,8 @@ use crate::error::{Error, Result};
 use crate::manifest::ManifestArtifact;
 use crate::read_at::{ReadAt, read_fully};
 
+/// What is wrong with a block.
+const WRONG_HASH: &str = "it does not have the hash that the manifest tells";
 /// How much is read at a time while a part is hashed, in bytes.
 const READ_SIZE_BYTES: u64 = 1 << 20;
 
@@ -110,23 +113,29 @@ pub fn open_parts(
     artifact.parts.iter().map(open).collect()
 }
 
-/// Reads a whole part and compares every block and the whole with the manifest. `progress` is told bytes as they go.
+/// Reads a whole part and compares every block and the whole with the manifest. Gives one [`Error::Damaged`] for each
+/// block that is wrong, or none. `progress` is told bytes as they go, and may say to stop.
 ///
 /// # Errors
-/// [`Error::Damaged`] names the first block that is wrong.
-pub fn check_part(source: &dyn ReadAt, part: &Part, progress: &mut dyn FnMut(u64)) -> Result<()> {
-    let damaged = |offset, size_bytes, what: &str| Error::Damaged {
+/// [`Error::Read`] when it cannot be read; [`Error::Cancelled`] when told to stop.
+pub fn check_part(
+    source: &dyn ReadAt,
+    part: &Part,
+    progress: &mut dyn FnMut(u64) -> ControlFlow<()>,
+) -> Result<Vec<Error>> {
+    let damaged = |begins, ends: u64, what: String| Error::Damaged {
         part: part.name.clone(),
-        offset,
-        size_bytes,
-        what: what.to_owned(),
+        offset: begins,
+        size_bytes: ends - begins,
+        what,
     };
     let unreadable = |offset, source| Error::Read { part: part.name.clone(), offset, source };
-    let found = source.size_bytes().map_err(|source| unreadable(0, source))?;
+    let found = source.size_bytes().map_err(|error| unreadable(0, error))?;
     if found != part.size_bytes {
         let what = format!("it has {found} bytes, {} were written", part.size_bytes);
-        return Err(damaged(0, part.size_bytes, &what));
+        return Ok(vec![damaged(0, part.size_bytes, what)]);
     }
+    let mut faults = Vec::new();
     let mut buffer = vec![0; usize::try_from(READ_SIZE_BYTES.min(part.size_bytes)).unwrap_or(0)];
     let mut whole = Context::new(&SHA256);
     let mut expected = part.block_sha256.iter();
@@ -140,24 +149,23 @@ pub fn check_part(source: &dyn ReadAt, part: &Part, progress: &mut dyn FnMut(u64
             let read = read_fully(source, &mut buffer[..count], offset)
                 .map_err(|error| unreadable(offset, error))?;
             if read < count {
-                return Err(damaged(begins, ends - begins, "the file ends in it"));
+                faults.push(damaged(begins, ends, "the file ends in it".to_owned()));
+                return Ok(faults);
             }
             block.update(&buffer[..count]);
             whole.update(&buffer[..count]);
             offset += count as u64;
-            progress(count as u64);
+            if progress(count as u64).is_break() {
+                return Err(Error::Cancelled);
+            }
         }
         if expected.next() != Some(&Sha256::from_ring(&block.finish())) {
-            return Err(damaged(
-                begins,
-                ends - begins,
-                "its bytes do not have the hash that the manifest tells",
-            ));
+            faults.push(damaged(begins, ends, WRONG_HASH.to_owned()));
         }
         begins = ends;
     }
-    if Sha256::from_ring(&whole.finish()) != part.sha256 {
-        return Err(damaged(0, part.size_bytes, "the file does not have the hash that the manifest tells"));
+    if faults.is_empty() && Sha256::from_ring(&whole.finish()) != part.sha256 {
+        faults.push(damaged(0, part.size_bytes, WRONG_HASH.to_owned()));
     }
-    Ok(())
+    Ok(faults)
 }

@@ -5,6 +5,7 @@ mod faults;
 mod order;
 mod round_trip;
 
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::process::Command;
 
@@ -95,4 +96,9 @@ fn stock(folder: &Path, command: &str) -> Vec<u8> {
         Command::new("bash").args(["-o", "pipefail", "-c", command]).current_dir(folder).output().unwrap();
     assert!(output.status.success(), "{command}: {}", String::from_utf8_lossy(&output.stderr));
     output.stdout
+}
+
+/// What is wrong with a part, by its blocks.
+fn faults(source: &dyn ReadAt, part: &Part) -> Vec<crate::Error> {
+    check_part(source, part, &mut |_| ControlFlow::Continue(())).unwrap()
 }

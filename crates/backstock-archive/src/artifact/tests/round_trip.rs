@@ -64,7 +64,11 @@ fn check_parts(written: &Written, options: &ArtifactOptions) -> Result<(), TestC
         prop_assert!(printed.starts_with(part.sha256.to_string().as_bytes()));
         let file = std::fs::File::open(written.folder.path().join(&part.name)).unwrap();
         let mut told = 0;
-        prop_assert!(check_part(&file, part, &mut |bytes| told += bytes).is_ok());
+        let mut progress = |bytes| {
+            told += bytes;
+            ControlFlow::Continue(())
+        };
+        prop_assert!(check_part(&file, part, &mut progress).unwrap().is_empty());
         prop_assert_eq!(told, part.size_bytes);
     }
     Ok(())
@@ -94,6 +98,25 @@ fn blocks_of_64_mib_have_their_own_hashes() {
         let printed = stock(written.folder.path(), &block);
         assert!(printed.starts_with(hash.to_string().as_bytes()), "block {at}");
     }
+    check_finds_two_blocks(&written.stored()[0], part);
+}
+
+/// Damage in two of three blocks is told as two regions; a check that is told to stop stops.
+fn check_finds_two_blocks(whole: &[u8], part: &Part) {
+    let mut stored = whole.to_vec();
+    let last = stored.len() - 1;
+    stored[5] ^= 1;
+    stored[last] ^= 1;
+    let regions: Vec<_> = faults(&stored, part)
+        .into_iter()
+        .map(|error| match error {
+            crate::Error::Damaged { offset, size_bytes, .. } => (offset, offset + size_bytes),
+            other => panic!("{other}"),
+        })
+        .collect();
+    assert_eq!(regions, [(0, BLOCK_SIZE_BYTES), (2 * BLOCK_SIZE_BYTES, part.size_bytes)]);
+    let stopped = check_part(&stored, part, &mut |_| ControlFlow::Break(()));
+    assert!(matches!(stopped, Err(crate::Error::Cancelled)));
 }
 
 #[test]
