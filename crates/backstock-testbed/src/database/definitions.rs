@@ -19,7 +19,7 @@ pub(super) fn table(connection: &mut Conn, name: &str, snapshot: &mut Snapshot) 
     match first_line(connection, &format!("SHOW CREATE TABLE {}", quoted(name))) {
         Ok(row) => {
             let (definition, counter) = split_counter(&row[1]);
-            snapshot.note(&thing, "definition", sort_foreign_keys(&definition));
+            snapshot.note(&thing, "definition", without_implied_charsets(&sort_foreign_keys(&definition)));
             snapshot.note(&thing, "auto_increment", counter);
         }
         Err(error) => snapshot.note(&thing, "definition", error_number(error)),
@@ -38,6 +38,30 @@ fn split_counter(definition: &[u8]) -> (Vec<u8>, Vec<u8>) {
     let digits = definition[start + MARK.len()..].iter().take_while(|byte| byte.is_ascii_digit()).count();
     let end = start + MARK.len() + digits;
     ([&definition[..start], &definition[end..]].concat(), definition[start + MARK.len()..end].to_vec())
+}
+
+/// MySQL says `CHARACTER SET x COLLATE x_y` of a column whose collation was written out and `COLLATE x_y` of one that
+/// took it from the database; the collation implies the character set, so the columns are equal (C64).
+fn without_implied_charsets(definition: &[u8]) -> Vec<u8> {
+    const MARK: &[u8] = b" CHARACTER SET ";
+    const COLLATE: &[u8] = b" COLLATE ";
+    let mut rest = definition;
+    let mut result = Vec::with_capacity(rest.len());
+    while let Some(at) = rest.windows(MARK.len()).position(|window| window == MARK) {
+        let behind = &rest[at + MARK.len()..];
+        let length = behind.iter().take_while(|byte| byte.is_ascii_alphanumeric()).count();
+        let (charset, after) = behind.split_at(length);
+        let implied = after.strip_prefix(COLLATE).is_some_and(|collation| {
+            collation.strip_prefix(charset).is_some_and(|suffix| suffix.starts_with(b"_"))
+        });
+        result.extend_from_slice(&rest[..at]);
+        if !implied {
+            result.extend_from_slice(&rest[at..at + MARK.len() + length]);
+        }
+        rest = after;
+    }
+    result.extend_from_slice(rest);
+    result
 }
 
 /// MariaDB lists foreign keys in the order in which they were added, which nothing depends on.
