@@ -70,13 +70,23 @@ impl DemoShop {
         self.folder.join("shop-storage")
     }
 
-    fn connect(&self, database: Option<&str>) -> Result<Conn, TestbedError> {
+    fn connect_as_root(&self) -> Result<Conn, TestbedError> {
         let options = mysql::OptsBuilder::new()
             .socket(Some(self.socket.to_string_lossy().into_owned()))
             .prefer_socket(true)
-            .user(Some("root"))
-            .db_name(database);
+            .user(Some("root"));
         Conn::new(options).map_err(|error| TestbedError::database("connect to the demo server", error))
+    }
+
+    /// As the shop's own user, so that views, triggers, routines and events are its own.
+    fn connect_as_shop(&self) -> Result<Conn, TestbedError> {
+        let options = mysql::OptsBuilder::new()
+            .socket(Some(self.socket.to_string_lossy().into_owned()))
+            .prefer_socket(true)
+            .user(Some(USER))
+            .pass(Some(PASSWORD))
+            .db_name(Some(DATABASE));
+        Conn::new(options).map_err(|error| TestbedError::database("connect as the shop's user", error))
     }
 
     /// Makes database, account and files.
@@ -84,7 +94,7 @@ impl DemoShop {
     /// # Errors
     /// [`TestbedError`] of the database or the file system.
     pub fn make(&self) -> Result<(), TestbedError> {
-        let mut connection = self.connect(None)?;
+        let mut connection = self.connect_as_root()?;
         let password = PASSWORD.replace('\\', "\\\\").replace('\'', "''");
         for statement in [
             format!("CREATE DATABASE {DATABASE} CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_ci"),
@@ -95,15 +105,7 @@ impl DemoShop {
         ] {
             query(&mut connection, &statement)?;
         }
-        // As the shop's own user, so that views, triggers, routines and events are its own.
-        let options = mysql::OptsBuilder::new()
-            .socket(Some(self.socket.to_string_lossy().into_owned()))
-            .prefer_socket(true)
-            .user(Some(USER))
-            .pass(Some(PASSWORD))
-            .db_name(Some(DATABASE));
-        let mut connection = Conn::new(options)
-            .map_err(|error| TestbedError::database("connect as the shop's user", error))?;
+        let mut connection = self.connect_as_shop()?;
         schema::create(&mut connection)?;
         rows::fill(&mut connection, self.products, &mut Choices(self.seed))?;
         schema::create_programs(&mut connection)?;
@@ -116,7 +118,7 @@ impl DemoShop {
     /// # Errors
     /// [`TestbedError`] of the database or the file system.
     pub fn ruin(&self) -> Result<Vec<String>, TestbedError> {
-        let mut lines = ruin::database(&mut self.connect(Some(DATABASE))?)?;
+        let mut lines = ruin::database(&mut self.connect_as_shop()?)?;
         lines.extend(ruin::files(self)?);
         Ok(lines)
     }
@@ -126,7 +128,7 @@ impl DemoShop {
     /// # Errors
     /// [`TestbedError`] of the database or the file system.
     pub fn picture(&self) -> Result<Snapshot, TestbedError> {
-        let database = crate::database::read(&mut self.connect(None)?, DATABASE)?;
+        let database = crate::database::read(&mut self.connect_as_root()?, DATABASE)?;
         let is_transient = |table: &str| {
             let name = table.trim_start_matches("table ").trim_start_matches(PREFIX);
             TRANSIENT_TABLES.contains(&name)
