@@ -9,6 +9,7 @@ use crate::error::{PlatformError, Result};
 use crate::folder::Folder;
 use crate::kinds::{Confidence, KINDS, Match, Platform};
 use crate::layout::ShopLayout;
+use crate::links;
 use crate::settings::DatabaseSettings;
 
 /// Folders that a web server shows while the shop's root is the folder above.
@@ -75,7 +76,8 @@ pub fn detect(given: &Path, environment: &dyn Environment) -> Result<Detection> 
             folder.root().display()
         ));
     }
-    let layout = kind.layout(&folder, environment)?;
+    let mut layout = kind.layout(&folder, environment)?;
+    links::take_links(&mut layout, &folder);
     if matched.confidence == Confidence::Folder {
         notes.push("no known platform was recognised: this is treated as a plain folder".to_owned());
     }

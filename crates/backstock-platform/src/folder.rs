@@ -4,7 +4,6 @@
 //! one could point at a neighbour's files. Outside the root we therefore accept only what lies in the same account
 //! *and* belongs to the owner of the shop.
 
-use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
@@ -20,7 +19,7 @@ pub(crate) const CONFIG_LIMIT_BYTES: u64 = 1 << 20;
 /// Largest `composer.lock` that is read, in bytes.
 pub(crate) const LOCK_LIMIT_BYTES: u64 = 32 << 20;
 /// Most names that are read of one folder.
-const NAMES_LIMIT: usize = 20_000;
+pub(crate) const NAMES_LIMIT: usize = 20_000;
 /// Fewest components of an account's folder: `/home/user`.
 const ACCOUNT_DEPTH: usize = 2;
 
@@ -90,12 +89,6 @@ impl Folder {
             .collect();
         names.sort();
         names
-    }
-
-    /// The names in a folder, in no order; at most 20,000.
-    pub(crate) fn names_in(path: &Path) -> Vec<OsString> {
-        let Ok(entries) = fs::read_dir(path) else { return Vec::new() };
-        entries.take(NAMES_LIMIT).flatten().map(|entry| entry.file_name()).collect()
     }
 
     /// Reads a file below the root; `None` when there is none.

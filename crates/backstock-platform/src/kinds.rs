@@ -7,8 +7,12 @@ use crate::error::Result;
 use crate::folder::Folder;
 use crate::layout::ShopLayout;
 
+mod laravel;
+mod magento;
 mod opencart;
 mod plain;
+mod prestashop;
+mod woocommerce;
 
 /// How sure a platform is that a folder holds its software.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -50,7 +54,14 @@ pub trait Platform: Send + Sync {
 }
 
 /// Every platform; the first that is most sure wins.
-pub const KINDS: &[&dyn Platform] = &[&opencart::OpenCart, &plain::Plain];
+pub const KINDS: &[&dyn Platform] = &[
+    &magento::Magento,
+    &prestashop::PrestaShop,
+    &woocommerce::WooCommerce,
+    &opencart::OpenCart,
+    &laravel::Laravel,
+    &plain::Plain,
+];
 
 /// The platform with this name.
 pub fn kind(name: &str) -> Option<&'static dyn Platform> {

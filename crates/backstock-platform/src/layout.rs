@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use crate::pattern::TablePattern;
+use crate::pattern::{TablePattern, matches};
 use crate::settings::DatabaseSettings;
 use crate::step::{Maintenance, ShopPath, Step};
 
@@ -143,6 +143,23 @@ pub struct ExcludedPath {
     pub keep_folder: bool,
     /// Names directly inside the folder that are kept all the same (`index.php`, `.htaccess`).
     pub keep_names: Vec<String>,
+}
+
+impl ExcludedPath {
+    /// Whether a path below the same folder is left out by this rule (names to keep are not).
+    pub fn covers(&self, path: &str) -> bool {
+        let mut names = path.split('/');
+        for pattern in self.pattern.split('/') {
+            match names.next() {
+                Some(name) if matches(pattern.as_bytes(), name.as_bytes()) => {}
+                _ => return false,
+            }
+        }
+        match names.next() {
+            None => !self.keep_folder,
+            Some(name) => names.next().is_some() || !self.keep_names.iter().any(|kept| kept == name),
+        }
+    }
 }
 
 /// Where the database keeps values of interest; the caller writes the SQL.

@@ -4,13 +4,16 @@
 //! writes or executes. Configuration files are PHP that the shop runs; here they are parsed and folded as data, with
 //! limits, since a hostile one must neither run, nor hang, nor end our process, nor lead us to a neighbour's files.
 
+pub mod contract;
 mod database_host;
 mod detect;
+mod dotenv;
 mod environment;
 mod error;
 mod folder;
 mod kinds;
 mod layout;
+mod links;
 mod pattern;
 mod php_config;
 mod reading;
@@ -20,6 +23,7 @@ mod shops;
 mod step;
 mod url;
 mod versions;
+mod yaml;
 
 pub use detect::{Detection, NestedShop, detect};
 pub use environment::{Environment, KnownEnvironment, Lookup, NoEnvironment};

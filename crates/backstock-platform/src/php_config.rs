@@ -67,6 +67,9 @@ impl From<PlatformError> for Unread {
             PlatformError::TooLarge { .. } => Obstacle::BeyondLimits,
             PlatformError::NotOurs { .. } => Obstacle::NotOurs,
             PlatformError::NoFolder { .. } => Obstacle::Missing,
+            PlatformError::Unreadable { source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
+                Obstacle::Missing
+            }
             _ => Obstacle::Unreadable,
         };
         let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();

@@ -1,6 +1,6 @@
 //! From values of a configuration to the layout: what is known is set, what is not becomes `unclear`.
 
-use std::path::Path;
+use std::path::{Component, Path, PathBuf};
 
 use crate::database_host;
 use crate::folder::{Folder, path_of};
@@ -283,13 +283,11 @@ impl ShopLayout {
             return None;
         };
         let path = if path.is_absolute() { path } else { folder.root().join(path) };
-        if let Ok(real) = path.canonicalize()
-            && folder.holds(&real)
-        {
+        let real = settled(&path);
+        if folder.holds(&real) {
             return Some((None, relative(folder.root(), &real)?));
         }
         // Inside one that is known already, such as the cache inside the storage.
-        let real = path.canonicalize().unwrap_or_else(|_| path.clone());
         for known in &self.outside_folders {
             if real.starts_with(&known.path) {
                 return Some((Some(known.label.clone()), relative(&known.path, &real)?));
@@ -313,17 +311,37 @@ impl ShopLayout {
         }
     }
 
-    pub(crate) fn add_outside(&mut self, label: &str, path: std::path::PathBuf, why: &str) {
+    pub(crate) fn add_outside(&mut self, label: &str, path: PathBuf, why: &str) {
         if !self.outside_folders.iter().any(|known| path.starts_with(&known.path)) {
             self.outside_folders.push(OutsideFolder { label: label.to_owned(), path, why: why.to_owned() });
         }
     }
 
-    pub(crate) fn add_outside_file(&mut self, label: &str, path: std::path::PathBuf, why: &str) {
+    pub(crate) fn add_outside_file(&mut self, label: &str, path: PathBuf, why: &str) {
         if !self.outside_files.iter().any(|known| known.path == path) {
             self.outside_files.push(OutsideFile { label: label.to_owned(), path, why: why.to_owned() });
         }
     }
+}
+
+/// The path with links resolved as far as it exists, and without `.` and `..` after that.
+fn settled(path: &Path) -> PathBuf {
+    let mut real = PathBuf::from("/");
+    for part in path.components() {
+        match part {
+            Component::Normal(name) => {
+                real.push(name);
+                if let Ok(resolved) = real.canonicalize() {
+                    real = resolved;
+                }
+            }
+            Component::ParentDir => {
+                real.pop();
+            }
+            Component::CurDir | Component::RootDir | Component::Prefix(_) => {}
+        }
+    }
+    real
 }
 
 fn relative(base: &Path, path: &Path) -> Option<String> {

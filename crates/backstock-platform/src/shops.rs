@@ -7,6 +7,7 @@ use tempfile::TempDir;
 
 use crate::{Detection, NoEnvironment, detect};
 
+mod every;
 mod opencart;
 
 /// A copy of a fixture in `<temporary>/home/account/<name>`.

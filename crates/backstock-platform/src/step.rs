@@ -55,7 +55,7 @@ pub enum Maintenance {
 
 /// One act after a restore.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(tag = "act", rename_all = "snake_case")]
+#[serde(tag = "act", content = "with", rename_all = "snake_case")]
 pub enum Step {
     /// Empty a folder, keeping some names directly inside it. A folder that is not there is no error.
     ClearFolder {

@@ -39,7 +39,7 @@ const IMPORTANT: &[&str] = &["product", "category", "order", "customer", "settin
 
 /// OpenCart.
 #[derive(Debug)]
-pub struct OpenCart;
+pub(super) struct OpenCart;
 
 impl Platform for OpenCart {
     fn name(&self) -> &'static str {
@@ -169,7 +169,7 @@ fn take_folders(layout: &mut ShopLayout, root: &Folder, config: &Evaluated) {
         if let Some((within, path)) =
             folder(layout, name, &name.to_lowercase().replace("dir_", ""), &name.to_lowercase())
         {
-            exclude_inside(layout, within, &path, why);
+            exclude_inside(layout, within.as_deref(), &path, why);
         }
     }
     for (name, label) in
@@ -179,16 +179,16 @@ fn take_folders(layout: &mut ShopLayout, root: &Folder, config: &Evaluated) {
     }
     if let Some((within, path)) = storage {
         let backup = if path.is_empty() { "backup".to_owned() } else { format!("{path}/backup") };
-        exclude_inside(layout, within, &backup, "old SQL backups of the shop's own tool");
+        exclude_inside(layout, within.as_deref(), &backup, "old SQL backups of the shop's own tool");
     }
     layout.exclude("image/cache", "resized pictures, made on demand", true, &["index.html"]);
     layout.exclude("vqmod/vqcache", "compiled by vQmod on demand", true, &[]);
     layout.exclude("vqmod/logs", "logs", true, &[]);
 }
 
-fn exclude_inside(layout: &mut ShopLayout, within: Option<String>, path: &str, why: &str) {
+fn exclude_inside(layout: &mut ShopLayout, within: Option<&str>, path: &str, why: &str) {
     let pattern = if path.is_empty() { "*" } else { path };
-    layout.exclude_within(within.as_deref(), pattern, why, !path.is_empty(), &["index.html", ".htaccess"]);
+    layout.exclude_within(within, pattern, why, !path.is_empty(), &["index.html", ".htaccess"]);
 }
 
 fn take_admin(layout: &mut ShopLayout, root: &Folder, name: &str, config: &Evaluated) {

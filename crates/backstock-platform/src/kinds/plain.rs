@@ -9,7 +9,7 @@ use crate::step::Maintenance;
 
 /// Any folder, with a database that is given by hand.
 #[derive(Debug)]
-pub struct Plain;
+pub(super) struct Plain;
 
 impl Platform for Plain {
     fn name(&self) -> &'static str {

@@ -43,7 +43,7 @@ impl Interpreter<'_> {
                 return Ok(Value::unknown(format!("{shown} cannot be read")));
             }
         };
-        match self.run_file(path, source) {
+        match self.run_file(path, &source) {
             Ok(outcome) => outcome,
             Err(unread) => {
                 self.becomes_opaque(&format!("{place} includes {shown}, of which {}", unread.why));

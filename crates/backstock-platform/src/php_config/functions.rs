@@ -38,9 +38,24 @@ impl Interpreter<'_> {
                     _ => b"",
                 };
                 let class = class.rsplit(|byte| *byte == b'\\').next().unwrap_or(class);
-                // Bedrock's `Config::define('DB_NAME', env('DB_NAME'))`.
-                if class.eq_ignore_ascii_case(b"config") && method.eq_ignore_ascii_case(b"define") {
-                    return self.eval_function(b"define", &call.argument_list, expression);
+                // Bedrock's `Config::define('DB_NAME', env('DB_NAME'))` and `Config::get('DB_NAME')`; the last one wins.
+                if class.eq_ignore_ascii_case(b"config")
+                    && let Some(values) = self.eval_arguments(&call.argument_list)?
+                    && let Some(name) = values.first().and_then(Value::to_text)
+                {
+                    match (method, values.get(1)) {
+                        (b"define", Some(value)) => {
+                            self.state.redefine(&name, value.clone());
+                            return Ok(Value::null());
+                        }
+                        (b"get", None) => {
+                            let value = self.state.constant(&name);
+                            return Ok(
+                                value.unwrap_or_else(|| self.not_followed("a call of a method", expression))
+                            );
+                        }
+                        _ => {}
+                    }
                 }
                 self.forget_arguments(&call.argument_list);
                 Ok(self.not_followed("a call of a method", expression))
@@ -266,7 +281,7 @@ impl Interpreter<'_> {
                     (b"array_merge", super::value::Key::Int(_)) => result.push(element.clone()),
                     (b"array_replace_recursive", _) => {
                         let before = result.take(key);
-                        result.set(key.clone(), replaced_recursively(before, element));
+                        result.set(key.clone(), replaced_recursively(before.as_ref(), element));
                     }
                     _ => result.set(key.clone(), element.clone()),
                 }
@@ -276,14 +291,14 @@ impl Interpreter<'_> {
     }
 }
 
-fn replaced_recursively(before: Option<Value>, after: &Value) -> Value {
-    let (Some(Value { data: Data::Array(old), .. }), Data::Array(new)) = (&before, &after.data) else {
+fn replaced_recursively(before: Option<&Value>, after: &Value) -> Value {
+    let (Some(Value { data: Data::Array(old), .. }), Data::Array(new)) = (before, &after.data) else {
         return after.clone();
     };
     let mut result = old.as_ref().clone();
     for (key, value) in new.in_order() {
         let inner = result.take(key);
-        result.set(key.clone(), replaced_recursively(inner, value));
+        result.set(key.clone(), replaced_recursively(inner.as_ref(), value));
     }
     Value::array(result)
 }

@@ -78,7 +78,7 @@ pub(super) fn run(reading: &Reading<'_>, path: &Path) -> Result<Evaluated, Unrea
         return Err(Unread::new(Obstacle::Missing, format!("{} is not there", path.display())));
     };
     let real = path.canonicalize().unwrap_or_else(|_| path.to_owned());
-    match interpreter.run_file(real, source)? {
+    match interpreter.run_file(real, &source)? {
         Ok(returned) => Ok(Evaluated { state: interpreter.state, returned, files: interpreter.files }),
         Err(Halt::Limit(what)) => Err(Unread::new(Obstacle::BeyondLimits, what)),
         Err(Halt::Exit) => {
@@ -89,16 +89,16 @@ pub(super) fn run(reading: &Reading<'_>, path: &Path) -> Result<Evaluated, Unrea
 
 impl Interpreter<'_> {
     /// Parses and runs one file; its value is what it returns, 1 when it returns nothing.
-    pub(super) fn run_file(&mut self, path: PathBuf, source: Vec<u8>) -> Result<Eval<Value>, Unread> {
+    pub(super) fn run_file(&mut self, path: PathBuf, source: &[u8]) -> Result<Eval<Value>, Unread> {
         if self.files.len() >= FILES_LIMIT || self.frames.len() >= INCLUDE_DEPTH_LIMIT {
             return Ok(Err(Halt::Limit("the configuration includes more files than any configuration")));
         }
         let arena = Bump::new();
-        let program = parse(&arena, &source)?;
+        let program = parse(&arena, source)?;
         if !self.files.contains(&path) {
             self.files.push(path.clone());
         }
-        let frame = Frame { path, lines: Lines::of(&source), namespace: Vec::new(), ended: Vec::new() };
+        let frame = Frame { path, lines: Lines::of(source), namespace: Vec::new(), ended: Vec::new() };
         self.frames.push(frame);
         let before = self.depth;
         let flow = self.run_statements(program.statements.as_slice());

@@ -52,6 +52,11 @@ impl State {
         true
     }
 
+    /// Sets a constant that may still be changed (Bedrock collects its constants before it defines them).
+    pub(crate) fn redefine(&mut self, name: &[u8], value: Value) {
+        Arc::make_mut(&mut self.constants).insert(name.to_vec(), Constant { value, perhaps: false });
+    }
+
     /// The value of a variable; the name begins with `$`.
     pub(crate) fn variable(&self, name: &[u8]) -> Option<Value> {
         self.variables.get(name).cloned()

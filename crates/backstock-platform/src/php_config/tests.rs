@@ -12,7 +12,8 @@ mod hostile;
 
 fn form(name: &str, environment: &dyn Environment) -> Evaluated {
     let folder = Folder::open(&fixtures().join("php-forms")).unwrap();
-    read(&Reading::new(&folder, environment), &folder.at(name)).unwrap_or_else(|unread| panic!("{name}: {}", unread.why))
+    read(&Reading::new(&folder, environment), &folder.at(name))
+        .unwrap_or_else(|unread| panic!("{name}: {}", unread.why))
 }
 
 /// The text of a constant, `None` when it is not known.

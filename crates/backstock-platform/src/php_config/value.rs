@@ -165,7 +165,7 @@ impl Value {
 
     /// The sentences that the value rests on.
     pub(crate) fn assumptions(&self) -> Vec<String> {
-        self.assumed.iter().flat_map(|known| known.iter()).map(|sentence| sentence.to_string()).collect()
+        self.assumed.iter().flat_map(|known| known.iter()).map(ToString::to_string).collect()
     }
 
     /// Whether the value itself is known.

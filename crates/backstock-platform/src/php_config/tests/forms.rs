@@ -8,7 +8,12 @@ type Form = (&'static str, &'static [(&'static str, Option<&'static str>)]);
 const FORMS: &[Form] = &[
     (
         "define-quotes-and-spacing.php",
-        &[("A", Some("single")), ("B", Some("double")), ("C", Some("upper")), ("D", Some("split over lines"))],
+        &[
+            ("A", Some("single")),
+            ("B", Some("double")),
+            ("C", Some("upper")),
+            ("D", Some("split over lines")),
+        ],
     ),
     ("const-at-top-level.php", &[("A", Some("one")), ("B", Some("one-two"))]),
     ("const-in-namespace.php", &[("A", Some("inside")), ("B", Some("outside")), ("INNER", None)]),
@@ -88,10 +93,7 @@ const FORMS: &[Form] = &[
         "parsed-url.php",
         &[("A", Some("db.example:3307")), ("B", Some("shop")), ("C", Some("p#")), ("D", Some("bbnbnb"))],
     ),
-    (
-        "try-and-while.php",
-        &[("A", Some("tried")), ("B", Some("finally")), ("C", None), ("D", None)],
-    ),
+    ("try-and-while.php", &[("A", Some("tried")), ("B", Some("finally")), ("C", None), ("D", None)]),
 ];
 
 #[test]
@@ -102,7 +104,10 @@ fn every_form_means_what_php_makes_of_it() {
         for (name, expected) in *constants {
             let found = text(&config, name);
             if found.as_deref() != *expected {
-                wrong.push(format!("{file} {name}: {found:?} instead of {expected:?} ({:?})", config.constant(name)));
+                wrong.push(format!(
+                    "{file} {name}: {found:?} instead of {expected:?} ({:?})",
+                    config.constant(name)
+                ));
             }
         }
     }
@@ -121,7 +126,10 @@ fn every_form_on_disk_is_tested() {
     ];
     for entry in std::fs::read_dir(fixtures().join("php-forms")).unwrap() {
         let name = entry.unwrap().file_name().into_string().unwrap();
-        assert!(FORMS.iter().any(|(file, _)| *file == name) || apart.contains(&name.as_str()), "{name} is not tested");
+        assert!(
+            FORMS.iter().any(|(file, _)| *file == name) || apart.contains(&name.as_str()),
+            "{name} is not tested"
+        );
     }
 }
 

