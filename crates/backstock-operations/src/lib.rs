@@ -1,1 +1,40 @@
-//! Placeholder.
+//! What we do, in which order, and what may be deleted: backing up, listing, verifying, restoring, undoing.
+//!
+//! Planning returns a value and changes nothing; acting takes that value. Every operation has the same shape: the
+//! [`Environment`], what is asked, and last the [`Monitor`] that watches. Platforms describe, the catalog remembers;
+//! only this crate acts. Nothing here prints.
+
+mod backup;
+mod destination;
+mod environment;
+mod error;
+mod folders;
+mod monitor;
+mod rebuild;
+mod restore;
+mod run;
+mod show;
+mod stored;
+mod subject;
+mod verify;
+
+pub use backup::{
+    BackupPlan, BackupReport, BackupRequest, DatabasePlan, FilesPlan, ReportedProblem, backup, plan_backup,
+};
+pub use environment::Environment;
+pub use error::{ErrorKind, OperationError, Result, chain};
+pub use folders::{StateFolder, UsualPlaces};
+pub use monitor::{Expected, Monitor, Phase, Unwatched};
+pub use rebuild::{RebuildReport, rebuild_catalog};
+pub use restore::{
+    AcceptReport, Ask, ChangedSince, ElsewhereReport, Journal, RestorePlan, RestoreReport, RestoreRequest,
+    RestoreSummary, Stage, StepResult, UndoPlan, UndoReport, accept, open_restores, plan_restore, plan_undo,
+    restore, restore_files_elsewhere, resume, undo,
+};
+pub use show::{
+    ListedBackup, ListedReplica, ShownArtifact, ShownBackup, ShownFile, ShownTable, find_shop, list, runs,
+    shop_of, show,
+};
+pub use stored::find_backup;
+pub use subject::{DatabaseOverrides, SetSettings, ShopDatabase, Subject, detect};
+pub use verify::{Damage, VerifyReport, verify};

@@ -83,13 +83,12 @@ impl<'a> Assembler<'a> {
             }
             Output::LongEnd { bytes, storing, is_first, mut entry, was_replaced } => {
                 self.long_bytes(bytes, storing, is_first)?;
-                if entry.state != FileState::Unreadable {
-                    entry.frame = Some(self.long_frame);
-                }
+                // Also of one that could not be read to its end: a filler stands there, which nobody takes for it.
+                entry.frame = Some(self.long_frame);
                 if was_replaced || entry.state == FileState::Unreadable {
                     self.lost_names.insert(entry.path.clone(), None);
                 }
-                self.line(*entry)?;
+                self.line(&entry)?;
                 Ok(None)
             }
         }
@@ -126,7 +125,7 @@ impl<'a> Assembler<'a> {
             entry.offset_bytes = self.frame.len() as u64;
             self.append(bytes)?;
         }
-        self.line(entry)
+        self.line(&entry)
     }
 
     /// A further name whose first is not in the archive: it becomes the first itself, or a name of one that did.
@@ -159,12 +158,9 @@ impl<'a> Assembler<'a> {
                 self.piece(*piece, &bytes)
             }
             Outcome::Long(open) => {
-                let mut parts = Vec::new();
                 let was_replaced = seen != Some(open.facts.identity());
                 stream_long(self.reader, &found, &open, self.artifact, &mut |output| {
-                    parts.push(output);
-                    // One at a time: a long file must not pile up here.
-                    parts.drain(..).try_for_each(|output| self.take(output).map(|_| ()))
+                    self.take(output).map(|_| ())
                 })?;
                 if !was_replaced && !self.lost_names.contains_key(&path) {
                     self.lost_names.insert(first, Some(path));
@@ -243,14 +239,14 @@ impl<'a> Assembler<'a> {
         self.submit(bytes, storing)
     }
 
-    fn line(&mut self, entry: FileEntry) -> Result<()> {
-        self.report.count(&entry);
+    fn line(&mut self, entry: &FileEntry) -> Result<()> {
+        self.report.count(entry);
         if entry.state != FileState::Stored {
             let named = NamedPath { path: printable(&entry.path), reason: entry.reason.clone() };
             self.monitor.note(&TreeNote { state: entry.state, named });
         }
         self.monitor.file(&entry.path, entry.size_bytes);
-        self.index.add(&entry.path, &entry)
+        self.index.add(&entry.path, entry)
     }
 }
 

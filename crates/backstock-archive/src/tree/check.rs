@@ -36,13 +36,13 @@ pub fn check_archive<R: ReadAt>(
             return Err(Error::Cancelled);
         }
         let entry = line?.entry;
-        if !entry.is_stored() {
+        if entry.frame.is_none() {
             continue;
         }
         match check_member(&mut cursor, &entry, monitor) {
             Ok(()) => {
                 report.members += 1;
-                report.files += u64::from(entry.kind == FileKind::File);
+                report.files += u64::from(entry.kind == FileKind::File && entry.is_stored());
                 monitor.file(&entry.path, entry.size_bytes);
             }
             Err(error) if error.is_damage() => {
@@ -53,7 +53,11 @@ pub fn check_archive<R: ReadAt>(
         }
     }
     match read_member(&mut cursor) {
-        Ok(None) => {}
+        Ok(None) => {
+            if cursor.position()?.is_some() {
+                report.faults.push("something lies behind the end of the archive".to_owned());
+            }
+        }
         Ok(Some(member)) => {
             report
                 .faults
@@ -81,10 +85,17 @@ fn check_member(cursor: &mut FrameCursor<'_>, entry: &FileEntry, monitor: &dyn T
         path: printable(&entry.path),
         what: what.to_owned(),
     };
+    if cursor.position()? != entry.frame.map(|frame| (frame, entry.offset_bytes)) {
+        return Err(fault("the index says that it is in another place"));
+    }
     let member = read_member(cursor)
         .map_err(|error| error_of(error, ARTIFACT, &entry.path))?
         .ok_or_else(|| fault("the archive ends where it should begin"))?;
     compare(entry, &member).map_err(fault)?;
+    if entry.kind == FileKind::File && !entry.is_stored() {
+        // It could not be read to its end: what stands here only keeps its place.
+        return skip(cursor, member.data_bytes + member.padding_bytes as u64, entry);
+    }
     if entry.kind == FileKind::File {
         read_content(cursor, entry, &member, &mut |_, bytes| {
             monitor.bytes(bytes.len() as u64);
@@ -93,4 +104,15 @@ fn check_member(cursor: &mut FrameCursor<'_>, entry: &FileEntry, monitor: &dyn T
     }
     let mut padding = vec![0; member.padding_bytes];
     cursor.read_exact(&mut padding).map_err(|error| error_of(error, ARTIFACT, &entry.path))
+}
+
+fn skip(cursor: &mut FrameCursor<'_>, mut bytes: u64, entry: &FileEntry) -> Result<()> {
+    while bytes > 0 {
+        let count = cursor.take(bytes)?.len() as u64;
+        if count == 0 {
+            return Err(error_of(std::io::ErrorKind::UnexpectedEof.into(), ARTIFACT, &entry.path));
+        }
+        bytes -= count;
+    }
+    Ok(())
 }

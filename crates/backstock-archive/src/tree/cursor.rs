@@ -36,6 +36,15 @@ impl<'a> FrameCursor<'a> {
         Ok(())
     }
 
+    /// Where the next byte is: the number of its frame, and its position there. `None` at the end of the text.
+    pub(crate) fn position(&mut self) -> Result<Option<(u64, u64)>> {
+        if self.take(1)?.is_empty() {
+            return Ok(None);
+        }
+        self.position -= 1;
+        Ok(self.number.map(|number| (number, self.position as u64)))
+    }
+
     /// Up to `limit` of the bytes that come next; none at the end of the text.
     pub(crate) fn take(&mut self, limit: u64) -> Result<&[u8]> {
         while self.position == self.frame.len() {

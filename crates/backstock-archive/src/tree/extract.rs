@@ -414,5 +414,6 @@ fn is_unmade(error: &io::Error) -> bool {
 }
 
 fn is_outside_root(path: &[u8]) -> bool {
-    split(path).0 == super::OUTSIDE
+    let (top, _) = split(path);
+    top.starts_with(super::OUTSIDE) && !top.contains(&b'/')
 }

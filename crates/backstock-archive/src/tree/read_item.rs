@@ -219,7 +219,7 @@ impl ItemReader<'_> {
             let size_bytes = open.facts.size_bytes;
             Self::write_header(&entry, MemberKind::File { size_bytes, sparse: open.map.as_ref() }, buffer);
             let mut content = ContentReader::new(&open.file, size_bytes, open.map.as_ref());
-            while content.append(buffer, 1 << 20).map_err(|error| at_offset(error, content.read_bytes))? > 0 {
+            while content.append(buffer, 1 << 20).map_err(|error| at_offset(&error, content.read_bytes))? > 0 {
             }
             pad(buffer, stored_bytes);
             entry.blake3 = Some(content.hash());
@@ -277,7 +277,7 @@ impl<'a> LongFile<'a> {
                 // The header is out: the archive's frame is kept by filling up. The index says that this is no file.
                 buffer.resize(start + want, 0);
             } else if let Err(error) = self.content.append(buffer, want) {
-                let error = at_offset(error, self.content.read_bytes);
+                let error = at_offset(&error, self.content.read_bytes);
                 self.entry.state = FileState::Unreadable;
                 self.entry.reason = Some(reason_of(&error));
                 buffer.resize(start + want, 0);
@@ -311,8 +311,8 @@ impl<'a> LongFile<'a> {
     }
 }
 
-fn at_offset(error: io::Error, offset: u64) -> io::Error {
-    let reason = reason_of(&error);
+fn at_offset(error: &io::Error, offset: u64) -> io::Error {
+    let reason = reason_of(error);
     io::Error::new(error.kind(), format!("{reason} at byte {offset}"))
 }
 

@@ -6,7 +6,8 @@ use globset::{GlobBuilder, GlobMatcher, GlobSet, GlobSetBuilder};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-/// The first component of paths of folders outside the shop's root.
+/// How the first component of paths of folders outside the shop's root begins. Where the shop has that name itself, a
+/// number follows: `@outside-2`.
 pub const OUTSIDE: &[u8] = b"@outside";
 
 /// How many files are read at the same time unless the caller says otherwise. Measured: with cold caches eight readers
@@ -129,9 +130,9 @@ impl Excluder {
     /// What they say about a path whose parents are taken.
     pub(crate) fn verdict(&self, path: &[u8]) -> Verdict {
         let holds = |paths: &[Vec<u8>]| paths.binary_search_by(|known| known.as_slice().cmp(path)).is_ok();
-        if holds(&self.entirely) || (!self.globs.is_empty() && self.globs.is_match(as_path(path))) {
-            Verdict::Leave
-        } else if !self.all_but.is_empty() && !self.is_spared(path) {
+        let is_matched = !self.globs.is_empty() && self.globs.is_match(as_path(path));
+        let is_among_others = !self.all_but.is_empty() && !self.is_spared(path);
+        if holds(&self.entirely) || is_matched || is_among_others {
             Verdict::Leave
         } else if holds(&self.contents) {
             Verdict::TakeEmpty

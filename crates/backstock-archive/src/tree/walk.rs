@@ -93,7 +93,8 @@ pub(crate) struct Walk<'a> {
     excluder: &'a Excluder,
     never: HashSet<(u64, u64)>,
     pending: VecDeque<TreeRoot>,
-    has_outside: bool,
+    /// The first component of the places of folders outside the shop's root: `@outside`, if there are any.
+    outside: Option<Vec<u8>>,
     stack: Vec<Level>,
 }
 
@@ -102,12 +103,17 @@ fn sorted_roots(request: &TreeRequest) -> Result<VecDeque<TreeRoot>> {
     let fault = |what: String| Error::Tree { act: "walk the shop's folders", what };
     let mut roots = request.roots.clone();
     roots.sort_by(|left, right| order::compare_paths(&left.prefix, &right.prefix));
-    for root in &roots {
-        let label = root.prefix.strip_prefix(OUTSIDE).and_then(|rest| rest.strip_prefix(b"/"));
-        let is_label = |label: &[u8]| crate::tar::read::is_safe_path(label) && !label.contains(&b'/');
-        if !root.prefix.is_empty() && !label.is_some_and(is_label) {
+    for root in roots.iter().filter(|root| !root.prefix.is_empty()) {
+        let (top, label) = order::split(&root.prefix);
+        let is_one = |name: &[u8]| crate::tar::read::is_safe_path(name) && !name.contains(&b'/');
+        if !top.starts_with(OUTSIDE) || !is_one(top) || !is_one(label) {
             return Err(fault(format!("\"{}\" cannot be a root's place", root.prefix.escape_ascii())));
         }
+    }
+    let mut tops = roots.iter().map(|root| order::split(&root.prefix).0).filter(|top| !top.is_empty());
+    let top = tops.next();
+    if tops.any(|other| Some(other) != top) {
+        return Err(fault("folders outside the shop's root have their places in two folders".to_owned()));
     }
     if let Some(pair) = roots.windows(2).find(|pair| pair[0].prefix == pair[1].prefix) {
         return Err(fault(format!("two roots have the place \"{}\"", pair[0].prefix.escape_ascii())));
@@ -120,8 +126,9 @@ impl<'a> Walk<'a> {
     pub(crate) fn new(request: &TreeRequest, excluder: &'a Excluder) -> Result<Self> {
         let never = request.never.iter().filter_map(|path| identity_of(path)).collect();
         let pending = sorted_roots(request)?;
-        let has_outside = pending.iter().any(|root| !root.prefix.is_empty());
-        Ok(Self { excluder, never, pending, has_outside, stack: Vec::new() })
+        let outside = pending.back().map(|root| order::split(&root.prefix).0.to_vec());
+        let outside = outside.filter(|top| !top.is_empty());
+        Ok(Self { excluder, never, pending, outside, stack: Vec::new() })
     }
 
     /// Walks everything.
@@ -130,7 +137,10 @@ impl<'a> Walk<'a> {
             // Folders outside the shop's root have their place among its names: `@outside`.
             let is_their_turn = match self.stack.as_slice() {
                 [] => true,
-                [root] => root.path.is_empty() && root.names.get(root.next).is_none_or(|name| name > OUTSIDE),
+                [root] => {
+                    let place = self.outside.as_deref().unwrap_or(OUTSIDE);
+                    root.path.is_empty() && root.names.get(root.next).is_none_or(|name| name > place)
+                }
                 _ => false,
             };
             if is_their_turn && let Some(root) = self.pending.pop_front() {
@@ -200,7 +210,7 @@ impl<'a> Walk<'a> {
                 return sink.found(trouble(path, root, name, None, &error));
             }
         };
-        if self.has_outside && path == OUTSIDE {
+        if self.outside.as_ref() == Some(&path) {
             let reason = io::Error::other("this name is kept for folders outside the shop's root");
             return sink.found(trouble(path, parent, name, None, &reason));
         }

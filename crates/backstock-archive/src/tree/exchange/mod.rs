@@ -12,6 +12,7 @@ mod paths;
 mod plan_file;
 mod planner;
 mod request;
+mod roots;
 mod run;
 mod slots;
 mod stage;

@@ -3,23 +3,22 @@
 
 use std::collections::HashMap;
 use std::iter::Peekable;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use backstock_host::Host;
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 
 use super::super::archive::compile;
 use super::super::entry::{FileEntry, FileKind, FileState};
 use super::super::facts::Facts;
 use super::super::order::{compare_paths, is_below};
 use super::super::report::TreeMonitor;
-use super::super::request::{TreeRequest, TreeRoot};
+use super::super::request::TreeRequest;
 use super::super::restore_file::mode_under;
 use super::super::selection::{ChosenEntry, Matcher, chosen_entries};
 use super::super::walk::{Found, Walk, WalkSink};
 use super::compare::{Comparer, Difference};
 use super::plan_file::StepWriter;
+use super::roots::plan_roots;
 use super::request::{ExchangePlan, ExchangeRequest, ExchangeSummary, PlannedRoot};
 use super::step::{Act, LiveFacts, Origin, Step};
 use crate::index::IndexReader;
@@ -94,60 +93,6 @@ pub fn plan_exchange<R: ReadAt>(
     plan.summary.needed_bytes = plan.roots.iter().map(|root| root.needed_bytes).sum();
     steps.finish(host)?;
     Ok(plan)
-}
-
-fn plan_roots(request: &ExchangeRequest) -> Result<Vec<PlannedRoot>> {
-    let refuse = |what: String| Error::Tree { act: "exchange the files", what };
-    if request.tag.is_empty() || !request.tag.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
-        return Err(refuse(format!("\"{}\" cannot be an exchange's tag", request.tag)));
-    }
-    let mut planned: Vec<PlannedRoot> = Vec::new();
-    for root in &request.roots {
-        let path = std::fs::canonicalize(&root.path).map_err(|error| Error::io("open", &root.path, error))?;
-        let facts = look(&path)?;
-        let parent = path.parent().ok_or_else(|| refuse("a root cannot be /".to_owned()))?;
-        planned.push(PlannedRoot {
-            prefix_base64: STANDARD.encode(&root.prefix),
-            staging: parent.to_owned(),
-            device: facts.device,
-            inode: facts.inode,
-            needed_bytes: 0,
-            path,
-        });
-    }
-    for number in 0..planned.len() {
-        planned[number].staging = staging_folder(&planned, number, request)?;
-    }
-    Ok(planned)
-}
-
-/// Beside the root, and outside every root: a folder outside the shop's root may lie inside another one.
-fn staging_folder(planned: &[PlannedRoot], number: usize, request: &ExchangeRequest) -> Result<PathBuf> {
-    let root = &planned[number];
-    let aside = match &request.aside {
-        Some(aside) => Some(std::fs::canonicalize(aside).map_err(|error| Error::io("open", aside, error))?),
-        None => None,
-    };
-    let mut parent = aside.as_deref().or(root.path.parent()).unwrap_or(Path::new("/"));
-    while let Some(around) = planned.iter().find(|other| parent.starts_with(&other.path)) {
-        parent = around.path.parent().unwrap_or(Path::new("/"));
-    }
-    if look(parent)?.device != root.device {
-        return Err(Error::Tree {
-            act: "exchange the files",
-            what: format!(
-                "nothing can lie aside of {} on its own file system: {} is on another one",
-                root.path.display(),
-                parent.display()
-            ),
-        });
-    }
-    Ok(parent.join(format!(".backstock-{}-{number}", request.tag)))
-}
-
-fn look(path: &Path) -> Result<Facts> {
-    let stat = rustix::fs::stat(path).map_err(|error| Error::io("open", path, error.into()))?;
-    Ok(Facts::of(&stat))
 }
 
 /// A folder that the walk is in.
@@ -251,10 +196,17 @@ impl<I: Iterator<Item = Result<ChosenEntry>>> Planner<'_, I> {
     fn root_of(&self, path: &[u8]) -> Option<usize> {
         let holds = |place: &Vec<u8>| path == place || is_below(path, place);
         let longest = self.places.iter().enumerate().filter(|(_, place)| holds(place));
-        longest.max_by_key(|(_, place)| place.len()).map(|(number, _)| number).filter(|number| {
-            // `@outside/…` never belongs to the shop's own root.
-            !self.places[*number].is_empty() || !is_below(path, super::super::OUTSIDE)
-        })
+        let root = longest.max_by_key(|(_, place)| place.len()).map(|(number, _)| number)?;
+        (!self.places[root].is_empty() || !self.is_of_an_outside_root(path)).then_some(root)
+    }
+
+    /// `@outside/…` belongs to the shop's own root only where the shop has such a folder itself.
+    fn is_of_an_outside_root(&self, path: &[u8]) -> bool {
+        let mut components = path.splitn(2, |byte| *byte == b'/');
+        let top = components.next().unwrap_or_default();
+        top.starts_with(super::super::OUTSIDE)
+            && components.next().is_some()
+            && !self.folders.iter().any(|folder| folder.path == top)
     }
 
     fn step(&self, root: usize, act: Act, path: &[u8]) -> Step {
@@ -518,14 +470,4 @@ impl<I: Iterator<Item = Result<ChosenEntry>>> Planner<'_, I> {
         });
         Ok(())
     }
-}
-
-/// A root's place in the backup.
-pub(crate) fn place_of(root: &PlannedRoot) -> Vec<u8> {
-    STANDARD.decode(&root.prefix_base64).unwrap_or_default()
-}
-
-/// The roots of a plan as walks take them.
-pub(crate) fn tree_roots(plan: &ExchangePlan) -> Vec<TreeRoot> {
-    plan.roots.iter().map(|root| TreeRoot { prefix: place_of(root), path: root.path.clone() }).collect()
 }

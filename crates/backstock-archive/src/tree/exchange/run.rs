@@ -38,6 +38,12 @@ pub struct ExchangeReport {
     pub incomplete: NameList,
 }
 
+#[derive(Debug, Clone, Copy)]
+enum Direction {
+    Forward,
+    Backward,
+}
+
 struct Runner<'a> {
     host: &'a Host,
     plan: &'a ExchangePlan,
@@ -181,11 +187,7 @@ impl<'a> Runner<'a> {
         Error::io("exchange", super::super::as_path(&step.path()), error)
     }
 
-    fn moved(
-        &mut self,
-        step: &Step,
-        act: impl Fn(&Place<'_>, &Sides) -> io::Result<Moved>,
-    ) -> Result<Option<Moved>> {
+    fn moved(&mut self, step: &Step, direction: Direction) -> Result<Option<Moved>> {
         let path = step.path();
         let (parent, name) = split(&path);
         let folder = match self.folder(step, parent) {
@@ -196,7 +198,12 @@ impl<'a> Runner<'a> {
         };
         let slot = slot_name(step.number);
         let place = Place { slots: &self.slots[step.root], folder, name, slot: &slot, reach: &reach };
-        let moved = act(&place, &self.sides(step)).map_err(|error| Self::fault(step, error));
+        let sides = self.sides(step);
+        let moved = match direction {
+            Direction::Forward => place.forward(&sides),
+            Direction::Backward => place.backward(&sides),
+        }
+        .map_err(|error| Self::fault(step, error));
         self.forget_folder(step);
         moved.map(Some)
     }
@@ -208,7 +215,7 @@ impl<'a> Runner<'a> {
             return self.metadata_forward(step);
         }
         let gone = "its folder is gone";
-        match self.repeat(step, |place, sides| place.forward(sides))? {
+        match self.repeat(step, Direction::Forward)? {
             Some(Moved::Kept(reason)) => self.report.kept.add(&step.path(), Some(reason)),
             None => self.report.kept.add(&step.path(), Some(gone)),
             Some(_) => {}
@@ -218,13 +225,9 @@ impl<'a> Runner<'a> {
 
     /// Does a step; whenever it meets what was not planned, that is recorded before anything is touched, since the way
     /// back must know it.
-    fn repeat(
-        &mut self,
-        step: &Step,
-        act: impl Fn(&Place<'_>, &Sides) -> io::Result<Moved>,
-    ) -> Result<Option<Moved>> {
+    fn repeat(&mut self, step: &Step, direction: Direction) -> Result<Option<Moved>> {
         for _ in 0..SURPRISES_LIMIT {
-            match self.moved(step, &act)? {
+            match self.moved(step, direction)? {
                 Some(Moved::Surprise(inode)) => {
                     self.report.surprises.add(&step.path(), None);
                     self.surprises.add(self.host, self.plan, step.number, inode)?;
@@ -241,7 +244,7 @@ impl<'a> Runner<'a> {
         if step.act == Act::Metadata {
             return self.metadata_backward(step, true);
         }
-        match self.repeat(step, |place, sides| place.backward(sides))? {
+        match self.repeat(step, Direction::Backward)? {
             Some(Moved::Kept(reason)) => self.report.kept.add(&step.path(), Some(reason)),
             None if step.act != Act::Add => {
                 self.report.kept.add(&step.path(), Some("its folder is gone; the old side stays aside"));

@@ -20,7 +20,7 @@ use super::super::report::{NameList, TreeMonitor};
 use super::super::restore_file::{restore_file, restore_symlink};
 use super::discard::empty_folder;
 use super::plan_file::{Staged, StepReader};
-use super::planner::tree_roots;
+use super::roots::tree_roots;
 use super::request::{ExchangePlan, PlannedRoot};
 use super::slots::{SLOTS, slot_name};
 use super::step::{Origin, Step};
@@ -71,7 +71,7 @@ pub fn stage(
     let steps = usize::try_from(plan.summary.steps).unwrap_or(0);
     let state = Mutex::new((StageReport::default(), vec![0; steps]));
     let staging = Staging { plan, source, monitor, new_folders, state };
-    staging.from_archive(host, workers.clamp(1, 16))?;
+    staging.all_but_links(host, workers.clamp(1, 16))?;
     staging.links(host)?;
     for (root, folder) in plan.roots.iter().zip(&staging.new_folders) {
         rustix::fs::syncfs(&**folder).map_err(|error| Error::sync(&root.staging, error.into()))?;
@@ -137,7 +137,7 @@ impl Staging<'_> {
     }
 
     /// Everything but further names.
-    fn from_archive(&self, host: &Host, workers: usize) -> Result<()> {
+    fn all_but_links(&self, host: &Host, workers: usize) -> Result<()> {
         let (sender, receiver) = bounded::<Vec<Step>>(workers);
         std::thread::scope(|scope| {
             let threads: Vec<_> = (0..workers)

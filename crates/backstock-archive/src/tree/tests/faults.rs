@@ -280,9 +280,9 @@ fn f67_a_sparse_file_of_100_gb_is_small_fast_and_sparse_again() {
     for target in ["stock", "own"] {
         let target = folder.path().join(target);
         if target.ends_with("own") {
-            drop(backup.extract(&target, false))
+            drop(backup.extract(&target, false));
         } else {
-            backup.stock_extract(&target)
+            backup.stock_extract(&target);
         }
         let metadata = fs::metadata(target.join("disk.img")).unwrap();
         assert_eq!(metadata.len(), 100 << 30);

@@ -33,7 +33,7 @@ pub(in crate::tree) fn noise(seed: u64, length: usize) -> Vec<u8> {
     (0..length)
         .map(|_| {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            (state >> 33) as u8
+            state.to_le_bytes()[5]
         })
         .collect()
 }

@@ -86,7 +86,7 @@ fn refused(lies: Vec<Lie>) -> Vec<String> {
     let names: Vec<_> = fs::read_dir(folder.path()).unwrap().collect();
     assert_eq!(names.len(), 2, "something was put beside the target");
     assert_eq!(report.damaged.count, 0, "{report:?}");
-    assert_eq!(report.refused.count as usize, report.refused.first.len());
+    assert_eq!(report.refused.count, report.refused.first.len() as u64);
     report.refused.first.into_iter().map(|named| named.path).collect()
 }
 

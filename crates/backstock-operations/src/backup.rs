@@ -1,0 +1,94 @@
+//! Making a backup: plan it, spool the artifacts, put them, write the manifest last.
+//!
+//! Data can be lost here. A backup exists when its manifest does, so the order is: every part durable at the
+//! destination, then the manifest, then the catalog ([`commit`]). A kill before the manifest leaves nothing that any
+//! list shows; a kill after it leaves a whole backup that the next start adopts.
+
+mod commit;
+mod plan;
+mod report;
+mod spool;
+
+use backstock_vocabulary::{Content, Outcome, RunKind};
+
+pub(crate) use commit::adopt;
+pub use plan::{BackupPlan, BackupRequest, DatabasePlan, FilesPlan, plan_backup};
+pub(crate) use plan::{known_shop, roots_of};
+pub use report::{BackupReport, ReportedProblem};
+pub(crate) use spool::{
+    DatabaseHeader, DatabaseSummary, FilesHeader, FilesSummary, RESERVE_BYTES, RootHeader, ShopHeader,
+    add_file_problems, dump_to_folder,
+};
+
+use crate::environment::Environment;
+use crate::error::{ErrorKind, OperationError, Result};
+use crate::monitor::{Expected, Monitor, Phase};
+use crate::run::{RunRecord, RunSubject};
+
+/// Makes the backup that the plan describes.
+pub fn backup(environment: &Environment, plan: &BackupPlan, monitor: &dyn Monitor) -> Result<BackupReport> {
+    let subject = plan.run_subject(RunKind::Backup);
+    let destinations = vec![plan.run_destination()];
+    let run = RunRecord::start(environment, &subject, plan.detail(), destinations)?;
+    finish(environment, plan, run, monitor)
+}
+
+/// Makes the safety snapshot of a restore, whose run holds the shop's lock.
+pub(crate) fn backup_within(
+    environment: &Environment,
+    plan: &BackupPlan,
+    monitor: &dyn Monitor,
+) -> Result<BackupReport> {
+    let subject = RunSubject { kind: RunKind::Backup, ..plan.run_subject(RunKind::Backup) };
+    let run = RunRecord::start_within(environment, &subject, plan.detail(), vec![plan.run_destination()])?;
+    finish(environment, plan, run, monitor)
+}
+
+fn finish(
+    environment: &Environment,
+    plan: &BackupPlan,
+    mut run: RunRecord,
+    monitor: &dyn Monitor,
+) -> Result<BackupReport> {
+    match make(environment, plan, &mut run, monitor) {
+        Ok(report) => {
+            let outcome = match report.content {
+                Content::Whole => Outcome::Success,
+                _ => Outcome::Partial,
+            };
+            run.finish(environment, outcome)?;
+            Ok(report)
+        }
+        Err(error) => {
+            let spool = environment.state.spool(run.id);
+            if let Err(second) = environment.host.files.remove_tree(&spool) {
+                tracing::warn!(error = %second, spool = %spool.display(), "the spool could not be removed");
+            }
+            run.fail(environment, &error);
+            Err(error)
+        }
+    }
+}
+
+fn make(
+    environment: &Environment,
+    plan: &BackupPlan,
+    run: &mut RunRecord,
+    monitor: &dyn Monitor,
+) -> Result<BackupReport> {
+    monitor.phase(Phase::Preparing, Expected::default());
+    let mut commit = commit::Commit::prepare(environment, plan)?;
+    let spooled = spool::spool(environment, plan, run.id, monitor)?;
+    if monitor.is_cancelled() {
+        return Err(interrupted());
+    }
+    monitor.phase(Phase::Putting, Expected { bytes: Some(spooled.stored_bytes()), items: None });
+    commit.put_all(environment, &spooled, monitor)?;
+    let report = commit.write_manifest(environment, run, &spooled)?;
+    spooled.remove(environment)?;
+    Ok(report)
+}
+
+pub(crate) fn interrupted() -> OperationError {
+    OperationError::plain(ErrorKind::Interrupted, "stopped by a signal; nothing was left behind")
+}

@@ -1,0 +1,280 @@
+//! The commit of a backup: parts, then the manifest, then the catalog; and the adoption of manifests that the catalog
+//! does not know, whatever became of the process that wrote them.
+//!
+//! Data can be lost here. The manifest is the only thing that makes a backup visible; it is written when every part is
+//! durable at the destination and its size was seen there.
+
+use std::path::Path;
+
+use backstock_archive::layout::BackupFolder;
+use backstock_archive::manifest::{Manifest, SignedManifest};
+use backstock_archive::owner::Head;
+use backstock_archive::{Digest, Sha256, layout};
+use backstock_catalog::{Backup, Problem, Replica, RunArtifact};
+use backstock_vocabulary::{BackupId, Content, Outcome, Proof, Reason, ReplicaState};
+
+use super::plan::BackupPlan;
+use super::report::BackupReport;
+use super::spool::{RESERVE_BYTES, Spooled};
+use crate::destination::{Inventory, SetFolder};
+use crate::environment::Environment;
+use crate::error::{Doing, ErrorKind, OperationError, Result};
+use crate::monitor::Monitor;
+use crate::run::RunRecord;
+
+/// A backup on its way to its destination.
+pub(super) struct Commit<'a> {
+    plan: &'a BackupPlan,
+    folder: SetFolder,
+    backup: BackupId,
+    started: jiff::Timestamp,
+    name: String,
+    head: Option<Head>,
+}
+
+impl<'a> Commit<'a> {
+    /// Looks at the destination, adopts what the catalog does not know, sweeps what dead runs left, claims the folder.
+    pub(super) fn prepare(environment: &Environment, plan: &'a BackupPlan) -> Result<Self> {
+        check_room(environment, environment.state.root())?;
+        let folder = SetFolder { place: plan.place.clone(), name: plan.set_folder.clone() };
+        folder.place.probe(environment)?;
+        let inventory = folder.inventory(environment)?;
+        if let Some((name, _)) = inventory.unreadable.first() {
+            // A sequence number is one more than the highest; a manifest that cannot be read may hold the highest.
+            tracing::warn!(
+                folder = name,
+                "a manifest cannot be read; the catalog's sequence numbers are used as well"
+            );
+        }
+        reconcile(environment, &folder, &inventory)?;
+        let head = head_of(environment, plan, &inventory)?;
+        let machine = environment.host.machine.machine_id().unwrap_or_else(|| "unknown".to_owned());
+        folder.claim(environment, plan.set.id, &machine, head.clone(), plan.take_over)?;
+        let backup = environment.host.new_id(BackupId::from_parts);
+        let started = environment.host.clock.now();
+        let name = BackupFolder::of(started, backup).to_string();
+        Ok(Self { plan, folder, backup, started, name, head })
+    }
+
+    /// Puts every part.
+    pub(super) fn put_all(
+        &mut self,
+        environment: &Environment,
+        spooled: &Spooled,
+        monitor: &dyn Monitor,
+    ) -> Result<()> {
+        for artifact in &spooled.artifacts {
+            for part in &artifact.parts {
+                backstock_host::failpoint::reach("backup.before_part").doing("storing a part")?;
+                self.folder.put(environment, &self.name, part, &spooled.path(&part.name))?;
+                let seen = self.folder.part_size(environment, &self.name, part)?;
+                if seen != Some(part.size_bytes) {
+                    let message = format!(
+                        "{} was stored, but {seen:?} bytes of {} are there",
+                        part.name, part.size_bytes
+                    );
+                    return Err(OperationError::plain(ErrorKind::Storage, message));
+                }
+                monitor.bytes(part.size_bytes);
+                monitor.item(&part.name);
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes the manifest: from here on the backup exists. Then tells the catalog.
+    pub(super) fn write_manifest(
+        &self,
+        environment: &Environment,
+        run: &mut RunRecord,
+        spooled: &Spooled,
+    ) -> Result<BackupReport> {
+        let manifest = self.manifest(environment, run, spooled);
+        let bytes = manifest.sign(&environment.key).doing("signing the manifest")?;
+        backstock_host::failpoint::reach("backup.before_manifest").doing("storing the manifest")?;
+        self.folder.put_small(environment, &self.name, layout::MANIFEST_NAME, &bytes)?;
+        backstock_host::failpoint::reach("backup.after_manifest").doing("recording the backup")?;
+        let signed = SignedManifest::parse(&bytes).doing("reading back the signed manifest")?;
+        record(environment, &self.folder, &self.name, &signed)?;
+        let problems: Vec<Problem> = spooled
+            .problems
+            .iter()
+            .map(|problem| Problem {
+                run: run.id,
+                backup: Some(self.backup),
+                kind: problem.kind.clone(),
+                severity: problem.severity(),
+                subject: problem.subject.clone().into_bytes(),
+                message: problem.message.clone(),
+            })
+            .collect();
+        environment
+            .wait(environment.catalog.record_problems(run.id, &problems))
+            .doing("recording what is missing from the backup")?;
+        run.artifacts = manifest.artifacts.iter().map(artifact_record).collect();
+        for destination in &mut run.destinations {
+            destination.status = Outcome::Success;
+            destination.message = format!("{}/{}", self.folder.name, self.name);
+        }
+        Ok(self.report(&manifest, run, spooled))
+    }
+
+    fn manifest(&self, environment: &Environment, run: &RunRecord, spooled: &Spooled) -> Manifest {
+        let exceptions = spooled.exceptions.clone();
+        let content = if self.plan.unusable.is_some() {
+            Content::Unusable
+        } else if exceptions.database + exceptions.files > 0 {
+            Content::WholeExcept
+        } else {
+            Content::Whole
+        };
+        Manifest {
+            format: Manifest::format(),
+            signer: Digest([0; 32]),
+            instance: environment.instance,
+            shop: self.plan.shop.id,
+            set: self.plan.set.id,
+            backup: self.backup,
+            run: run.id,
+            sequence: self.head.as_ref().map_or(0, |head| head.sequence) + 1,
+            previous_manifest_sha256: self.head.as_ref().map(|head| head.manifest_sha256),
+            level: self.plan.level,
+            parent: None,
+            definition_sha256: Digest(self.plan.definition_sha256),
+            started: self.started,
+            finished: environment.host.clock.now(),
+            content,
+            reason: self.plan.reason,
+            exceptions,
+            sealed: None,
+            artifacts: spooled.artifacts.clone(),
+        }
+    }
+
+    fn report(&self, manifest: &Manifest, run: &RunRecord, spooled: &Spooled) -> BackupReport {
+        BackupReport {
+            backup: self.backup,
+            shop: self.plan.shop.title.clone(),
+            sequence: manifest.sequence,
+            storage: self.folder.place.record.title.clone(),
+            folder: format!("{}/{}", self.folder.name, self.name),
+            content: manifest.content,
+            stored_bytes: manifest.stored_bytes(),
+            tables: spooled.tables,
+            rows: spooled.rows,
+            files: spooled.files,
+            content_bytes: spooled.content_bytes,
+            elapsed_ms: run.elapsed_ms(),
+            problems: spooled.problems.clone(),
+        }
+    }
+}
+
+fn check_room(environment: &Environment, folder: &Path) -> Result<()> {
+    let act = || format!("measuring the free space at {}", folder.display());
+    let free_bytes = environment.host.files.free_bytes(folder).doing(act())?;
+    if free_bytes < RESERVE_BYTES {
+        return Err(OperationError::hinted(
+            ErrorKind::Failed,
+            format!(
+                "{free_bytes} bytes are free at {}; {RESERVE_BYTES} are kept as a reserve",
+                folder.display()
+            ),
+            "make room on that disk, or give another state folder with --state",
+        ));
+    }
+    Ok(())
+}
+
+fn artifact_record(artifact: &backstock_archive::ManifestArtifact) -> RunArtifact {
+    RunArtifact {
+        kind: artifact.kind,
+        name: artifact.path(),
+        size_bytes: artifact.stored_bytes(),
+        parts: artifact.parts.len() as u64,
+    }
+}
+
+/// The newest manifest that is known anywhere: what the next one follows.
+fn head_of(environment: &Environment, plan: &BackupPlan, inventory: &Inventory) -> Result<Option<Head>> {
+    let found = inventory
+        .manifests
+        .last()
+        .map(|found| Head { sequence: found.signed.manifest.sequence, manifest_sha256: found.signed.sha256 });
+    let known = environment
+        .wait(environment.catalog.last_backup_of_set(plan.set.id))
+        .doing("looking for the last backup of the set")?;
+    let known = known.and_then(|backup| {
+        let manifest_sha256: Sha256 = backup.manifest_hash.parse().ok()?;
+        Some(Head { sequence: backup.sequence, manifest_sha256 })
+    });
+    Ok(match (found, known) {
+        (Some(found), Some(known)) if known.sequence > found.sequence => Some(known),
+        (Some(found), _) => Some(found),
+        (None, known) => known,
+    })
+}
+
+/// Adopts every manifest that the catalog does not know, and sweeps the folders that dead runs of this instance left.
+/// The caller holds the shop's lock, so no run of this instance is writing here.
+fn reconcile(environment: &Environment, folder: &SetFolder, inventory: &Inventory) -> Result<()> {
+    for found in &inventory.manifests {
+        adopt(environment, folder, &found.folder, &found.signed)?;
+    }
+    let owner = folder.owner(environment)?;
+    let is_ours = owner.is_some_and(|owner| owner.signer.0 == environment.key.public());
+    for leftover in inventory.without_manifest.iter().filter(|_| is_ours) {
+        folder.sweep(environment, leftover)?;
+    }
+    Ok(())
+}
+
+/// Records a backup that a manifest proves, unless it is recorded already.
+pub(crate) fn adopt(
+    environment: &Environment,
+    folder: &SetFolder,
+    name: &str,
+    signed: &SignedManifest,
+) -> Result<()> {
+    record(environment, folder, name, signed)
+}
+
+fn record(environment: &Environment, folder: &SetFolder, name: &str, signed: &SignedManifest) -> Result<()> {
+    let manifest = &signed.manifest;
+    let backup = Backup {
+        id: manifest.backup,
+        shop: manifest.shop,
+        set: manifest.set,
+        run: manifest.run,
+        instance: manifest.instance,
+        sequence: manifest.sequence,
+        level: manifest.level,
+        reason: manifest.reason,
+        content: manifest.content,
+        started: manifest.started,
+        finished: manifest.finished,
+        parent: manifest.parent.as_ref().map(|parent| parent.backup),
+        folder: name.to_owned(),
+        definition_hash: manifest.definition_sha256.to_string(),
+        manifest_hash: signed.sha256.to_string(),
+        stored_bytes: manifest.stored_bytes(),
+        exceptions: manifest.exceptions.database + manifest.exceptions.files,
+        notes: manifest.exceptions.notes,
+        detail: serde_json::json!({
+            "artifacts": manifest.artifacts.iter().map(backstock_archive::ManifestArtifact::path).collect::<Vec<_>>(),
+            "is_snapshot": manifest.reason == Reason::PreRestore,
+        }),
+    };
+    let replica = Replica {
+        backup: manifest.backup,
+        storage: folder.place.record.id,
+        folder: format!("{}/{name}", folder.name),
+        state: ReplicaState::Present,
+        proof: Some(Proof::Size),
+        checked: Some(manifest.finished),
+    };
+    environment
+        .wait(environment.catalog.record_backup(&backup, &[replica]))
+        .doing(format!("recording the backup {}", manifest.backup))?;
+    Ok(())
+}

@@ -1,0 +1,442 @@
+//! The plan of a backup: what will be taken, what will be left out and why, where it goes. A value; nothing is done.
+
+use std::path::{Path, PathBuf};
+
+use backstock_archive::manifest::Manifest;
+use backstock_archive::tree::{Exclusions, Renewable, TreeRoot};
+use backstock_catalog::{RunDestination, Set, Shop};
+use backstock_database::{Pattern, TableSelection};
+use backstock_platform::{ExcludedPath, ShopLayout};
+use backstock_storage::placement;
+use backstock_vocabulary::{Codec, Level, Outcome, Reason, RunKind, Scope, SetId, ShopId};
+use ring::digest::{SHA256, digest};
+use serde::Serialize;
+
+use crate::destination::Place;
+use crate::environment::Environment;
+use crate::error::{Doing, ErrorKind, OperationError, Result};
+use crate::restore::open_journals;
+use crate::run::RunSubject;
+use crate::subject::{ShopDatabase, Subject};
+
+/// The set that a folder without a set of its own uses.
+pub const DEFAULT_SET: &str = "default";
+
+/// What a person asks for.
+#[derive(Debug, Clone)]
+pub struct BackupRequest {
+    /// What to take.
+    pub scope: Scope,
+    /// Paths and globs to leave out.
+    pub exclude: Vec<String>,
+    /// Tables to take, if not all.
+    pub only_tables: Vec<String>,
+    /// Tables whose contents are left out.
+    pub exclude_table: Vec<String>,
+    /// Tables that are left out entirely.
+    pub exclude_table_entirely: Vec<String>,
+    /// Whether to leave out what the platform says can be made anew.
+    pub default_exclusions: bool,
+    /// How to compress.
+    pub codec: Codec,
+    /// The folder in which backups are kept.
+    pub backups: PathBuf,
+    /// Why.
+    pub reason: Reason,
+    /// Whether to become the writer of a folder that another instance wrote to.
+    pub take_over: bool,
+    /// Folders that a web server shows, besides the shop's own.
+    pub web_roots: Vec<PathBuf>,
+}
+
+impl BackupRequest {
+    /// Everything of a shop, by hand, with zstd.
+    pub fn everything(backups: impl Into<PathBuf>) -> Self {
+        Self {
+            scope: Scope::Everything,
+            exclude: Vec::new(),
+            only_tables: Vec::new(),
+            exclude_table: Vec::new(),
+            exclude_table_entirely: Vec::new(),
+            default_exclusions: true,
+            codec: Codec::Zstd,
+            backups: backups.into(),
+            reason: Reason::Manual,
+            take_over: false,
+            web_roots: Vec::new(),
+        }
+    }
+}
+
+/// What a backup will do.
+#[derive(Debug, Clone)]
+pub struct BackupPlan {
+    /// The shop as the catalog knows it.
+    pub shop: Shop,
+    /// The set as the catalog knows it.
+    pub set: Set,
+    /// What to take.
+    pub scope: Scope,
+    /// How much of the files.
+    pub level: Level,
+    /// Why.
+    pub reason: Reason,
+    /// How to compress.
+    pub codec: Codec,
+    /// The database, if it is taken.
+    pub database: Option<DatabasePlan>,
+    /// The files, if they are taken.
+    pub files: Option<FilesPlan>,
+    /// The folder in which backups are kept.
+    pub backups: PathBuf,
+    /// The set's folder in it.
+    pub set_folder: String,
+    /// Whether to become the writer there.
+    pub take_over: bool,
+    /// SHA-256 of what is asked for.
+    pub definition_sha256: [u8; 32],
+    /// Why the backup must not be restored, if so: a restore of this shop is unfinished.
+    pub unusable: Option<String>,
+    /// What was noticed.
+    pub notes: Vec<String>,
+    pub(crate) place: Place,
+}
+
+/// The database part of a plan.
+#[derive(Debug, Clone)]
+pub struct DatabasePlan {
+    /// The database.
+    pub database: ShopDatabase,
+    /// Which tables.
+    pub selection: TableSelection,
+    /// Tables that belong to a restore and not to the shop.
+    pub not_ours: Vec<Vec<u8>>,
+}
+
+/// The files part of a plan.
+#[derive(Debug, Clone)]
+pub struct FilesPlan {
+    /// The folders.
+    pub roots: Vec<TreeRoot>,
+    /// What is left out.
+    pub exclusions: Exclusions,
+    /// Folders that are never entered.
+    pub never: Vec<PathBuf>,
+}
+
+/// Plans a backup of a shop.
+pub fn plan_backup(
+    environment: &Environment,
+    subject: &Subject,
+    request: &BackupRequest,
+) -> Result<BackupPlan> {
+    let scope = scope_of(subject, request)?;
+    refuse_bad_places(subject, request)?;
+    let place = Place::local(environment, &request.backups)?;
+    let shop = known_shop(environment, subject)?;
+    let set = default_set(environment, shop.id)?;
+    let journals = open_journals(&environment.host, &environment.state)?;
+    let journals: Vec<_> = journals.into_iter().filter(|journal| journal.shop == shop.id).collect();
+    let unusable = journals.iter().find(|journal| journal.stage.is_between()).map(|journal| {
+        format!(
+            "the restore {} of this shop is unfinished, so this state is neither the old nor the new one",
+            journal.run
+        )
+    });
+    let database =
+        scope.has_database().then(|| database_plan(environment, subject, request, &journals)).transpose()?;
+    let files = scope.has_files().then(|| files_plan(environment, subject, request)).transpose()?;
+    let set_folder = format!("{}-{}", slug(&shop.title), set.id.short());
+    let definition_sha256 = definition_of(scope, request, database.as_ref(), files.as_ref(), subject)?;
+    Ok(BackupPlan {
+        shop,
+        set,
+        scope,
+        level: Level::Full,
+        reason: request.reason,
+        codec: request.codec,
+        database,
+        files,
+        backups: request.backups.clone(),
+        set_folder,
+        take_over: request.take_over,
+        definition_sha256,
+        unusable,
+        notes: subject.notes.clone(),
+        place,
+    })
+}
+
+fn scope_of(subject: &Subject, request: &BackupRequest) -> Result<Scope> {
+    match (request.scope, &subject.layout, &subject.database) {
+        (Scope::Everything, Some(_), None) if is_plain(subject) => Ok(Scope::Files),
+        (Scope::Everything | Scope::Database, _, None) => subject.require_database().map(|_| request.scope),
+        (Scope::Everything, None, Some(_)) => Ok(Scope::Database),
+        (Scope::Files, None, _) => Err(OperationError::plain(
+            ErrorKind::Declined,
+            "a database alone has no files: leave --only files out",
+        )),
+        (scope, ..) => Ok(scope),
+    }
+}
+
+/// A plain folder need not have a database.
+fn is_plain(subject: &Subject) -> bool {
+    subject.layout.as_ref().is_some_and(|layout| layout.platform == "plain")
+}
+
+fn refuse_bad_places(subject: &Subject, request: &BackupRequest) -> Result<()> {
+    let mut shop_roots = Vec::new();
+    if let Some(layout) = &subject.layout {
+        shop_roots.push(layout.root.clone());
+        shop_roots.extend(layout.outside_folders.iter().map(|folder| folder.path.clone()));
+    }
+    let act = || format!("looking where {} leads", request.backups.display());
+    let folder = placement::resolve(&request.backups).doing(act())?;
+    match placement::refusal(&folder, &shop_roots, &request.web_roots) {
+        None => Ok(()),
+        Some(refusal) => Err(OperationError::hinted(
+            ErrorKind::Refused,
+            format!("backups may not be kept there: {refusal}"),
+            "give a folder that no web server shows, with --to",
+        )),
+    }
+}
+
+/// The shop in the catalog: found by its folder, or made known.
+pub(crate) fn known_shop(environment: &Environment, subject: &Subject) -> Result<Shop> {
+    let shop = Shop {
+        id: environment.host.new_id(ShopId::from_parts),
+        root: Some(subject.key()),
+        platform: subject.layout.as_ref().map_or("database", |layout| layout.platform).to_owned(),
+        title: subject.title.clone(),
+        created: environment.host.clock.now(),
+    };
+    environment.wait(environment.catalog.upsert_shop_by_root(&shop)).doing("recording the shop")
+}
+
+fn default_set(environment: &Environment, shop: ShopId) -> Result<Set> {
+    let set = Set {
+        id: environment.host.new_id(SetId::from_parts),
+        shop,
+        title: DEFAULT_SET.to_owned(),
+        definition: serde_json::json!({}),
+        created: environment.host.clock.now(),
+    };
+    environment.wait(environment.catalog.find_or_add_set(&set)).doing("recording the set")
+}
+
+fn patterns(texts: &[String]) -> Result<Vec<Pattern>> {
+    texts.iter().map(|text| Pattern::new(text).doing(format!("reading the table pattern {text}"))).collect()
+}
+
+fn database_plan(
+    environment: &Environment,
+    subject: &Subject,
+    request: &BackupRequest,
+    journals: &[crate::restore::Journal],
+) -> Result<DatabasePlan> {
+    let database = subject.require_database()?.clone();
+    let mut contents_excluded = patterns(&request.exclude_table)?;
+    if let Some(layout) = subject.layout.as_ref().filter(|_| request.default_exclusions) {
+        for excluded in &layout.excluded_contents {
+            contents_excluded.push(exact_or_star(&excluded.pattern)?);
+        }
+    }
+    let selection = TableSelection {
+        only: patterns(&request.only_tables)?,
+        contents_excluded,
+        excluded_entirely: patterns(&request.exclude_table_entirely)?,
+    };
+    let mut not_ours = Vec::new();
+    for journal in journals {
+        not_ours.extend(crate::restore::aside_names(environment, journal)?);
+    }
+    Ok(DatabasePlan { database, selection, not_ours })
+}
+
+/// A platform's pattern knows `*` alone; everything else in it means itself.
+fn exact_or_star(text: &str) -> Result<Pattern> {
+    let mut glob = String::new();
+    for character in text.chars() {
+        if matches!(character, '?' | '[' | ']' | '{' | '}' | '!' | '\\') {
+            glob.push('\\');
+        }
+        glob.push(character);
+    }
+    Pattern::new(&glob).doing(format!("reading the table pattern {text}"))
+}
+
+fn files_plan(environment: &Environment, subject: &Subject, request: &BackupRequest) -> Result<FilesPlan> {
+    let layout = subject.layout.as_ref().ok_or_else(|| {
+        OperationError::plain(ErrorKind::Declined, format!("{} has no folder", subject.title))
+    })?;
+    let roots = roots_of(layout);
+    let mut exclusions = Exclusions { globs: request.exclude.clone(), ..Exclusions::default() };
+    if request.default_exclusions {
+        for excluded in &layout.excluded_paths {
+            add_exclusion(&mut exclusions, &roots, layout, excluded);
+        }
+    }
+    let never = vec![request.backups.clone(), environment.state.root().to_owned()];
+    Ok(FilesPlan { roots, exclusions, never })
+}
+
+/// The shop's root at the top of the archive, folders outside it below `@outside`.
+pub(crate) fn roots_of(layout: &ShopLayout) -> Vec<TreeRoot> {
+    let mut roots = vec![TreeRoot { prefix: Vec::new(), path: layout.root.clone() }];
+    let top = outside_prefix(&layout.root);
+    for folder in &layout.outside_folders {
+        roots.push(TreeRoot {
+            prefix: format!("{top}/{}", folder.label).into_bytes(),
+            path: folder.path.clone(),
+        });
+    }
+    for file in &layout.outside_files {
+        roots
+            .push(TreeRoot { prefix: format!("{top}/{}", file.label).into_bytes(), path: file.path.clone() });
+    }
+    roots
+}
+
+/// `@outside`, or with a number behind it where the shop itself has that name at its top.
+fn outside_prefix(root: &Path) -> String {
+    let mut name = "@outside".to_owned();
+    let mut number = 2;
+    while root.join(&name).symlink_metadata().is_ok() {
+        name = format!("@outside-{number}");
+        number += 1;
+    }
+    name
+}
+
+fn add_exclusion(
+    exclusions: &mut Exclusions,
+    roots: &[TreeRoot],
+    layout: &ShopLayout,
+    excluded: &ExcludedPath,
+) {
+    let prefix = match &excluded.within {
+        None => String::new(),
+        Some(label) => {
+            let folder = layout.outside_folders.iter().find(|folder| &folder.label == label);
+            let root = folder.and_then(|folder| roots.iter().find(|root| root.path == folder.path));
+            let Some(root) = root else { return };
+            format!("{}/", String::from_utf8_lossy(&root.prefix))
+        }
+    };
+    exclusions.renewable.push(Renewable {
+        pattern: format!("{prefix}{}", excluded.pattern),
+        keep_folder: excluded.keep_folder,
+        keep_names: excluded.keep_names.clone(),
+    });
+}
+
+fn definition_of(
+    scope: Scope,
+    request: &BackupRequest,
+    database: Option<&DatabasePlan>,
+    files: Option<&FilesPlan>,
+    subject: &Subject,
+) -> Result<[u8; 32]> {
+    #[derive(Serialize)]
+    struct Definition<'a> {
+        format: String,
+        scope: Scope,
+        codec: Codec,
+        platform: &'a str,
+        table_prefix: Option<&'a str>,
+        roots: Vec<(&'a [u8], &'a Path)>,
+        exclusions: Option<&'a Exclusions>,
+        tables: [Vec<&'a str>; 3],
+    }
+    let texts = |patterns: &'_ [Pattern]| -> Vec<String> {
+        patterns.iter().map(|pattern| pattern.as_str().to_owned()).collect()
+    };
+    let selection = database.map(|database| &database.selection).cloned().unwrap_or_default();
+    let lists =
+        [texts(&selection.only), texts(&selection.contents_excluded), texts(&selection.excluded_entirely)];
+    let layout = subject.layout.as_ref();
+    let definition = Definition {
+        format: serde_json::to_string(&Manifest::format()).unwrap_or_default(),
+        scope,
+        codec: request.codec,
+        platform: layout.map_or("database", |layout| layout.platform),
+        table_prefix: layout.and_then(|layout| layout.table_prefix.as_deref()),
+        roots: files
+            .map(|files| files.roots.iter().map(|root| (&root.prefix[..], &*root.path)).collect())
+            .unwrap_or_default(),
+        exclusions: files.map(|files| &files.exclusions),
+        tables: [
+            lists[0].iter().map(String::as_str).collect(),
+            lists[1].iter().map(String::as_str).collect(),
+            lists[2].iter().map(String::as_str).collect(),
+        ],
+    };
+    let bytes = serde_json::to_vec(&definition).doing("describing what the backup takes")?;
+    let mut hash = [0; 32];
+    hash.copy_from_slice(digest(&SHA256, &bytes).as_ref());
+    Ok(hash)
+}
+
+/// A title as a folder's name: lower-case letters, digits and single hyphens, at most 40 of them.
+pub(crate) fn slug(title: &str) -> String {
+    let mut slug = String::new();
+    for character in title.chars() {
+        if character.is_ascii_alphanumeric() {
+            slug.push(character.to_ascii_lowercase());
+        } else if !slug.ends_with('-') && !slug.is_empty() {
+            slug.push('-');
+        }
+        if slug.len() >= 40 {
+            break;
+        }
+    }
+    let slug = slug.trim_end_matches('-');
+    if slug.is_empty() { "shop".to_owned() } else { slug.to_owned() }
+}
+
+impl BackupPlan {
+    pub(crate) fn run_subject(&self, kind: RunKind) -> RunSubject {
+        RunSubject {
+            kind,
+            shop: self.shop.id,
+            shop_title: self.shop.title.clone(),
+            set: Some(self.set.id),
+            set_title: self.set.title.clone(),
+        }
+    }
+
+    pub(crate) fn run_destination(&self) -> RunDestination {
+        RunDestination {
+            storage: Some(self.place.record.id),
+            title: self.place.record.title.clone(),
+            kind: self.place.record.kind.clone(),
+            status: Outcome::Pending,
+            message: String::new(),
+        }
+    }
+
+    pub(crate) fn detail(&self) -> serde_json::Value {
+        serde_json::json!({ "scope": self.scope, "level": self.level, "reason": self.reason, "codec": self.codec })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_title_becomes_a_folder_name() {
+        assert_eq!(slug("Acme Shop (DE)"), "acme-shop-de");
+        assert_eq!(slug("../../etc"), "etc");
+        assert_eq!(slug("ß"), "shop");
+        assert!(slug(&"x".repeat(300)).len() <= 40);
+    }
+
+    #[test]
+    fn a_platforms_pattern_knows_the_star_alone() {
+        let pattern = exact_or_star("oc_[a]*").unwrap();
+        assert!(pattern.matches(b"oc_[a]bc") && !pattern.matches(b"oc_abc"));
+    }
+}

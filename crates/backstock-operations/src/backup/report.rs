@@ -1,0 +1,63 @@
+//! What came of a backup, as the command line and the API show it.
+
+use backstock_catalog::Severity;
+use backstock_vocabulary::{BackupId, Content};
+use serde::{Deserialize, Serialize};
+
+/// What came of a backup.
+#[derive(Debug, Clone, Serialize)]
+pub struct BackupReport {
+    /// The backup.
+    pub backup: BackupId,
+    /// The shop's name.
+    pub shop: String,
+    /// Its number within the set.
+    pub sequence: u64,
+    /// Where it lies: the storage and the folder in it.
+    pub storage: String,
+    /// The folder in that storage.
+    pub folder: String,
+    /// What it is worth.
+    pub content: Content,
+    /// Length of all artifacts in bytes.
+    pub stored_bytes: u64,
+    /// Tables whose rows are in it.
+    pub tables: u64,
+    /// Rows of all tables.
+    pub rows: u64,
+    /// Files in it.
+    pub files: u64,
+    /// Length of those files in bytes.
+    pub content_bytes: u64,
+    /// How long it took, in milliseconds.
+    pub elapsed_ms: u64,
+    /// What is missing, and what is worth knowing.
+    pub problems: Vec<ReportedProblem>,
+}
+
+/// Something that is missing from a backup, or worth knowing about it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReportedProblem {
+    /// What it is, in one word.
+    pub kind: String,
+    /// Whether the backup is less than whole because of it.
+    pub is_exception: bool,
+    /// What it is about.
+    pub subject: String,
+    /// What happened.
+    pub message: String,
+}
+
+impl ReportedProblem {
+    pub(crate) fn note(kind: &str, subject: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { kind: kind.to_owned(), is_exception: false, subject: subject.into(), message: message.into() }
+    }
+
+    pub(crate) fn exception(kind: &str, subject: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { is_exception: true, ..Self::note(kind, subject, message) }
+    }
+
+    pub(crate) fn severity(&self) -> Severity {
+        if self.is_exception { Severity::Exception } else { Severity::Note }
+    }
+}

@@ -1,0 +1,420 @@
+//! Writing the artifacts and indexes of one backup into the spool: the local folder that stands between reading a
+//! shop and storing its backup, so that no read ever waits for an upload.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use backstock_archive::manifest::{ExceptionCounts, ManifestArtifact};
+use backstock_archive::tree::{self, DEFAULT_READERS, Exclusions, TreeReport, TreeRequest};
+use backstock_archive::{Artifact, ArtifactOptions, ArtifactWriter, IndexWriter, Storing, layout};
+use backstock_database::{
+    DatabaseFacts, DumpReport, DumpRequest, DumpSink, DumpTarget, DumpedObject, RawText, RoutineKind,
+    ServerFacts, TableSelection,
+};
+use backstock_host::Host;
+use backstock_vocabulary::{ArtifactKind, Codec, RunId};
+use serde::{Deserialize, Serialize};
+
+use super::interrupted;
+use super::plan::{BackupPlan, DatabasePlan, FilesPlan};
+use super::report::ReportedProblem;
+use crate::environment::Environment;
+use crate::error::{Doing, Result};
+use crate::monitor::{DumpWatch, Expected, Monitor, Phase, TreeWatch};
+use crate::subject::ShopDatabase;
+
+/// Connections that read at the same time. More than two do not pay on a shop's server.
+const DUMP_CONNECTIONS: usize = 2;
+/// Space that a backup never touches on the spool's disk, in bytes.
+pub(crate) const RESERVE_BYTES: u64 = 64 * 1024 * 1024;
+
+/// What the index of a database artifact says first.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct DatabaseHeader {
+    pub(crate) shop: ShopHeader,
+}
+
+/// What the index of a files artifact says first.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct FilesHeader {
+    pub(crate) shop: ShopHeader,
+    /// Which folder each prefix stood for.
+    pub(crate) roots: Vec<RootHeader>,
+    /// What was left out: a restore neither compares it nor takes it for extra.
+    pub(crate) exclusions: Exclusions,
+}
+
+/// The shop, so that a rebuilt catalog knows it again.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct ShopHeader {
+    pub(crate) title: String,
+    pub(crate) platform: String,
+    pub(crate) root: RawText,
+    pub(crate) set_title: String,
+    /// When shop and set were first known, so that a rebuilt catalog equals the lost one.
+    pub(crate) shop_created: jiff::Timestamp,
+    pub(crate) set_created: jiff::Timestamp,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct RootHeader {
+    pub(crate) prefix: RawText,
+    pub(crate) folder: RawText,
+}
+
+/// What the index of a database artifact says last.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct DatabaseSummary {
+    pub(crate) server: ServerFacts,
+    pub(crate) database: DatabaseFacts,
+    pub(crate) rows: u64,
+    pub(crate) attempts: u32,
+    pub(crate) guarded: bool,
+    pub(crate) one_point_in_time: bool,
+    pub(crate) not_in_snapshot: Vec<RawText>,
+    pub(crate) problems: Vec<ReportedProblem>,
+}
+
+/// What the index of a files artifact says last.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct FilesSummary {
+    pub(crate) report: TreeReport,
+}
+
+/// Everything of one backup but its manifest, durable in the spool.
+#[derive(Debug)]
+pub(super) struct Spooled {
+    pub(super) folder: PathBuf,
+    pub(super) artifacts: Vec<ManifestArtifact>,
+    pub(super) exceptions: ExceptionCounts,
+    pub(super) problems: Vec<ReportedProblem>,
+    pub(super) tables: u64,
+    pub(super) rows: u64,
+    pub(super) files: u64,
+    pub(super) content_bytes: u64,
+}
+
+impl Spooled {
+    pub(super) fn stored_bytes(&self) -> u64 {
+        self.artifacts.iter().map(ManifestArtifact::stored_bytes).sum()
+    }
+
+    pub(super) fn path(&self, part: &str) -> PathBuf {
+        self.folder.join(part)
+    }
+
+    pub(super) fn remove(&self, environment: &Environment) -> Result<()> {
+        environment
+            .host
+            .files
+            .remove_tree(&self.folder)
+            .doing(format!("removing the spool {}", self.folder.display()))
+    }
+}
+
+/// Reads the shop into the spool.
+pub(super) fn spool(
+    environment: &Environment,
+    plan: &BackupPlan,
+    run: RunId,
+    monitor: &dyn Monitor,
+) -> Result<Spooled> {
+    let folder = environment.state.spool(run);
+    environment.host.files.create_folder(&folder).doing(format!("making the spool {}", folder.display()))?;
+    let mut spooled = Spooled {
+        folder,
+        artifacts: Vec::new(),
+        exceptions: ExceptionCounts::default(),
+        problems: Vec::new(),
+        tables: 0,
+        rows: 0,
+        files: 0,
+        content_bytes: 0,
+    };
+    if let Some(why) = &plan.unusable {
+        spooled.problems.push(ReportedProblem::exception("unfinished-restore", plan.shop.title.clone(), why));
+    }
+    if let Some(database) = &plan.database {
+        spool_database(environment, plan, database, &mut spooled, monitor)?;
+    }
+    if monitor.is_cancelled() {
+        return Err(interrupted());
+    }
+    if let Some(files) = &plan.files {
+        spool_files(environment, plan, files, &mut spooled, monitor)?;
+    }
+    backstock_host::failpoint::reach("backup.spooled").doing("ending the spool")?;
+    Ok(spooled)
+}
+
+fn shop_header(plan: &BackupPlan) -> ShopHeader {
+    ShopHeader {
+        title: plan.shop.title.clone(),
+        platform: plan.shop.platform.clone(),
+        root: RawText(plan.shop.root.clone().unwrap_or_default()),
+        set_title: plan.set.title.clone(),
+        shop_created: plan.shop.created,
+        set_created: plan.set.created,
+    }
+}
+
+fn options(plan: &BackupPlan) -> ArtifactOptions {
+    let workers = std::thread::available_parallelism().map_or(2, usize::from);
+    ArtifactOptions::of(plan.codec, workers)
+}
+
+fn artifact_place(folder: &Path, kind: ArtifactKind, codec: Codec) -> (PathBuf, &'static str) {
+    (folder.join(layout::artifact_folder(kind)), layout::artifact_name(kind, codec))
+}
+
+fn spool_database(
+    environment: &Environment,
+    plan: &BackupPlan,
+    database: &DatabasePlan,
+    spooled: &mut Spooled,
+    monitor: &dyn Monitor,
+) -> Result<()> {
+    monitor.phase(Phase::Dumping, Expected::default());
+    let name = String::from_utf8_lossy(&database.database.name).into_owned();
+    let (folder, file) = artifact_place(&spooled.folder, ArtifactKind::Database, plan.codec);
+    environment.host.files.create_folder(&folder).doing(format!("making the folder {}", folder.display()))?;
+    let target = SpoolTarget {
+        host: &environment.host,
+        folder: &folder,
+        file,
+        options: options(plan),
+        writer: Mutex::default(),
+    };
+    let request = DumpRequest {
+        selection: database.selection.clone(),
+        connections: DUMP_CONNECTIONS,
+        not_ours: database.not_ours.clone(),
+        ..DumpRequest::whole(database.database.name.clone())
+    };
+    let act = format!("dumping the database {name}");
+    let report = backstock_database::dump(
+        &environment.host,
+        &database.database.server,
+        &request,
+        &target,
+        &DumpWatch(monitor),
+    )
+    .doing(act)?;
+    let artifact = target.finish()?;
+    write_database_index(environment, plan, &folder, &artifact, &report, spooled)?;
+    spooled.artifacts.insert(0, ManifestArtifact::data(ArtifactKind::Database, &artifact));
+    Ok(())
+}
+
+/// Dumps some tables into a file of a folder, outside of any backup.
+pub(crate) fn dump_to_folder(
+    environment: &Environment,
+    database: &ShopDatabase,
+    selection: TableSelection,
+    folder: &Path,
+    file: &str,
+    monitor: &dyn Monitor,
+) -> Result<()> {
+    let options = ArtifactOptions::of(Codec::Zstd, 1);
+    let target = SpoolTarget { host: &environment.host, folder, file, options, writer: Mutex::default() };
+    let request = DumpRequest { selection, ..DumpRequest::whole(database.name.clone()) };
+    let act = format!("dumping into {}", folder.join(file).display());
+    backstock_database::dump(&environment.host, &database.server, &request, &target, &DumpWatch(monitor))
+        .doing(act)?;
+    target.finish().map(drop)
+}
+
+/// Where a dump goes: a fresh artifact for each attempt.
+struct SpoolTarget<'a> {
+    host: &'a Host,
+    folder: &'a Path,
+    file: &'a str,
+    options: ArtifactOptions,
+    writer: Mutex<Option<Arc<ArtifactWriter>>>,
+}
+
+struct SpoolSink(Arc<ArtifactWriter>);
+
+impl DumpSink for SpoolSink {
+    fn buffer(&self) -> Vec<u8> {
+        self.0.buffer()
+    }
+
+    fn frame(&self, text: Vec<u8>) -> io::Result<u64> {
+        backstock_host::failpoint::reach("backup.frame")?;
+        self.0.frame(text, Storing::Compress).map_err(io::Error::other)
+    }
+}
+
+impl SpoolTarget<'_> {
+    fn take(&self) -> Option<ArtifactWriter> {
+        let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
+        writer.and_then(Arc::into_inner)
+    }
+
+    fn finish(&self) -> Result<Artifact> {
+        let writer = self.take().ok_or_else(|| {
+            crate::OperationError::plain(
+                crate::ErrorKind::Failed,
+                "the dump kept hold of its artifact after its end",
+            )
+        })?;
+        writer.finish().doing(format!("finishing {}", self.file))
+    }
+}
+
+impl DumpTarget for SpoolTarget<'_> {
+    fn begin(&self, _attempt: u32) -> io::Result<Box<dyn DumpSink + '_>> {
+        if let Some(earlier) = self.take() {
+            earlier.discard().map_err(io::Error::other)?;
+        }
+        let writer = ArtifactWriter::create(self.host, self.folder, self.file, &self.options);
+        let writer = Arc::new(writer.map_err(io::Error::other)?);
+        *self.writer.lock().unwrap_or_else(PoisonError::into_inner) = Some(writer.clone());
+        Ok(Box::new(SpoolSink(writer)))
+    }
+}
+
+fn write_database_index(
+    environment: &Environment,
+    plan: &BackupPlan,
+    folder: &Path,
+    artifact: &Artifact,
+    report: &DumpReport,
+    spooled: &mut Spooled,
+) -> Result<()> {
+    let act = || "writing the index of the database".to_owned();
+    let header = DatabaseHeader { shop: shop_header(plan) };
+    let mut index = IndexWriter::create(&environment.host, folder, &header).doing(act())?;
+    let mut lines: Vec<(Vec<u8>, &DumpedObject)> =
+        report.objects.iter().map(|object| (object_key(object), object)).collect();
+    lines.sort_by(|left, right| backstock_archive::index::compare_keys(&left.0, &right.0));
+    for (key, object) in &lines {
+        index.add(key, object).doing(act())?;
+    }
+    let problems = database_problems(report);
+    let summary = DatabaseSummary {
+        server: report.server.clone(),
+        database: report.database.clone(),
+        rows: report.rows,
+        attempts: report.attempts,
+        guarded: report.guarded,
+        one_point_in_time: report.one_point_in_time,
+        not_in_snapshot: report.not_in_snapshot.clone(),
+        problems: problems.clone(),
+    };
+    let part = index.finish(&artifact.frames, &summary).doing(act())?;
+    spooled.artifacts.push(ManifestArtifact::index(ArtifactKind::DatabaseIndex, &part));
+    spooled.exceptions.database = problems.iter().filter(|problem| problem.is_exception).count() as u64;
+    spooled.exceptions.notes += problems.iter().filter(|problem| !problem.is_exception).count() as u64;
+    spooled.problems.extend(problems);
+    spooled.rows = report.rows;
+    spooled.tables =
+        report.objects.iter().filter(|object| matches!(object, DumpedObject::Table(_))).count() as u64;
+    Ok(())
+}
+
+/// The key of an object in the index: what it is, then its name.
+fn object_key(object: &DumpedObject) -> Vec<u8> {
+    let kind = match object {
+        DumpedObject::Table(_) => "table",
+        DumpedObject::Sequence(_) => "sequence",
+        DumpedObject::Routine(routine) => match routine.routine_kind {
+            RoutineKind::Procedure => "procedure",
+            RoutineKind::Function => "function",
+            RoutineKind::Package => "package",
+            RoutineKind::PackageBody => "package-body",
+        },
+        DumpedObject::Trigger(_) => "trigger",
+        DumpedObject::View(_) => "view",
+        DumpedObject::Event(_) => "event",
+    };
+    let mut key = format!("{kind}/").into_bytes();
+    key.extend_from_slice(object.name().as_bytes());
+    key
+}
+
+fn database_problems(report: &DumpReport) -> Vec<ReportedProblem> {
+    let mut problems: Vec<ReportedProblem> = report
+        .problems
+        .iter()
+        .map(|problem| {
+            let right = problem.right.as_ref().map(|right| format!(" (the account lacks {right})"));
+            let message = format!("{}{}; {}", problem.reason, right.unwrap_or_default(), problem.cost);
+            let kind = if problem.right.is_some() { "missing-right" } else { "not-dumped" };
+            ReportedProblem::exception(kind, problem.object.clone(), message)
+        })
+        .collect();
+    for name in &report.not_in_snapshot {
+        let message = "its engine knows no transactions: its rows are not of the same moment as the others";
+        problems.push(ReportedProblem::note("not-in-snapshot", name.to_string(), message));
+    }
+    let database = report.database.name.to_string();
+    problems.extend(report.notes.iter().map(|note| ReportedProblem::note("note", database.clone(), note)));
+    problems
+}
+
+fn spool_files(
+    environment: &Environment,
+    plan: &BackupPlan,
+    files: &FilesPlan,
+    spooled: &mut Spooled,
+    monitor: &dyn Monitor,
+) -> Result<()> {
+    let (folder, file) = artifact_place(&spooled.folder, ArtifactKind::Files, plan.codec);
+    environment.host.files.create_folder(&folder).doing(format!("making the folder {}", folder.display()))?;
+    let request = TreeRequest {
+        roots: files.roots.clone(),
+        exclusions: files.exclusions.clone(),
+        never: files.never.clone(),
+        started: environment.host.clock.now(),
+        readers: DEFAULT_READERS,
+    };
+    monitor.phase(Phase::Archiving, Expected::default());
+    let act = || format!("archiving the files of {}", plan.shop.title);
+    let artifact = ArtifactWriter::create(&environment.host, &folder, file, &options(plan)).doing(act())?;
+    let roots = files.roots.iter().map(|root| RootHeader {
+        prefix: RawText(root.prefix.clone()),
+        folder: RawText(root.path.as_os_str().as_encoded_bytes().to_vec()),
+    });
+    let header =
+        FilesHeader { shop: shop_header(plan), roots: roots.collect(), exclusions: files.exclusions.clone() };
+    let mut index = IndexWriter::create(&environment.host, &folder, &header).doing(act())?;
+    let report = tree::archive_tree(&request, &artifact, &mut index, &TreeWatch(monitor)).doing(act())?;
+    let artifact = artifact.finish().doing(act())?;
+    let part = index.finish(&artifact.frames, &FilesSummary { report: report.clone() }).doing(act())?;
+    spooled.artifacts.push(ManifestArtifact::data(ArtifactKind::Files, &artifact));
+    spooled.artifacts.push(ManifestArtifact::index(ArtifactKind::FilesIndex, &part));
+    spooled.exceptions.files = report.unreadable.count;
+    spooled.exceptions.notes += report.vanished.count + report.changed.count;
+    spooled.files = report.files;
+    spooled.content_bytes = report.content_bytes;
+    add_file_problems(&report, &mut spooled.problems);
+    Ok(())
+}
+
+pub(crate) fn add_file_problems(report: &TreeReport, problems: &mut Vec<ReportedProblem>) {
+    let lists = [
+        ("unreadable", true, &report.unreadable, "could not be read"),
+        ("vanished", false, &report.vanished, "was gone before it could be read"),
+        ("changed", false, &report.changed, "was written to while it was read"),
+        ("skipped", false, &report.skipped, "is of a kind that is not kept"),
+    ];
+    for (kind, is_exception, list, what) in lists {
+        for named in &list.first {
+            let message = named.reason.clone().unwrap_or_else(|| what.to_owned());
+            let problem = ReportedProblem::note(kind, named.path.clone(), message);
+            problems.push(ReportedProblem { is_exception, ..problem });
+        }
+        let beyond = list.count - list.first.len() as u64;
+        if beyond > 0 {
+            let problem = ReportedProblem::note(
+                kind,
+                format!("{beyond} more"),
+                format!("{what}; the index names them"),
+            );
+            problems.push(ReportedProblem { is_exception, ..problem });
+        }
+    }
+}

@@ -1,0 +1,371 @@
+//! One set's folder at one storage: its owner file, its backups, reading and writing them in the order that is safe.
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use backstock_archive::layout::{self, BackupFolder, MANIFEST_NAME};
+use backstock_archive::manifest::SignedManifest;
+use backstock_archive::owner::{Head, Owner};
+use backstock_archive::{Digest, Part, ReadAt};
+use backstock_catalog::Storage as StorageRecord;
+use backstock_storage::{ObjectName, Properties, SpooledPart, Storage, StorageSettings};
+use backstock_vocabulary::{SetId, StorageId};
+use tokio::runtime::Handle;
+
+use crate::environment::Environment;
+use crate::error::{Doing, ErrorKind, OperationError, Result};
+
+/// A manifest of more bytes is none: 999 parts with their block hashes stay far below.
+pub(crate) const MANIFEST_LIMIT_BYTES: u64 = 16 * 1024 * 1024;
+/// An owner file of more bytes is none.
+const OWNER_LIMIT_BYTES: u64 = 64 * 1024;
+
+/// A storage and what the catalog calls it.
+#[derive(Debug, Clone)]
+pub(crate) struct Place {
+    pub(crate) record: StorageRecord,
+    pub(crate) storage: Arc<dyn Storage>,
+}
+
+impl Place {
+    /// A folder of this machine. Made known to the catalog when it is new.
+    pub(crate) fn local(environment: &Environment, folder: &Path) -> Result<Self> {
+        let settings = StorageSettings::local(folder);
+        let storage = backstock_storage::open(&environment.host, &settings)
+            .doing(format!("opening the backups folder {}", folder.display()))?;
+        let fresh = StorageRecord {
+            id: environment.host.new_id(StorageId::from_parts),
+            title: folder.display().to_string(),
+            kind: settings.kind,
+            settings: settings.settings,
+            created: environment.host.clock.now(),
+        };
+        let record = environment
+            .wait(environment.catalog.find_or_add_storage(&fresh))
+            .doing("recording the backups folder")?;
+        Ok(Self { record, storage })
+    }
+
+    /// The storage that the catalog has under this identifier.
+    pub(crate) fn of_record(environment: &Environment, id: StorageId) -> Result<Self> {
+        let record = environment
+            .wait(environment.catalog.find_storage(id))
+            .doing("looking for the storage")?
+            .ok_or_else(|| OperationError::plain(ErrorKind::NotFound, format!("there is no storage {id}")))?;
+        let settings = StorageSettings { kind: record.kind.clone(), settings: record.settings.clone() };
+        let storage = backstock_storage::open(&environment.host, &settings)
+            .doing(format!("opening the storage {}", record.title))?;
+        Ok(Self { record, storage })
+    }
+
+    /// The folder itself, for a local storage.
+    pub(crate) fn folder(&self) -> Result<std::path::PathBuf> {
+        let name = ObjectName::new("x").ok();
+        let path = name.and_then(|name| self.storage.local_path(&name));
+        path.and_then(|path| path.parent().map(Path::to_owned)).ok_or_else(|| {
+            OperationError::plain(
+                ErrorKind::Failed,
+                format!("{} is no folder of this machine", self.record.title),
+            )
+        })
+    }
+
+    /// Tries the place: writes, reads back, deletes.
+    pub(crate) fn probe(&self, environment: &Environment) -> Result<Properties> {
+        environment.wait(self.storage.probe()).doing(format!("trying the storage {}", self.record.title))
+    }
+
+    /// The names of set folders here: those that hold an owner file or a manifest.
+    pub(crate) fn set_folders(&self, environment: &Environment) -> Result<Vec<String>> {
+        let objects = environment
+            .wait(self.storage.list(None))
+            .doing(format!("listing the storage {}", self.record.title))?;
+        let mut folders: Vec<String> = objects
+            .iter()
+            .filter_map(|object| object.name.as_str().split_once('/'))
+            .map(|(first, _)| first.to_owned())
+            .collect();
+        folders.dedup();
+        Ok(folders)
+    }
+}
+
+/// One set's folder at one place.
+#[derive(Debug, Clone)]
+pub(crate) struct SetFolder {
+    pub(crate) place: Place,
+    pub(crate) name: String,
+}
+
+/// A manifest and where it was found.
+#[derive(Debug, Clone)]
+pub(crate) struct FoundManifest {
+    pub(crate) folder: String,
+    pub(crate) signed: SignedManifest,
+}
+
+/// What a look at a set's folder brought.
+#[derive(Debug, Default)]
+pub(crate) struct Inventory {
+    /// Manifests that could be read, by sequence.
+    pub(crate) manifests: Vec<FoundManifest>,
+    /// Folders of backups without a manifest: leftovers of runs that died, or of runs that are going on.
+    pub(crate) without_manifest: Vec<String>,
+    /// Manifests that could not be read, and why.
+    pub(crate) unreadable: Vec<(String, OperationError)>,
+}
+
+impl SetFolder {
+    fn object(&self, path: &str) -> Result<ObjectName> {
+        ObjectName::new(&format!("{}/{path}", self.name)).map_err(|error| {
+            OperationError::plain(
+                ErrorKind::Failed,
+                format!("naming an object of the set {}: {error}", self.name),
+            )
+        })
+    }
+
+    /// What is in the folder. Only exact names count; a listing is never proof of absence.
+    pub(crate) fn inventory(&self, environment: &Environment) -> Result<Inventory> {
+        let root = ObjectName::new(&self.name).map_err(|error| {
+            OperationError::plain(ErrorKind::Failed, format!("naming the folder of the set: {error}"))
+        })?;
+        let act = format!("listing the backups of {} at {}", self.name, self.place.record.title);
+        let objects = environment.wait(self.place.storage.list(Some(&root))).doing(act)?;
+        let mut inventory = Inventory::default();
+        let mut folders: Vec<(String, bool)> = Vec::new();
+        for object in objects {
+            let mut steps = object.name.steps().skip(1);
+            let Some(folder) = steps.next().filter(|step| step.parse::<BackupFolder>().is_ok()) else {
+                continue;
+            };
+            let is_manifest = steps.next() == Some(MANIFEST_NAME) && steps.next().is_none();
+            match folders.last_mut() {
+                Some((last, has_manifest)) if last == folder => *has_manifest |= is_manifest,
+                _ => folders.push((folder.to_owned(), is_manifest)),
+            }
+        }
+        for (folder, has_manifest) in folders {
+            if !has_manifest {
+                inventory.without_manifest.push(folder);
+                continue;
+            }
+            match self.manifest(environment, &folder) {
+                Ok(signed) => inventory.manifests.push(FoundManifest { folder, signed }),
+                Err(error) => inventory.unreadable.push((folder, error)),
+            }
+        }
+        inventory.manifests.sort_by_key(|found| found.signed.manifest.sequence);
+        Ok(inventory)
+    }
+
+    /// The manifest in one backup's folder.
+    pub(crate) fn manifest(&self, environment: &Environment, folder: &str) -> Result<SignedManifest> {
+        let name = self.object(&format!("{folder}/{MANIFEST_NAME}"))?;
+        let act = || format!("reading the manifest of {folder}");
+        let bytes = environment
+            .wait(self.place.storage.read_small(&name, MANIFEST_LIMIT_BYTES))
+            .doing(act())?
+            .ok_or_else(|| {
+                OperationError::plain(ErrorKind::Damaged, format!("the manifest of {folder} is not there"))
+            })?;
+        SignedManifest::parse(&bytes).doing(act())
+    }
+
+    /// Puts one part. Safe to repeat.
+    pub(crate) fn put(
+        &self,
+        environment: &Environment,
+        folder: &str,
+        part: &Part,
+        spooled: &Path,
+    ) -> Result<()> {
+        let name = self.object(&format!("{folder}/{}", part.name))?;
+        let spooled = SpooledPart {
+            path: spooled,
+            size_bytes: part.size_bytes,
+            sha256: part.sha256.0,
+            may_consume: true,
+        };
+        let act = format!("storing {} at {}", part.name, self.place.record.title);
+        environment.wait(self.place.storage.put(&name, &spooled, None)).doing(act)?;
+        Ok(())
+    }
+
+    /// Puts a small object into a backup's folder.
+    pub(crate) fn put_small(
+        &self,
+        environment: &Environment,
+        folder: &str,
+        file: &str,
+        bytes: &[u8],
+    ) -> Result<()> {
+        let name = self.object(&format!("{folder}/{file}"))?;
+        let act = format!("storing {file} of {folder} at {}", self.place.record.title);
+        environment.wait(self.place.storage.put_small(&name, bytes)).doing(act)
+    }
+
+    /// Deletes every object of a folder that has no manifest: the leftovers of a run that is proven dead.
+    pub(crate) fn sweep(&self, environment: &Environment, folder: &str) -> Result<()> {
+        let root = self.object(folder)?;
+        let act = || format!("sweeping the leftovers in {folder}");
+        environment.wait(self.place.storage.delete_leftovers(Some(&root))).doing(act())?;
+        let objects = environment.wait(self.place.storage.list(Some(&root))).doing(act())?;
+        if objects.iter().any(|object| object.name.last_step() == MANIFEST_NAME) {
+            let message = format!("{folder} has a manifest: it is a backup, not a leftover");
+            return Err(OperationError::plain(ErrorKind::Refused, message));
+        }
+        for object in objects {
+            environment.wait(self.place.storage.delete(&object.name)).doing(act())?;
+        }
+        Ok(())
+    }
+
+    /// Opens one stored part for reading at any position.
+    pub(crate) fn open_part(
+        &self,
+        environment: &Environment,
+        folder: &str,
+        part: &Part,
+    ) -> Result<Box<dyn ReadAt>> {
+        let name = self.object(&format!("{folder}/{}", part.name))?;
+        let act = || format!("opening {} of {folder}", part.name);
+        if let Some(path) = self.place.storage.local_path(&name) {
+            let file =
+                environment.host.files.open(&path).map_err(|source| missing_or(source, part, folder))?;
+            return Ok(Box::new(file));
+        }
+        let facts = environment.wait(self.place.storage.stat(&name)).doing(act())?;
+        let facts = facts.ok_or_else(|| absent(part, folder))?;
+        Ok(Box::new(StoredPart {
+            storage: self.place.storage.clone(),
+            handle: environment.handle(),
+            name,
+            size_bytes: facts.size_bytes,
+        }))
+    }
+
+    /// The size of a stored part; `None` when it is not there.
+    pub(crate) fn part_size(
+        &self,
+        environment: &Environment,
+        folder: &str,
+        part: &Part,
+    ) -> Result<Option<u64>> {
+        let name = self.object(&format!("{folder}/{}", part.name))?;
+        let act = format!("looking at {} of {folder}", part.name);
+        let facts = environment.wait(self.place.storage.stat(&name)).doing(act)?;
+        Ok(facts.map(|facts| facts.size_bytes))
+    }
+
+    /// The owner file of the highest generation that is valid.
+    pub(crate) fn owner(&self, environment: &Environment) -> Result<Option<Owner>> {
+        let root = ObjectName::new(&self.name).map_err(|error| {
+            OperationError::plain(ErrorKind::Failed, format!("naming the folder of the set: {error}"))
+        })?;
+        let act = || format!("reading the owner of {}", self.name);
+        let objects = environment.wait(self.place.storage.list(Some(&root))).doing(act())?;
+        let mut generations: Vec<u64> = objects
+            .iter()
+            .filter(|object| object.name.steps().count() == 2)
+            .filter_map(|object| layout::parse_owner_name(object.name.last_step()))
+            .collect();
+        generations.sort_unstable();
+        while let Some(generation) = generations.pop() {
+            let file = layout::owner_name(generation);
+            let name = self.object(&file)?;
+            let bytes =
+                environment.wait(self.place.storage.read_small(&name, OWNER_LIMIT_BYTES)).doing(act())?;
+            if let Some(bytes) = bytes
+                && let Ok(owner) = Owner::parse(&bytes, &file)
+            {
+                return Ok(Some(owner));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Makes sure that this instance on this machine is the one that writes here.
+    pub(crate) fn claim(
+        &self,
+        environment: &Environment,
+        set: SetId,
+        machine: &str,
+        head: Option<Head>,
+        take_over: bool,
+    ) -> Result<()> {
+        let present = self.owner(environment)?;
+        let generation = match &present {
+            None => 1,
+            Some(owner) if owner.signer.0 == environment.key.public() && owner.machine == machine => {
+                return Ok(());
+            }
+            Some(owner) if take_over => owner.generation + 1,
+            Some(owner) => {
+                let who = if owner.signer.0 == environment.key.public() {
+                    "a copy of this instance"
+                } else {
+                    "another instance"
+                };
+                return Err(OperationError::hinted(
+                    ErrorKind::Refused,
+                    format!(
+                        "{who} on the machine {} writes to {} (since {})",
+                        owner.machine, self.name, owner.written
+                    ),
+                    "if that machine is gone or this one replaces it, run the same command again with --take-over",
+                ));
+            }
+        };
+        let owner = Owner {
+            format: Owner::format(),
+            signer: Digest([0; 32]),
+            instance: environment.instance,
+            machine: machine.to_owned(),
+            set,
+            generation,
+            head,
+            written: environment.host.clock.now(),
+        };
+        let act = || format!("becoming the owner of {}", self.name);
+        let bytes = owner.sign(&environment.key).doing(act())?;
+        let name = self.object(&owner.name())?;
+        environment.wait(self.place.storage.put_small(&name, &bytes)).doing(act())
+    }
+}
+
+fn absent(part: &Part, folder: &str) -> OperationError {
+    OperationError::plain(ErrorKind::Damaged, format!("the part {} of {folder} is not there", part.name))
+}
+
+fn missing_or(source: io::Error, part: &Part, folder: &str) -> OperationError {
+    if source.kind() == io::ErrorKind::NotFound {
+        return absent(part, folder);
+    }
+    OperationError::Machine { act: format!("opening {} of {folder}", part.name), source }
+}
+
+/// A stored part, read by ranges.
+struct StoredPart {
+    storage: Arc<dyn Storage>,
+    handle: Handle,
+    name: ObjectName,
+    size_bytes: u64,
+}
+
+impl ReadAt for StoredPart {
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        let wanted =
+            buffer.len().min(usize::try_from(backstock_storage::RANGE_LIMIT_BYTES).unwrap_or(usize::MAX));
+        let read = self.storage.read_range(&self.name, offset, wanted as u64);
+        let bytes = self.handle.block_on(read).map_err(io::Error::other)?;
+        let count = bytes.len().min(buffer.len());
+        buffer[..count].copy_from_slice(&bytes[..count]);
+        Ok(count)
+    }
+
+    fn size_bytes(&self) -> io::Result<u64> {
+        Ok(self.size_bytes)
+    }
+}

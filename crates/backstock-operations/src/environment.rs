@@ -1,0 +1,73 @@
+//! What every operation stands on: the machine, the state folder, the catalog, this instance's key.
+
+use std::future::Future;
+use std::path::Path;
+
+use backstock_catalog::Catalog;
+use backstock_host::{Host, InstanceKey};
+use backstock_vocabulary::InstanceId;
+use ring::digest::{SHA256, digest};
+use tokio::runtime::{Builder, Runtime};
+
+use crate::error::{Doing, Result};
+use crate::folders::StateFolder;
+
+/// Threads that wait for storages and the catalog; the work itself is done by threads of its own.
+const WAITING_THREADS: usize = 1;
+
+/// What every operation stands on.
+#[derive(Debug)]
+pub struct Environment {
+    /// The machine.
+    pub host: Host,
+    /// The state folder.
+    pub state: StateFolder,
+    /// What we remember.
+    pub catalog: Catalog,
+    /// This instance's key.
+    pub key: InstanceKey,
+    /// This instance.
+    pub instance: InstanceId,
+    runtime: Runtime,
+}
+
+impl Environment {
+    /// Opens the state folder, making what is missing.
+    pub fn open(host: &Host, state: &Path) -> Result<Self> {
+        let state = StateFolder::at(state);
+        for folder in state.folders() {
+            host.files.create_folder(&folder).doing(format!("making the folder {}", folder.display()))?;
+        }
+        let key = InstanceKey::load_or_create(host, &state.key())
+            .doing(format!("reading the instance key {}", state.key().display()))?;
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(WAITING_THREADS)
+            .thread_name("backstock-wait")
+            .enable_all()
+            .build()
+            .doing("starting the threads that wait for storages")?;
+        let catalog = runtime
+            .block_on(Catalog::open(host, &state.catalog()))
+            .doing(format!("opening the catalog {}", state.catalog().display()))?;
+        let instance = instance_of(&key);
+        Ok(Self { host: host.clone(), state, catalog, key, instance, runtime })
+    }
+
+    /// Waits for something that happens elsewhere: the one bridge from our threads to the waiting ones.
+    pub(crate) fn wait<T>(&self, future: impl Future<Output = T>) -> T {
+        self.runtime.block_on(future)
+    }
+
+    /// A handle for code that waits on other threads.
+    pub(crate) fn handle(&self) -> tokio::runtime::Handle {
+        self.runtime.handle().clone()
+    }
+}
+
+/// An instance is what its key is: its identifier follows from the public half.
+fn instance_of(key: &InstanceKey) -> InstanceId {
+    let hash = digest(&SHA256, key.public());
+    let mut bytes = [0; 10];
+    bytes.copy_from_slice(&hash.as_ref()[..10]);
+    InstanceId::from_parts(0, bytes)
+}

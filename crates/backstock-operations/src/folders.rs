@@ -1,0 +1,109 @@
+//! Where Backstock keeps its own things: the state folder and what lies in it.
+
+use std::path::{Path, PathBuf};
+
+use backstock_vocabulary::{RunId, ShopId};
+
+/// The state folder of one instance. Backups lie elsewhere (`backups`), never in it.
+#[derive(Debug, Clone)]
+pub struct StateFolder {
+    root: PathBuf,
+}
+
+impl StateFolder {
+    /// The state folder at a place. Nothing is made yet.
+    pub fn at(root: impl Into<PathBuf>) -> Self {
+        Self { root: root.into() }
+    }
+
+    /// The folder itself.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The catalog's SQLite file.
+    pub fn catalog(&self) -> PathBuf {
+        self.root.join("catalog.sqlite")
+    }
+
+    /// The instance's secret key.
+    pub fn key(&self) -> PathBuf {
+        self.root.join("instance.key")
+    }
+
+    /// The kernel lock that stands for a shop.
+    pub fn shop_lock(&self, shop: ShopId) -> PathBuf {
+        self.root.join("locks").join(format!("{shop}.lock"))
+    }
+
+    /// Where all spools lie.
+    pub fn spools(&self) -> PathBuf {
+        self.root.join("spool")
+    }
+
+    /// Where a run writes parts before they are put.
+    pub fn spool(&self, run: RunId) -> PathBuf {
+        self.spools().join(run.to_string())
+    }
+
+    /// Where all restore journals lie.
+    pub fn journals(&self) -> PathBuf {
+        self.root.join("journals")
+    }
+
+    /// Where a restore keeps its journal and plans.
+    pub fn journal(&self, run: RunId) -> PathBuf {
+        self.journals().join(run.to_string())
+    }
+
+    /// The unsealed copy of the newest files index of a shop.
+    pub fn newest_files_index(&self, shop: ShopId) -> PathBuf {
+        self.root.join("index").join(format!("{shop}.files.zst"))
+    }
+
+    /// Every folder that must be there.
+    pub fn folders(&self) -> [PathBuf; 4] {
+        [self.root.join("locks"), self.spools(), self.journals(), self.root.join("index")]
+    }
+}
+
+/// The usual places for a user: `/var/lib/backstock` for root, `$XDG_STATE_HOME/backstock` (or
+/// `~/.local/state/backstock`) for others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UsualPlaces {
+    /// The state folder.
+    pub state: PathBuf,
+    /// The folder in which backups are kept.
+    pub backups: PathBuf,
+}
+
+impl UsualPlaces {
+    /// Decides from the user and the environment, which the caller read.
+    pub fn for_user(is_root: bool, xdg_state_home: Option<&Path>, home: Option<&Path>) -> Option<Self> {
+        let base = if is_root {
+            PathBuf::from("/var/lib/backstock")
+        } else if let Some(folder) = xdg_state_home.filter(|folder| folder.is_absolute()) {
+            folder.join("backstock")
+        } else {
+            home?.join(".local/state/backstock")
+        };
+        Some(Self { state: base.join("state"), backups: base.join("backups") })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn root_and_others_have_their_usual_places() {
+        let root = UsualPlaces::for_user(true, None, None).unwrap();
+        assert_eq!(root.backups, Path::new("/var/lib/backstock/backups"));
+        let home = Path::new("/home/ann");
+        let ann = UsualPlaces::for_user(false, None, Some(home)).unwrap();
+        assert_eq!(ann.state, Path::new("/home/ann/.local/state/backstock/state"));
+        let relative = UsualPlaces::for_user(false, Some(Path::new("state")), Some(home)).unwrap();
+        assert_eq!(relative, ann, "a relative XDG_STATE_HOME is ignored, as its specification asks");
+        assert_eq!(UsualPlaces::for_user(false, None, None), None);
+    }
+}

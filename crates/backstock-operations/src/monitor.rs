@@ -1,0 +1,155 @@
+//! Who watches an operation: progress, notes, problems, and the wish to stop.
+
+use std::fmt;
+
+/// What an operation is busy with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// Looking at the shop and the destinations.
+    Preparing,
+    /// Reading the database.
+    Dumping,
+    /// Reading the files.
+    Archiving,
+    /// Putting the parts where they are kept.
+    Putting,
+    /// Reading back and checking.
+    Checking,
+    /// Taking the safety snapshot.
+    Snapshot,
+    /// Loading the tables aside.
+    Loading,
+    /// Writing the files aside.
+    Staging,
+    /// Exchanging the old side and the new side.
+    Swapping,
+    /// Clearing caches and the like.
+    Finishing,
+}
+
+impl Phase {
+    /// The phase as a person reads it.
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::Preparing => "preparing",
+            Self::Dumping => "database",
+            Self::Archiving => "files",
+            Self::Putting => "storing",
+            Self::Checking => "checking",
+            Self::Snapshot => "safety snapshot",
+            Self::Loading => "loading tables aside",
+            Self::Staging => "writing files aside",
+            Self::Swapping => "swapping",
+            Self::Finishing => "finishing",
+        }
+    }
+}
+
+impl fmt::Display for Phase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.text())
+    }
+}
+
+/// How much a phase will do, as far as it is known.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Expected {
+    /// Bytes to go through.
+    pub bytes: Option<u64>,
+    /// Tables or files to go through.
+    pub items: Option<u64>,
+}
+
+/// Watches an operation. Every method may be called from several threads, and often: implementations are quick.
+pub trait Monitor: Send + Sync {
+    /// A phase begins.
+    fn phase(&self, phase: Phase, expected: Expected);
+
+    /// So many more bytes went by.
+    fn bytes(&self, count: u64);
+
+    /// A table is being read or written; `rows` so far.
+    fn table(&self, name: &str, rows: u64);
+
+    /// A table or a file is done.
+    fn item(&self, name: &str);
+
+    /// Something worth a line, which makes nothing worse.
+    fn note(&self, text: &str);
+
+    /// Something that makes the result less than whole.
+    fn problem(&self, text: &str);
+
+    /// Whether the operation should stop at the next safe point.
+    fn is_cancelled(&self) -> bool;
+}
+
+/// Watches nothing and never asks to stop.
+#[derive(Debug, Clone, Copy)]
+pub struct Unwatched;
+
+impl Monitor for Unwatched {
+    fn phase(&self, _phase: Phase, _expected: Expected) {}
+    fn bytes(&self, _count: u64) {}
+    fn table(&self, _name: &str, _rows: u64) {}
+    fn item(&self, _name: &str) {}
+    fn note(&self, _text: &str) {}
+    fn problem(&self, _text: &str) {}
+    fn is_cancelled(&self) -> bool {
+        false
+    }
+}
+
+/// Hands what a dump tells on to whoever watches the operation.
+pub(crate) struct DumpWatch<'a>(pub(crate) &'a dyn Monitor);
+
+impl backstock_database::DumpMonitor for DumpWatch<'_> {
+    fn phase(&self, _phase: backstock_database::DumpPhase) {}
+
+    fn expected(&self, tables: u64, _rows: u64, bytes: u64) {
+        self.0.phase(Phase::Dumping, Expected { bytes: Some(bytes), items: Some(tables) });
+    }
+
+    fn table_started(&self, name: &backstock_database::RawText, _estimated_rows: u64) {
+        self.0.table(&name.to_string(), 0);
+    }
+
+    fn rows(&self, name: &backstock_database::RawText, rows: u64, text_bytes: u64) {
+        self.0.bytes(text_bytes);
+        self.0.table(&name.to_string(), rows);
+    }
+
+    fn table_finished(&self, name: &backstock_database::RawText, rows: u64) {
+        self.0.item(&format!("{name} ({rows} rows)"));
+    }
+
+    fn note(&self, text: &str) {
+        self.0.note(text);
+    }
+
+    fn is_cancelled(&self) -> bool {
+        self.0.is_cancelled()
+    }
+}
+
+/// Hands what a walk through files tells on to whoever watches the operation.
+pub(crate) struct TreeWatch<'a>(pub(crate) &'a dyn Monitor);
+
+impl backstock_archive::tree::TreeMonitor for TreeWatch<'_> {
+    fn file(&self, path: &[u8], _bytes: u64) {
+        self.0.item(&backstock_archive::tree::printable(path));
+    }
+
+    fn note(&self, note: &backstock_archive::tree::TreeNote) {
+        let reason = note.named.reason.as_deref().map(|reason| format!(": {reason}")).unwrap_or_default();
+        self.0.note(&format!("{} {:?}{reason}", note.named.path, note.state).to_lowercase());
+    }
+
+    fn bytes(&self, count: u64) {
+        self.0.bytes(count);
+    }
+
+    fn is_cancelled(&self) -> bool {
+        self.0.is_cancelled()
+    }
+}

@@ -1,0 +1,139 @@
+//! Making the catalog anew from a folder of backups: manifests tell what there is, indexes tell which shop it was.
+
+use std::path::Path;
+
+use backstock_archive::manifest::Manifest;
+use backstock_catalog::{Problem, Set, Severity, Shop};
+use backstock_vocabulary::ArtifactKind;
+use serde::Serialize;
+
+use crate::backup::{
+    DatabaseHeader, DatabaseSummary, FilesHeader, FilesSummary, ReportedProblem, ShopHeader, adopt,
+};
+use crate::destination::{FoundManifest, Place, SetFolder};
+use crate::environment::Environment;
+use crate::error::{Doing, Result, chain};
+use crate::monitor::{Expected, Monitor, Phase};
+use crate::stored::open_index;
+
+/// What a rebuild came to.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct RebuildReport {
+    /// Folders of sets that were looked through.
+    pub set_folders: u64,
+    /// Backups that are on record now.
+    pub backups: u64,
+    /// Manifests that could not be read, and why.
+    pub unreadable: Vec<String>,
+    /// Folders without a manifest: no backups.
+    pub without_manifest: Vec<String>,
+}
+
+/// Reads every manifest below a folder of backups and records what it proves. May be repeated.
+pub fn rebuild_catalog(
+    environment: &Environment,
+    folder: &Path,
+    monitor: &dyn Monitor,
+) -> Result<RebuildReport> {
+    monitor.phase(Phase::Preparing, Expected::default());
+    let place = Place::local(environment, folder)?;
+    let mut report = RebuildReport::default();
+    for name in place.set_folders(environment)? {
+        let set_folder = SetFolder { place: place.clone(), name };
+        let inventory = set_folder.inventory(environment)?;
+        if inventory.manifests.is_empty() && inventory.unreadable.is_empty() {
+            continue;
+        }
+        report.set_folders += 1;
+        report.without_manifest.extend(inventory.without_manifest);
+        let unreadable = inventory.unreadable.iter();
+        report.unreadable.extend(unreadable.map(|(folder, error)| format!("{folder}: {}", chain(error))));
+        for found in &inventory.manifests {
+            match record(environment, &set_folder, found) {
+                Ok(()) => {
+                    report.backups += 1;
+                    monitor.item(&found.folder);
+                }
+                Err(error) => report.unreadable.push(format!("{}: {}", found.folder, chain(&error))),
+            }
+        }
+    }
+    Ok(report)
+}
+
+fn record(environment: &Environment, set_folder: &SetFolder, found: &FoundManifest) -> Result<()> {
+    let manifest = &found.signed.manifest;
+    let (header, problems) = told_by_indexes(environment, set_folder, found)?;
+    if let Some(header) = &header {
+        let shop = Shop {
+            id: manifest.shop,
+            root: Some(header.root.0.clone()),
+            platform: header.platform.clone(),
+            title: header.title.clone(),
+            created: header.shop_created,
+        };
+        environment.wait(environment.catalog.save_shop(&shop)).doing("recording the shop")?;
+        let set = Set {
+            id: manifest.set,
+            shop: manifest.shop,
+            title: header.set_title.clone(),
+            definition: serde_json::json!({}),
+            created: header.set_created,
+        };
+        environment.wait(environment.catalog.save_set(&set)).doing("recording the set")?;
+    }
+    adopt(environment, set_folder, &found.folder, &found.signed)?;
+    record_problems(environment, manifest, &problems)
+}
+
+/// What the indexes say of the shop and of what is missing. A damaged index does not hide the backup from the catalog.
+fn told_by_indexes(
+    environment: &Environment,
+    set_folder: &SetFolder,
+    found: &FoundManifest,
+) -> Result<(Option<ShopHeader>, Vec<ReportedProblem>)> {
+    let manifest = &found.signed.manifest;
+    let act = || format!("reading an index of {}", found.folder);
+    let mut header = None;
+    let mut problems = Vec::new();
+    if let Some(artifact) = manifest.artifact(ArtifactKind::DatabaseIndex) {
+        let index = open_index(environment, set_folder, &found.folder, artifact)?;
+        header = Some(index.header::<DatabaseHeader>().doing(act())?.shop);
+        let summary: DatabaseSummary = index.summary().doing(act())?;
+        problems.extend(summary.problems);
+    }
+    if let Some(artifact) = manifest.artifact(ArtifactKind::FilesIndex) {
+        let index = open_index(environment, set_folder, &found.folder, artifact)?;
+        header = Some(index.header::<FilesHeader>().doing(act())?.shop);
+        let summary: FilesSummary = index.summary().doing(act())?;
+        crate::backup::add_file_problems(&summary.report, &mut problems);
+    }
+    Ok((header, problems))
+}
+
+fn record_problems(
+    environment: &Environment,
+    manifest: &Manifest,
+    problems: &[ReportedProblem],
+) -> Result<()> {
+    let known = environment
+        .wait(environment.catalog.problems_of_backup(manifest.backup))
+        .doing("looking for what is known to be missing")?;
+    if !known.is_empty() {
+        return Ok(());
+    }
+    let problems: Vec<Problem> = problems
+        .iter()
+        .map(|problem| Problem {
+            run: manifest.run,
+            backup: Some(manifest.backup),
+            kind: problem.kind.clone(),
+            severity: if problem.is_exception { Severity::Exception } else { Severity::Note },
+            subject: problem.subject.clone().into_bytes(),
+            message: problem.message.clone(),
+        })
+        .collect();
+    environment
+        .wait(environment.catalog.record_problems(manifest.run, &problems))
+        .doing("recording what is missing from the backup")
+}

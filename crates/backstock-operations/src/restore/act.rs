@@ -1,0 +1,360 @@
+//! Doing a restore: from any stage forward to the new side, whoever began it and wherever a kill left it.
+//!
+//! Data can be lost here. Before [`Stage::Swapping`] nothing that the shop sees was changed, and an error takes
+//! everything back by itself. From then on an error leaves the journal open: `restore --resume` and `undo` both work.
+
+use backstock_database::{LoadPlan, LoadReport, SwapMarks};
+use backstock_host::failpoint;
+use backstock_host::lock::Lock;
+use backstock_vocabulary::{BackupId, Outcome, RunId, RunKind};
+use serde::{Deserialize, Serialize};
+
+use super::after::{self, StepResult};
+use super::journal::{Journal, JournalFolder, Stage};
+use super::maintenance::{Side, Switch};
+use super::plan::{ActOptions, DATABASE_PLAN, FILES_PLAN, OPTIONS, RestorePlan, SWITCH};
+use super::snapshot::{self, Ask};
+use super::{connection, database, files};
+use crate::environment::Environment;
+use crate::error::{Doing, ErrorKind, OperationError, Result, chain};
+use crate::monitor::{Expected, Monitor, Phase};
+use crate::run::{RunRecord, RunSubject, close_dead_runs, lock_shop};
+use crate::stored::StoredBackup;
+use crate::subject::{ShopDatabase, detect};
+
+/// What the load and the steps after it had to say, beside the journal.
+const REPORT: &str = "report.json";
+/// What the new side held right after the swap, beside the journal.
+pub(super) const MARKS: &str = "marks.json";
+
+/// What came of a restore.
+#[derive(Debug, Clone, Serialize)]
+pub struct RestoreReport {
+    /// The run.
+    pub run: RunId,
+    /// The backup that was brought back.
+    pub backup: BackupId,
+    /// The shop.
+    pub shop: String,
+    /// The safety snapshot, if one was needed.
+    pub snapshot: Option<BackupId>,
+    /// Tables that were loaded, compared and swapped in.
+    pub tables: u64,
+    /// Rows of these tables.
+    pub rows: u64,
+    /// Files that were exchanged or added.
+    pub files: u64,
+    /// What is not exactly as in the backup, and what the server warned of.
+    pub lines: Vec<String>,
+    /// How the steps afterwards went.
+    pub afterwards: Vec<StepResult>,
+    /// Until when `undo` works.
+    pub undo_until: Option<jiff::Timestamp>,
+    /// How long it took, in milliseconds.
+    pub elapsed_ms: u64,
+}
+
+impl RestoreReport {
+    /// Whether something is left to a person.
+    pub fn is_partial(&self) -> bool {
+        self.afterwards.iter().any(|result| matches!(result, StepResult::Left { .. }))
+    }
+}
+
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct KeptReport {
+    load: Option<LoadReport>,
+    files: u64,
+    lines: Vec<String>,
+}
+
+/// An open restore with everything that its journal refers to.
+pub(super) struct OpenRestore {
+    pub(super) journal: Journal,
+    pub(super) folder: JournalFolder,
+    pub(super) options: ActOptions,
+    pub(super) database: Option<(ShopDatabase, LoadPlan)>,
+    pub(super) files: Option<files::FilesPart>,
+    pub(super) switch: Switch,
+    pub(super) switch_database: Option<ShopDatabase>,
+}
+
+impl OpenRestore {
+    /// Reads what a journal refers to.
+    pub(super) fn load(environment: &Environment, journal: Journal) -> Result<Self> {
+        let folder = JournalFolder::of(&environment.host, &environment.state, journal.run);
+        let options: ActOptions = folder.read(OPTIONS)?;
+        let switch: Switch = folder.read(SWITCH)?;
+        let kept = connection::recall(environment, &folder, &journal)?;
+        let database = match (journal.has_database, &kept) {
+            (true, Some(database)) => Some((database.clone(), folder.read(DATABASE_PLAN)?)),
+            _ => None,
+        };
+        let files = if journal.has_files { Some(folder.read(FILES_PLAN)?) } else { None };
+        Ok(Self { journal, folder, options, database, files, switch, switch_database: kept })
+    }
+
+    fn advance(&mut self, stage: Stage) -> Result<()> {
+        self.folder.advance(&mut self.journal, stage)
+    }
+
+    pub(super) fn subject(&self, kind: RunKind) -> RunSubject {
+        RunSubject {
+            kind,
+            shop: self.journal.shop,
+            shop_title: self.journal.shop_title.clone(),
+            set: None,
+            set_title: String::new(),
+        }
+    }
+}
+
+/// Does what the plan says.
+pub fn restore(
+    environment: &Environment,
+    mut plan: RestorePlan,
+    ask: Ask<'_>,
+    monitor: &dyn Monitor,
+) -> Result<RestoreReport> {
+    plan.options.after.clone_from(&plan.summary.afterwards);
+    let mut open = match begin(environment, &plan, ask, monitor) {
+        Ok(open) => open,
+        Err(error) => {
+            plan.abandon()?;
+            return Err(error);
+        }
+    };
+    let lock = plan.lock;
+    run_forward(environment, &mut open, lock, monitor)
+}
+
+/// Writes the journal and what it refers to, and takes the snapshot.
+fn begin(
+    environment: &Environment,
+    plan: &RestorePlan,
+    ask: Ask<'_>,
+    monitor: &dyn Monitor,
+) -> Result<OpenRestore> {
+    let mut journal = plan.journal(environment);
+    let folder = &plan.folder;
+    folder.write(OPTIONS, &plan.options)?;
+    folder.write(SWITCH, &plan.switch)?;
+    if let Some(database) = &plan.database {
+        folder.write(DATABASE_PLAN, database)?;
+    }
+    if let Some(files) = &plan.files {
+        folder.write(FILES_PLAN, files)?;
+    }
+    connection::keep(environment, folder, &journal, plan.target.as_ref())?;
+    folder.save(&journal)?;
+    if plan.options.snapshot {
+        journal.snapshot = snapshot::take(environment, plan, ask, monitor)?;
+        folder.save(&journal)?;
+    }
+    failpoint::reach("restore.after_snapshot").doing("beginning to stage")?;
+    OpenRestore::load(environment, journal)
+}
+
+/// Finishes a restore that was interrupted: forward, or backward when it was being undone.
+pub fn resume(environment: &Environment, journal: Journal, monitor: &dyn Monitor) -> Result<RestoreReport> {
+    let lock = lock_shop(environment, journal.shop, &journal.shop_title)?;
+    close_dead_runs(environment, Some(journal.shop))?;
+    let mut open = OpenRestore::load(environment, journal)?;
+    if open.journal.stage == Stage::Planned && open.options.snapshot && open.journal.snapshot.is_none() {
+        open.folder.remove()?;
+        return Err(OperationError::hinted(
+            ErrorKind::Failed,
+            "the restore had not begun: its safety snapshot was not finished, and nothing was changed",
+            "run the restore again",
+        ));
+    }
+    run_forward(environment, &mut open, lock, monitor)
+}
+
+fn run_forward(
+    environment: &Environment,
+    open: &mut OpenRestore,
+    lock: Lock,
+    monitor: &dyn Monitor,
+) -> Result<RestoreReport> {
+    let subject = open.subject(RunKind::Restore);
+    let detail = serde_json::json!({ "backup": open.journal.backup, "scope": open.journal.scope });
+    let mut run = RunRecord::start_locked(environment, &subject, detail, lock)?;
+    match forward(environment, open, &run, monitor) {
+        Ok(report) => {
+            run.detail["snapshot"] = serde_json::json!(report.snapshot);
+            let outcome = if report.is_partial() { Outcome::Partial } else { Outcome::Success };
+            run.finish(environment, outcome)?;
+            Ok(report)
+        }
+        Err(error) => {
+            let error = after_failure(environment, open, error);
+            run.fail(environment, &error);
+            Err(error)
+        }
+    }
+}
+
+/// Before the first visible step an error takes everything back; afterwards it says how to go on.
+fn after_failure(environment: &Environment, open: &mut OpenRestore, error: OperationError) -> OperationError {
+    if open.journal.stage.is_between() {
+        tracing::error!(error = chain(&error), "the restore stopped between its two sides");
+        return OperationError::Unfinished {
+            message: format!("the restore of {} is unfinished", open.journal.shop_title),
+            source: Box::new(error),
+        };
+    }
+    if matches!(open.journal.stage, Stage::Planned | Stage::Staging | Stage::Staged)
+        && let Err(second) = discard_new(environment, open).and_then(|()| open.folder.remove())
+    {
+        tracing::warn!(error = chain(&second), "what was loaded aside could not be removed; undo removes it");
+    }
+    error
+}
+
+/// The stages, one after the other.
+fn forward(
+    environment: &Environment,
+    open: &mut OpenRestore,
+    run: &RunRecord,
+    monitor: &dyn Monitor,
+) -> Result<RestoreReport> {
+    if matches!(open.journal.stage, Stage::Planned | Stage::Staging) {
+        open.advance(Stage::Staging)?;
+        stage_both(environment, open, monitor)?;
+        open.advance(Stage::Staged)?;
+    }
+    if open.journal.stage == Stage::Staged {
+        if monitor.is_cancelled() {
+            return Err(crate::backup::interrupted());
+        }
+        snapshot::copy_journal(environment, &open.journal, &open.folder)?;
+        open.advance(Stage::Swapping)?;
+    }
+    if matches!(open.journal.stage, Stage::Undone) {
+        open.advance(Stage::Swapping)?;
+    }
+    if open.journal.stage != Stage::Swapping {
+        let message = format!("this restore is {:?}: there is nothing to finish", open.journal.stage);
+        return Err(OperationError::plain(ErrorKind::Declined, message));
+    }
+    let afterwards = swap(environment, open, monitor)?;
+    open.journal.restored = Some(environment.host.clock.now());
+    open.advance(Stage::Restored)?;
+    report(open, run, afterwards)
+}
+
+fn stage_both(environment: &Environment, open: &OpenRestore, monitor: &dyn Monitor) -> Result<()> {
+    let stored = backup_of(environment, open.journal.backup)?;
+    let mut kept = KeptReport::default();
+    if let Some((target, plan)) = &open.database {
+        kept.load = Some(database::stage(environment, &stored, target, plan, monitor)?);
+    }
+    failpoint::reach("restore.between_parts").doing("staging the files")?;
+    if let Some(part) = &open.files {
+        kept.files = files::stage(environment, &stored, part, monitor)?;
+    }
+    open.folder.write(REPORT, &kept)
+}
+
+/// Every visible step, forward.
+pub(super) fn swap(
+    environment: &Environment,
+    open: &OpenRestore,
+    monitor: &dyn Monitor,
+) -> Result<Vec<StepResult>> {
+    monitor.phase(Phase::Swapping, Expected::default());
+    let mut kept: KeptReport = open.folder.read(REPORT)?;
+    open.switch.close(open.switch_database.as_ref())?;
+    failpoint::reach("restore.closed").doing("swapping")?;
+    if let Some((target, plan)) = &open.database {
+        let stored = || backup_of(environment, open.journal.backup);
+        let (lines, loaded) = database::forward(environment, &stored, target, plan, monitor)?;
+        kept.lines = lines;
+        kept.load = loaded.or(kept.load);
+    }
+    failpoint::reach("restore.between_swaps").doing("exchanging the files")?;
+    if let Some(part) = &open.files {
+        kept.lines.extend(files::forward(environment, part)?);
+    }
+    monitor.phase(Phase::Finishing, Expected::default());
+    let afterwards = clean_up(open);
+    open.switch.give_back(open.switch_database.as_ref(), Side::New)?;
+    failpoint::reach("restore.opened").doing("ending the swap")?;
+    if let (Some((target, plan)), Some(report)) = (&open.database, &kept.load) {
+        open.folder.write(MARKS, &database::marks(target, plan, report)?)?;
+    }
+    open.folder.write(REPORT, &kept)?;
+    Ok(afterwards)
+}
+
+/// The backup that a journal names.
+pub(super) fn backup_of(environment: &Environment, id: BackupId) -> Result<StoredBackup> {
+    let record =
+        environment.wait(environment.catalog.backup(id)).doing("looking for the backup")?.ok_or_else(
+            || OperationError::plain(ErrorKind::NotFound, "the backup is not in the catalog any more"),
+        )?;
+    StoredBackup::open(environment, record)
+}
+
+/// Clears the shop's caches after an undo: they hold the side that went away.
+pub(super) fn clear_caches(open: &OpenRestore) -> Vec<StepResult> {
+    let root = open.options.root.as_ref().filter(|_| !open.options.is_elsewhere);
+    root.and_then(|root| detect(root).ok())
+        .map(|found| after::clear_caches(&found.layout))
+        .unwrap_or_default()
+}
+
+/// The platform's own steps.
+fn clean_up(open: &OpenRestore) -> Vec<StepResult> {
+    let Some(root) = open.options.root.as_ref().filter(|_| !open.options.is_elsewhere) else {
+        return Vec::new();
+    };
+    match detect(root) {
+        Ok(detection) => after::perform(&detection.layout, open.switch_database.as_ref()),
+        Err(error) => open
+            .options
+            .after
+            .iter()
+            .map(|what| StepResult::Left { what: what.clone(), why: chain(&error) })
+            .collect(),
+    }
+}
+
+fn report(open: &OpenRestore, run: &RunRecord, afterwards: Vec<StepResult>) -> Result<RestoreReport> {
+    let kept: KeptReport = open.folder.read(REPORT)?;
+    let load = kept.load.unwrap_or_else(|| LoadReport {
+        tables: Vec::new(),
+        lines: Vec::new(),
+        former_setting: None,
+    });
+    Ok(RestoreReport {
+        run: run.id,
+        backup: open.journal.backup,
+        shop: open.journal.shop_title.clone(),
+        snapshot: open.journal.snapshot,
+        tables: load.tables.len() as u64,
+        rows: load.tables.iter().map(|table| table.row_count).sum(),
+        files: kept.files,
+        lines: load.lines.into_iter().chain(kept.lines).collect(),
+        afterwards,
+        undo_until: open.journal.undo_until(),
+        elapsed_ms: run.elapsed_ms(),
+    })
+}
+
+/// Removes the new side while it is not live.
+pub(super) fn discard_new(environment: &Environment, open: &OpenRestore) -> Result<()> {
+    if let Some((target, plan)) = &open.database {
+        database::discard(target, plan)?;
+    }
+    if let Some(part) = &open.files {
+        files::discard(environment, part)?;
+    }
+    Ok(())
+}
+
+/// What the new side held right after the swap.
+pub(super) fn swap_marks(open: &OpenRestore) -> Result<SwapMarks> {
+    open.folder.read(MARKS)
+}

@@ -1,0 +1,225 @@
+//! The database part of a restore: load aside, compare, swap step by step, undo, accept.
+
+use backstock_database::{
+    Connection, InPlace, LoadMonitor, LoadPhase, LoadPlan, LoadReport, LoadRequest, LoadSelection, Pattern,
+    RawText, SettingPatch, SwapMarks, TableChange,
+};
+use backstock_host::failpoint;
+use backstock_vocabulary::ArtifactKind;
+
+use super::maintenance::{Setting, Switch};
+use crate::environment::Environment;
+use crate::error::{Doing, Result};
+use crate::monitor::{Expected, Monitor, Phase};
+use crate::stored::{StoredBackup, StoredFrames};
+use crate::subject::ShopDatabase;
+
+/// What a person asks of the database part.
+#[derive(Debug, Clone)]
+pub(super) struct DatabaseWish {
+    pub(super) tables: Vec<String>,
+    pub(super) exact: bool,
+    pub(super) in_place: InPlace,
+    pub(super) tag: String,
+}
+
+/// Reads the live schema and says what would be done. Changes nothing.
+pub(super) fn plan(
+    environment: &Environment,
+    stored: &StoredBackup,
+    target: &ShopDatabase,
+    wish: &DatabaseWish,
+    switch: &Switch,
+) -> Result<LoadPlan> {
+    let (objects, summary) = stored.database(environment)?;
+    let selection = if wish.tables.is_empty() {
+        LoadSelection::Everything
+    } else {
+        let patterns =
+            wish.tables.iter().map(|text| Pattern::new(text).doing(format!("reading the pattern {text}")));
+        LoadSelection::Tables(patterns.collect::<Result<_>>()?)
+    };
+    let request = LoadRequest {
+        database: target.name.clone(),
+        objects,
+        source: summary.database,
+        source_server: summary.server,
+        selection,
+        tag: wish.tag.clone(),
+        exact: wish.exact,
+        in_place: wish.in_place,
+        maintenance_value: patch_of(switch),
+    };
+    let act = format!("planning the load into the database {}", String::from_utf8_lossy(&target.name));
+    backstock_database::plan_load(&target.server, &request).doing(act)
+}
+
+/// A switch in the database is set in the shadow too, so that the shop stays closed across the swap.
+fn patch_of(switch: &Switch) -> Option<SettingPatch> {
+    let Switch::Setting(Setting { table, matching, column, on, .. }) = switch else { return None };
+    let raw = |text: &String| RawText(text.clone().into_bytes());
+    Some(SettingPatch {
+        table: raw(table),
+        key: matching.iter().map(|(name, value)| (raw(name), raw(value))).collect(),
+        column: raw(column),
+        value: Some(raw(on)),
+    })
+}
+
+/// Loads everything aside and compares it. The shop sees nothing of it. May be repeated. A plan that works in place has
+/// nothing to stage.
+pub(super) fn stage(
+    environment: &Environment,
+    stored: &StoredBackup,
+    target: &ShopDatabase,
+    plan: &LoadPlan,
+    monitor: &dyn Monitor,
+) -> Result<LoadReport> {
+    if plan.in_place.is_some() {
+        return Ok(LoadReport { tables: Vec::new(), lines: Vec::new(), former_setting: None });
+    }
+    let frames = frames_of(environment, stored)?;
+    monitor.phase(Phase::Loading, Expected::default());
+    backstock_database::load_aside(&environment.host, &target.server, plan, &frames, &LoadWatch(monitor))
+        .doing("loading the tables aside")
+}
+
+fn frames_of(environment: &Environment, stored: &StoredBackup) -> Result<StoredFrames> {
+    let (reader, _) = stored.artifact(environment, ArtifactKind::Database)?;
+    Ok(StoredFrames(reader))
+}
+
+/// Every step forward, from wherever a kill left it; for a plan that works in place, the load itself. Tells what the
+/// report should say, and the load's own report where it happens only now.
+pub(super) fn forward(
+    environment: &Environment,
+    stored: &dyn Fn() -> Result<StoredBackup>,
+    target: &ShopDatabase,
+    plan: &LoadPlan,
+    monitor: &dyn Monitor,
+) -> Result<(Vec<String>, Option<LoadReport>)> {
+    if plan.in_place.is_some() {
+        let report = in_place(environment, &stored()?, target, plan, monitor)?;
+        return Ok((report.lines.clone(), Some(report)));
+    }
+    let mut connection = connect(target, plan)?;
+    let mut lines = Vec::new();
+    for step in backstock_database::swap_steps(plan) {
+        let act = format!("the step {} of the swap", step.name());
+        failpoint::reach(&format!("restore.database.{}", step.name())).doing(act.clone())?;
+        lines.extend(backstock_database::step_forward(&mut connection, plan, step).doing(act)?);
+    }
+    Ok((lines, None))
+}
+
+/// Every step backward; for a plan that works in place, the load of the safety snapshot.
+pub(super) fn backward(
+    environment: &Environment,
+    snapshot: &dyn Fn() -> Result<StoredBackup>,
+    target: &ShopDatabase,
+    plan: &LoadPlan,
+    monitor: &dyn Monitor,
+) -> Result<Vec<String>> {
+    if plan.in_place.is_some() {
+        let snapshot = snapshot()?;
+        let wish = DatabaseWish {
+            tables: Vec::new(),
+            exact: false,
+            in_place: InPlace::Always,
+            tag: plan.tag.clone(),
+        };
+        let back = self::plan(environment, &snapshot, target, &wish, &Switch::None)?;
+        return Ok(in_place(environment, &snapshot, target, &back, monitor)?.lines);
+    }
+    let mut connection = connect(target, plan)?;
+    let mut steps = backstock_database::swap_steps(plan);
+    steps.reverse();
+    let mut lines = Vec::new();
+    for step in steps {
+        let act = format!("taking back the step {} of the swap", step.name());
+        failpoint::reach(&format!("undo.database.{}", step.name())).doing(act.clone())?;
+        lines.extend(backstock_database::step_backward(&mut connection, plan, step).doing(act)?);
+    }
+    Ok(lines)
+}
+
+fn in_place(
+    environment: &Environment,
+    stored: &StoredBackup,
+    target: &ShopDatabase,
+    plan: &LoadPlan,
+    monitor: &dyn Monitor,
+) -> Result<LoadReport> {
+    let frames = frames_of(environment, stored)?;
+    monitor.phase(Phase::Loading, Expected::default());
+    backstock_database::load_in_place(&target.server, plan, &frames, &LoadWatch(monitor))
+        .doing("loading the tables in place")
+}
+
+fn connect(target: &ShopDatabase, plan: &LoadPlan) -> Result<Connection> {
+    let act = format!("connecting to the database {}", plan.target.name);
+    Connection::open(&target.server, None).doing(act)
+}
+
+/// What the new side holds now, for telling later whether an undo would lose anything.
+pub(super) fn marks(target: &ShopDatabase, plan: &LoadPlan, report: &LoadReport) -> Result<SwapMarks> {
+    let mut connection = connect(target, plan)?;
+    backstock_database::mark_swap(&mut connection, plan, report).doing("noting what the new tables hold")
+}
+
+/// Tables whose rows changed since the swap.
+pub(super) fn changed(target: &ShopDatabase, plan: &LoadPlan, marks: &SwapMarks) -> Result<Vec<TableChange>> {
+    let mut connection = connect(target, plan)?;
+    backstock_database::changed_since_swap(&mut connection, plan, marks)
+        .doing("counting what changed since the restore")
+}
+
+/// Drops the old side and gives events the status that the backup recorded.
+pub(super) fn accept(target: &ShopDatabase, plan: &LoadPlan) -> Result<Vec<String>> {
+    let mut connection = connect(target, plan)?;
+    backstock_database::accept(&mut connection, plan).doing("removing the old tables")
+}
+
+/// Drops the new side, which is not live.
+pub(super) fn discard(target: &ShopDatabase, plan: &LoadPlan) -> Result<()> {
+    backstock_database::discard_aside(&target.server, plan)
+        .doing("removing the tables that were loaded aside")
+}
+
+struct LoadWatch<'a>(&'a dyn Monitor);
+
+impl LoadMonitor for LoadWatch<'_> {
+    fn phase(&self, phase: LoadPhase) {
+        if phase != LoadPhase::Rows {
+            self.0.phase(
+                if phase == LoadPhase::Check { Phase::Checking } else { Phase::Loading },
+                Expected::default(),
+            );
+        }
+    }
+
+    fn expected(&self, tables: u64, _rows: u64, bytes: u64) {
+        self.0.phase(Phase::Loading, Expected { bytes: Some(bytes), items: Some(tables) });
+    }
+
+    fn table_started(&self, name: &RawText, _rows: u64) {
+        self.0.table(&name.to_string(), 0);
+    }
+
+    fn rows(&self, name: &RawText, rows: u64, text_bytes: u64) {
+        self.0.bytes(text_bytes);
+        self.0.table(&name.to_string(), rows);
+    }
+
+    fn table_finished(&self, name: &RawText, rows: u64) {
+        self.0.item(&format!("{name} ({rows} rows)"));
+    }
+
+    fn note(&self, text: &str) {
+        self.0.note(text);
+    }
+
+    fn is_cancelled(&self) -> bool {
+        self.0.is_cancelled()
+    }
+}

@@ -1,0 +1,200 @@
+//! The files part of a restore: compare, write aside, exchange, undo, let go.
+
+use std::path::Path;
+
+use backstock_archive::tree::{
+    ExchangePlan, ExchangeReport, ExchangeRequest, ExchangeSummary, NoMonitor, Rights, Selection, TreeRoot,
+    as_path, changed_paths, changed_since, discard as discard_exchange, exchange_backward, exchange_forward,
+    plan_exchange, replaced_paths, stage as stage_exchange,
+};
+use backstock_vocabulary::ArtifactKind;
+use serde::{Deserialize, Serialize};
+
+use super::journal::JournalFolder;
+use super::plan::RestoreRequest;
+use crate::backup::roots_of;
+use crate::environment::Environment;
+use crate::error::{Doing, ErrorKind, OperationError, Result};
+use crate::monitor::{Expected, Monitor, Phase, TreeWatch};
+use crate::stored::StoredBackup;
+use crate::subject::Subject;
+
+/// Threads that write files aside.
+const STAGING_WORKERS: usize = 4;
+
+/// What an exchange of files comes to, in numbers and first names.
+pub type FilesSummary = ExchangeSummary;
+
+/// The files part of a restore, kept beside its journal.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct FilesPart {
+    pub(super) exchange: ExchangePlan,
+    roots: Vec<(Vec<u8>, std::path::PathBuf)>,
+}
+
+impl FilesPart {
+    /// The live folders.
+    pub(super) fn roots(&self) -> Vec<TreeRoot> {
+        let root = |(prefix, path): &(Vec<u8>, std::path::PathBuf)| TreeRoot {
+            prefix: prefix.clone(),
+            path: path.clone(),
+        };
+        self.roots.iter().map(root).collect()
+    }
+
+    /// Numbers and first names.
+    pub(super) fn summary(&self) -> &FilesSummary {
+        &self.exchange.summary
+    }
+
+    /// Whether anything live is replaced, changed or put aside.
+    pub(super) fn replaces_something(&self) -> bool {
+        let summary = self.summary();
+        summary.replaced.count + summary.metadata.count > 0
+            || (self.exchange.exact && summary.extra.count > 0)
+    }
+
+    /// The paths of everything live that goes away or is changed.
+    pub(super) fn replaced_paths(&self, environment: &Environment) -> Result<Vec<Vec<u8>>> {
+        replaced_paths(&environment.host, &self.exchange).doing("reading the plan of the exchange of files")
+    }
+}
+
+/// Compares the live files with the backup's. Changes nothing.
+pub(super) fn plan(
+    environment: &Environment,
+    stored: &StoredBackup,
+    subject: &Subject,
+    request: &RestoreRequest,
+    tag: &str,
+    folder: &JournalFolder,
+) -> Result<FilesPart> {
+    let index = stored.index(environment, ArtifactKind::FilesIndex)?;
+    let header = stored.files_header(&index)?;
+    let roots = match_roots(subject, &header.roots)?;
+    let selection = if request.files.is_empty() {
+        Selection::Everything
+    } else {
+        Selection::Globs(request.files.clone())
+    };
+    let kept = roots.iter().map(|root| (root.prefix.clone(), root.path.clone())).collect();
+    let exchange = ExchangeRequest {
+        roots,
+        selection,
+        exclusions: header.exclusions,
+        never: vec![environment.state.root().to_owned(), stored.place_folder()?],
+        exact: request.exact,
+        rights: Rights { setuid: request.setuid, ..Rights::usual() },
+        backup_started: Some(stored.signed.manifest.started),
+        aside: None,
+        tag: tag.to_owned(),
+        folder: folder.path().to_owned(),
+    };
+    let exchange = plan_exchange(&environment.host, &index, &exchange, &NoMonitor)
+        .doing(format!("comparing the files of {} with the backup", subject.title))?;
+    if !request.files.is_empty() && exchange.summary.steps == 0 && exchange.summary.unchanged == 0 {
+        let message = format!("the backup has no file like {}", request.files.join(", "));
+        return Err(OperationError::plain(ErrorKind::NotFound, message));
+    }
+    Ok(FilesPart { exchange, roots: kept })
+}
+
+/// Where each root of the backup lies in the shop as it is now: by prefix, else where it was.
+fn match_roots(subject: &Subject, backed_up: &[crate::backup::RootHeader]) -> Result<Vec<TreeRoot>> {
+    let layout = subject.layout.as_ref().ok_or_else(|| {
+        OperationError::plain(ErrorKind::Declined, format!("{} has no folder to restore into", subject.title))
+    })?;
+    let live = roots_of(layout);
+    let mut roots = Vec::new();
+    for root in backed_up {
+        let prefix = root.prefix.0.clone();
+        let known = live.iter().find(|live| label_of(&live.prefix) == label_of(&prefix));
+        let path = known.map_or_else(|| as_path(root.folder.as_bytes()).to_owned(), |live| live.path.clone());
+        roots.push(TreeRoot { prefix, path });
+    }
+    Ok(roots)
+}
+
+/// What follows `@outside/` or `@outside-2/`; nothing for the shop's own root.
+fn label_of(prefix: &[u8]) -> &[u8] {
+    prefix.iter().position(|byte| *byte == b'/').map_or(&b""[..], |at| &prefix[at + 1..])
+}
+
+/// Writes what is needed beside each root. The shop sees nothing of it. May be repeated.
+pub(super) fn stage(
+    environment: &Environment,
+    stored: &StoredBackup,
+    part: &FilesPart,
+    monitor: &dyn Monitor,
+) -> Result<u64> {
+    let (reader, _) = stored.artifact(environment, ArtifactKind::Files)?;
+    monitor.phase(Phase::Staging, Expected { bytes: Some(part.summary().needed_bytes), items: None });
+    let report =
+        stage_exchange(&environment.host, &part.exchange, &reader, STAGING_WORKERS, &TreeWatch(monitor))
+            .doing("writing the files aside")?;
+    Ok(report.staged)
+}
+
+/// Exchanges every entry, from wherever a kill left it. Tells what a person should know.
+pub(super) fn forward(environment: &Environment, part: &FilesPart) -> Result<Vec<String>> {
+    let mut journal = |_| Ok(());
+    let report = exchange_forward(&environment.host, &part.exchange, 0, &mut journal, &NoMonitor)
+        .doing("exchanging the files")?;
+    Ok(lines(&report))
+}
+
+/// Exchanges every entry back.
+pub(super) fn backward(environment: &Environment, part: &FilesPart) -> Result<Vec<String>> {
+    let report = exchange_backward(&environment.host, &part.exchange, &NoMonitor)
+        .doing("exchanging the files back")?;
+    Ok(lines(&report))
+}
+
+fn lines(report: &ExchangeReport) -> Vec<String> {
+    let lists = [
+        (&report.surprises, "was changed between the plan and the exchange; what was there is kept aside"),
+        (&report.kept, "was put there after the exchange and was left"),
+        (&report.incomplete, "did not get its owner, mode, attributes or times"),
+    ];
+    let mut lines = Vec::new();
+    for (list, what) in lists {
+        lines.extend(list.first.iter().map(|named| format!("{}: {what}", named.path)));
+    }
+    lines
+}
+
+/// What was changed since the exchange: how many, and the first names.
+pub(super) fn changed(environment: &Environment, part: &FilesPart) -> Result<(u64, Vec<String>)> {
+    let change = changed_since(&environment.host, &part.exchange, &NoMonitor)
+        .doing("looking for files that changed since the restore")?;
+    let lists = [&change.modified, &change.replaced, &change.removed, &change.added];
+    let count = lists.iter().map(|list| list.count).sum();
+    let names = lists.iter().flat_map(|list| list.first.iter().map(|named| named.path.clone()));
+    Ok((count, names.collect()))
+}
+
+/// Copies what was put or written there since the exchange into a folder.
+pub(super) fn export_changed(environment: &Environment, part: &FilesPart, folder: &Path) -> Result<()> {
+    let act = || format!("copying changed files into {}", folder.display());
+    let paths = changed_paths(&environment.host, &part.exchange, &NoMonitor).doing(act())?;
+    for (root, path, place) in paths {
+        let target = folder.join(root.to_string()).join(as_path(&path));
+        if let Some(parent) = target.parent() {
+            std::fs::create_dir_all(parent).doing(act())?;
+        }
+        if std::fs::symlink_metadata(&place).doing(act())?.is_file() {
+            std::fs::copy(&place, &target).doing(act())?;
+        }
+    }
+    Ok(())
+}
+
+/// Removes what lies aside: the old side at acceptance, the new one before the exchange or after an undo.
+pub(super) fn discard(environment: &Environment, part: &FilesPart) -> Result<()> {
+    let left =
+        discard_exchange(&environment.host, &part.exchange).doing("removing the files that lie aside")?;
+    for path in left {
+        tracing::warn!(path = %path.display(), "something was put there by somebody else; it was left");
+    }
+    Ok(())
+}

@@ -1,0 +1,237 @@
+//! The durable journal of a restore: what it is doing, to what, and how far it has come.
+//!
+//! Data can be lost here. From the first visible step on, the shop is between two states, and this journal is the
+//! only thing that knows both. The rules:
+//!
+//! - The journal is one small file, replaced as a whole ([`write_durably`](backstock_host::Files)), so that after a
+//!   crash there is the old one or the new one.
+//! - It names a stage, not a position: every visible step looks at the database and at the files to find out what is
+//!   still missing, so *resume* runs all of them forward and *undo* runs all of them backward, from wherever a kill
+//!   left them.
+//! - The plans it refers to are written and synced before the stage that needs them, and never changed afterwards.
+//! - Before the first visible step a copy of all this is put beside the safety snapshot.
+
+use std::path::{Path, PathBuf};
+
+use backstock_host::Host;
+use backstock_vocabulary::{BackupId, RunId, Scope, ShopId};
+use jiff::Timestamp;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Doing, Result};
+use crate::folders::StateFolder;
+
+/// A journal of more bytes is none.
+const JOURNAL_LIMIT_BYTES: u64 = 1024 * 1024;
+/// A plan of more bytes is none. 10,000 tables with their definitions stay far below.
+const PLAN_LIMIT_BYTES: u64 = 512 * 1024 * 1024;
+const JOURNAL_FILE: &str = "journal.json";
+/// How long a finished restore waits for its acceptance.
+pub(crate) const UNDO_WINDOW_HOURS: i64 = 7 * 24;
+
+/// How far a restore has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Stage {
+    /// Planned; nothing was written but the journal.
+    Planned,
+    /// Tables are being loaded and files written aside; the shop is untouched.
+    Staging,
+    /// Everything lies ready aside; the shop is untouched.
+    Staged,
+    /// Visible steps run forward: the shop is between the old side and the new one.
+    Swapping,
+    /// The new side is live; the old side is kept until the restore is accepted.
+    Restored,
+    /// Visible steps run backward.
+    Undoing,
+    /// The old side is live again; the new side is kept.
+    Undone,
+    /// Accepted: the old side is being removed.
+    Accepting,
+    /// The end: nothing is kept.
+    Closed,
+}
+
+impl Stage {
+    /// Whether a person must decide before anything else happens to the shop.
+    pub fn is_unfinished(self) -> bool {
+        matches!(
+            self,
+            Self::Planned | Self::Staging | Self::Staged | Self::Swapping | Self::Undoing | Self::Accepting
+        )
+    }
+
+    /// Whether the shop may be a mixture of both sides right now.
+    pub fn is_between(self) -> bool {
+        matches!(self, Self::Swapping | Self::Undoing)
+    }
+}
+
+/// What a restore remembers.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Journal {
+    /// Version of this form.
+    pub format: u32,
+    /// The run.
+    pub run: RunId,
+    /// The shop.
+    pub shop: ShopId,
+    /// The shop's name for people.
+    pub shop_title: String,
+    /// The backup that is brought back.
+    pub backup: BackupId,
+    /// What is brought back.
+    pub scope: Scope,
+    /// What the aside names carry.
+    pub tag: String,
+    /// When it was planned.
+    pub started: Timestamp,
+    /// How far it has come.
+    pub stage: Stage,
+    /// When the new side went live.
+    pub restored: Option<Timestamp>,
+    /// The safety snapshot, once it is there and verified.
+    pub snapshot: Option<BackupId>,
+    /// Whether there is a database part (`database.json`, `connection.sealed`).
+    pub has_database: bool,
+    /// Whether there is a files part (`files.json`).
+    pub has_files: bool,
+}
+
+impl Journal {
+    /// When the undo window ends by itself.
+    pub fn undo_until(&self) -> Option<Timestamp> {
+        self.restored?.checked_add(jiff::SignedDuration::from_hours(UNDO_WINDOW_HOURS)).ok()
+    }
+}
+
+/// The folder of one restore: its journal and its plans.
+#[derive(Debug, Clone)]
+pub(crate) struct JournalFolder {
+    host: Host,
+    folder: PathBuf,
+}
+
+impl JournalFolder {
+    /// The folder of a run.
+    pub(crate) fn of(host: &Host, state: &StateFolder, run: RunId) -> Self {
+        Self { host: host.clone(), folder: state.journal(run) }
+    }
+
+    /// Where it lies.
+    pub(crate) fn path(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Makes the folder.
+    pub(crate) fn create(&self) -> Result<()> {
+        self.host
+            .files
+            .create_folder(&self.folder)
+            .doing(format!("making the folder {}", self.folder.display()))
+    }
+
+    /// Writes the journal.
+    pub(crate) fn save(&self, journal: &Journal) -> Result<()> {
+        self.write(JOURNAL_FILE, journal)
+    }
+
+    /// Moves the journal to a stage.
+    pub(crate) fn advance(&self, journal: &mut Journal, stage: Stage) -> Result<()> {
+        journal.stage = stage;
+        self.save(journal)?;
+        backstock_host::failpoint::reach(&format!("restore.{}", stage_word(stage)))
+            .doing(format!("entering the stage {}", stage_word(stage)))
+    }
+
+    /// Writes a plan beside the journal.
+    pub(crate) fn write(&self, name: &str, value: &impl Serialize) -> Result<()> {
+        let path = self.folder.join(name);
+        let bytes = serde_json::to_vec(value).doing(format!("writing {} as JSON", path.display()))?;
+        self.host.files.write_durably(&path, &bytes).doing(format!("writing {}", path.display()))
+    }
+
+    /// Reads a plan.
+    pub(crate) fn read<T: DeserializeOwned>(&self, name: &str) -> Result<T> {
+        let path = self.folder.join(name);
+        let limit = if name == JOURNAL_FILE { JOURNAL_LIMIT_BYTES } else { PLAN_LIMIT_BYTES };
+        let bytes = self.host.files.read(&path, limit).doing(format!("reading {}", path.display()))?;
+        serde_json::from_slice(&bytes).doing(format!("understanding {}", path.display()))
+    }
+
+    /// Writes bytes beside the journal.
+    pub(crate) fn write_bytes(&self, name: &str, bytes: &[u8]) -> Result<()> {
+        let path = self.folder.join(name);
+        self.host.files.write_durably(&path, bytes).doing(format!("writing {}", path.display()))
+    }
+
+    /// Reads bytes.
+    pub(crate) fn read_bytes(&self, name: &str) -> Result<Vec<u8>> {
+        let path = self.folder.join(name);
+        self.host.files.read(&path, JOURNAL_LIMIT_BYTES).doing(format!("reading {}", path.display()))
+    }
+
+    /// Reads a whole file of whatever form.
+    pub(crate) fn read_whole(&self, name: &str) -> Result<Vec<u8>> {
+        let path = self.folder.join(name);
+        self.host.files.read(&path, PLAN_LIMIT_BYTES).doing(format!("reading {}", path.display()))
+    }
+
+    /// Whether there is a file of this name.
+    pub(crate) fn has(&self, name: &str) -> Result<bool> {
+        let path = self.folder.join(name);
+        Ok(self.host.files.stat(&path).doing(format!("looking for {}", path.display()))?.is_some())
+    }
+
+    /// The names in the folder.
+    pub(crate) fn names(&self) -> Result<Vec<PathBuf>> {
+        let list = self.host.files.list(&self.folder).doing(format!("listing {}", self.folder.display()))?;
+        Ok(list.into_iter().map(|(path, _)| path).collect())
+    }
+
+    /// Removes the folder: the restore is over.
+    pub(crate) fn remove(&self) -> Result<()> {
+        self.host.files.remove_tree(&self.folder).doing(format!("removing {}", self.folder.display()))
+    }
+}
+
+fn stage_word(stage: Stage) -> String {
+    serde_json::to_value(stage).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
+}
+
+/// Every journal of this instance that is not closed, oldest first.
+pub(crate) fn open_journals(host: &Host, state: &StateFolder) -> Result<Vec<Journal>> {
+    let folder = state.journals();
+    if host.files.stat(&folder).doing(format!("looking for {}", folder.display()))?.is_none() {
+        return Ok(Vec::new());
+    }
+    let mut journals: Vec<Journal> = Vec::new();
+    for (path, stat) in host.files.list(&folder).doing(format!("listing {}", folder.display()))? {
+        let is_started = host.files.stat(&path.join(JOURNAL_FILE)).ok().flatten().is_some();
+        if stat.is_folder && is_started {
+            let place = JournalFolder { host: host.clone(), folder: path };
+            let journal: Journal = place.read(JOURNAL_FILE)?;
+            if journal.stage != Stage::Closed {
+                journals.push(journal);
+            }
+        }
+    }
+    journals.sort_by_key(|journal| journal.run);
+    Ok(journals)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_stages_in_the_middle_are_unfinished() {
+        assert!(Stage::Swapping.is_unfinished() && Stage::Swapping.is_between());
+        assert!(Stage::Staged.is_unfinished() && !Stage::Staged.is_between());
+        assert!(!Stage::Restored.is_unfinished());
+        assert!(!Stage::Undone.is_unfinished());
+        assert_eq!(stage_word(Stage::Undoing), "undoing");
+    }
+}

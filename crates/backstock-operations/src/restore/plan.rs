@@ -1,0 +1,398 @@
+//! The plan of a restore: what will be replaced, added, left alone; what it needs; what a person must agree to.
+
+use std::path::PathBuf;
+
+use backstock_catalog::{Backup, Shop};
+use backstock_database::{InPlace, LoadPlan};
+use backstock_host::lock::Lock;
+use backstock_vocabulary::{ArtifactKind, Content, RunId, Scope};
+use serde::Serialize;
+
+use super::after;
+use super::database::{self, DatabaseWish};
+use super::files::{self, FilesPart};
+use super::journal::{Journal, JournalFolder, Stage, open_journals};
+use super::maintenance::Switch;
+use crate::backup::RESERVE_BYTES;
+use crate::environment::Environment;
+use crate::error::{Doing, ErrorKind, OperationError, Result};
+use crate::run::{close_dead_runs, lock_shop};
+use crate::stored::StoredBackup;
+use crate::subject::{ShopDatabase, Subject};
+
+/// The load plan beside the journal.
+pub(super) const DATABASE_PLAN: &str = "database.json";
+/// The plan of the exchange of files beside the journal.
+pub(super) const FILES_PLAN: &str = "files.json";
+/// The maintenance switch and its former state beside the journal.
+pub(super) const SWITCH: &str = "switch.json";
+/// How the restore was asked for, beside the journal.
+pub(super) const OPTIONS: &str = "options.json";
+/// Names that a summary shows.
+const SHOWN_NAMES: usize = 12;
+
+/// What a person asks for.
+#[derive(Debug, Clone)]
+pub struct RestoreRequest {
+    /// What to bring back.
+    pub scope: Scope,
+    /// Tables to bring back, if not all.
+    pub tables: Vec<String>,
+    /// Files to bring back, if not all.
+    pub files: Vec<String>,
+    /// Another database to load into.
+    pub other_database: Option<String>,
+    /// Whether what the backup lacks is moved out of the way.
+    pub exact: bool,
+    /// Whether setuid and setgid bits of files come back.
+    pub setuid: bool,
+    /// Whether to take a safety snapshot first.
+    pub snapshot: bool,
+    /// Consent to go on although visitors cannot be kept out.
+    pub without_maintenance: bool,
+}
+
+/// A restore, ready to be done. Holds the shop's lock.
+#[derive(Debug)]
+pub struct RestorePlan {
+    pub(super) run: RunId,
+    pub(super) backup: Backup,
+    pub(super) shop: Shop,
+    pub(super) subject: Subject,
+    pub(super) target: Option<ShopDatabase>,
+    pub(super) scope: Scope,
+    pub(super) tag: String,
+    pub(super) database: Option<LoadPlan>,
+    pub(super) files: Option<FilesPart>,
+    pub(super) switch: Switch,
+    pub(super) options: ActOptions,
+    pub(super) folder: JournalFolder,
+    pub(super) lock: Lock,
+    /// What it comes to.
+    pub summary: RestoreSummary,
+}
+
+/// What of the request matters until the end.
+#[derive(Debug, Clone, Serialize, serde::Deserialize)]
+pub(super) struct ActOptions {
+    pub(super) snapshot: bool,
+    pub(super) setuid: bool,
+    pub(super) is_elsewhere: bool,
+    pub(super) root: Option<PathBuf>,
+    pub(super) after: Vec<String>,
+}
+
+/// A plan as it is shown.
+#[derive(Debug, Clone, Serialize)]
+pub struct RestoreSummary {
+    /// The backup's short id.
+    pub backup: String,
+    /// When it was made.
+    pub made: jiff::Timestamp,
+    /// Why it is less than whole, if it is.
+    pub content: Content,
+    /// The shop.
+    pub shop: String,
+    /// The database that is loaded into.
+    pub database: Option<String>,
+    /// Tables that get another content.
+    pub tables_replaced: Vec<String>,
+    /// Tables that are new.
+    pub tables_added: Vec<String>,
+    /// Tables that go until an undo.
+    pub tables_removed: Vec<String>,
+    /// Tables that stay as they are.
+    pub tables_left_alone: u64,
+    /// Why live tables are changed statement by statement, if they are.
+    pub in_place: Option<String>,
+    /// The files.
+    pub files: Option<files::FilesSummary>,
+    /// Space that is needed while both sides are there, in bytes.
+    pub needed_bytes: u64,
+    /// Space that is there for it, in bytes; for the files.
+    pub free_bytes: Option<u64>,
+    /// Whether visitors can be kept out meanwhile.
+    pub has_maintenance_switch: bool,
+    /// Whether a safety snapshot is taken first.
+    pub takes_snapshot: bool,
+    /// What will be done afterwards.
+    pub afterwards: Vec<String>,
+    /// What will differ or may go wrong.
+    pub warnings: Vec<String>,
+}
+
+/// Plans a restore into the shop that the backup was made of, or its database part into another database. Changes nothing.
+pub fn plan_restore(
+    environment: &Environment,
+    backup: Backup,
+    subject: Subject,
+    request: &RestoreRequest,
+) -> Result<RestorePlan> {
+    let shop = crate::backup::known_shop(environment, &subject)?;
+    let lock = lock_shop(environment, shop.id, &shop.title)?;
+    close_dead_runs(environment, Some(shop.id))?;
+    refuse_while_another_is_open(environment, &shop)?;
+    if backup.content == Content::Unusable {
+        let message = format!("the backup {} is marked unusable", backup.id.short());
+        return Err(OperationError::plain(ErrorKind::Refused, message));
+    }
+    let stored = StoredBackup::open(environment, backup.clone())?;
+    let scope = scope_of(&stored, request)?;
+    let is_elsewhere = request.other_database.is_some();
+    let target = target_of(&subject, scope, request)?;
+    let switch = if is_elsewhere {
+        Switch::None
+    } else {
+        Switch::find(subject.layout.as_ref(), subject.database.as_ref())?
+    };
+    let run = environment.host.new_id(RunId::from_parts);
+    let tag = run.short()[2..].to_owned();
+    let folder = JournalFolder::of(&environment.host, &environment.state, run);
+    folder.create()?;
+    let parts =
+        plan_parts(environment, &stored, &subject, target.as_ref(), request, scope, &tag, &switch, &folder);
+    let (database, files) = match parts {
+        Ok(parts) => parts,
+        Err(error) => {
+            folder.remove()?;
+            return Err(error);
+        }
+    };
+    let options = ActOptions {
+        snapshot: request.snapshot,
+        setuid: request.setuid,
+        is_elsewhere,
+        root: subject.layout.as_ref().map(|layout| layout.root.clone()),
+        after: Vec::new(),
+    };
+    let mut plan = RestorePlan {
+        run,
+        summary: RestoreSummary::of(&backup, &shop, database.as_ref(), files.as_ref()),
+        backup,
+        shop,
+        subject,
+        target,
+        scope,
+        tag,
+        database,
+        files,
+        switch,
+        options,
+        folder,
+        lock,
+    };
+    plan.complete_summary(environment, request)?;
+    if let Err(error) = plan.check(request) {
+        plan.abandon()?;
+        return Err(error);
+    }
+    Ok(plan)
+}
+
+#[expect(clippy::too_many_arguments, reason = "the two parts of a plan share everything")]
+fn plan_parts(
+    environment: &Environment,
+    stored: &StoredBackup,
+    subject: &Subject,
+    target: Option<&ShopDatabase>,
+    request: &RestoreRequest,
+    scope: Scope,
+    tag: &str,
+    switch: &Switch,
+    folder: &JournalFolder,
+) -> Result<(Option<LoadPlan>, Option<FilesPart>)> {
+    let mut database_plan = None;
+    if scope.has_database()
+        && let Some(target) = target
+    {
+        let wish = DatabaseWish {
+            tables: request.tables.clone(),
+            exact: request.exact,
+            in_place: InPlace::WhenNeeded,
+            tag: tag.to_owned(),
+        };
+        database_plan = Some(database::plan(environment, stored, target, &wish, switch)?);
+    }
+    let files = scope
+        .has_files()
+        .then(|| files::plan(environment, stored, subject, request, tag, folder))
+        .transpose()?;
+    Ok((database_plan, files))
+}
+
+fn refuse_while_another_is_open(environment: &Environment, shop: &Shop) -> Result<()> {
+    let journals = open_journals(&environment.host, &environment.state)?;
+    let Some(open) = journals.into_iter().find(|journal| journal.shop == shop.id) else { return Ok(()) };
+    let (message, hint) = match open.stage {
+        Stage::Restored => (
+            format!("the last restore of {} is not accepted yet: its old side still takes room", shop.title),
+            "look at the shop; then `backstock restore --accept` keeps it, or `backstock undo` takes it back",
+        ),
+        Stage::Undone => (
+            format!("the last restore of {} was undone, and what it had brought is still kept", shop.title),
+            "`backstock restore --accept` lets it go; `backstock undo` brings it back once more",
+        ),
+        _ => (
+            format!("a restore of {} is unfinished", shop.title),
+            "`backstock restore --resume` finishes it, `backstock undo` takes it back",
+        ),
+    };
+    Err(OperationError::hinted(ErrorKind::Refused, message, hint))
+}
+
+fn scope_of(stored: &StoredBackup, request: &RestoreRequest) -> Result<Scope> {
+    let has = (stored.has(ArtifactKind::Database), stored.has(ArtifactKind::Files));
+    let mut scope = request.scope;
+    match (request.tables.is_empty(), request.files.is_empty()) {
+        (false, true) => scope = Scope::Database,
+        (true, false) => scope = Scope::Files,
+        _ => {}
+    }
+    if request.other_database.is_some() {
+        scope = Scope::Database;
+    }
+    Ok(match (scope, has) {
+        (Scope::Everything, (true, false)) => Scope::Database,
+        (Scope::Everything, (false, true)) => Scope::Files,
+        (Scope::Database, (false, _)) => {
+            stored.require(ArtifactKind::Database)?;
+            scope
+        }
+        (Scope::Files, (_, false)) => {
+            stored.require(ArtifactKind::Files)?;
+            scope
+        }
+        _ => scope,
+    })
+}
+
+fn target_of(subject: &Subject, scope: Scope, request: &RestoreRequest) -> Result<Option<ShopDatabase>> {
+    if !scope.has_database() {
+        return Ok(subject.database.clone());
+    }
+    let database = subject.require_database()?.clone();
+    Ok(Some(match &request.other_database {
+        None => database,
+        Some(name) if name.as_bytes() == database.name => {
+            let message = format!("{name} is the shop's own database");
+            let hint = "leave --database out to restore into it";
+            return Err(OperationError::hinted(ErrorKind::Declined, message, hint));
+        }
+        Some(name) => ShopDatabase { server: database.server, name: name.clone().into_bytes() },
+    }))
+}
+
+impl RestorePlan {
+    /// Forgets the plan: nothing was changed, nothing stays.
+    pub fn abandon(self) -> Result<()> {
+        self.folder.remove()
+    }
+
+    fn complete_summary(&mut self, environment: &Environment, request: &RestoreRequest) -> Result<()> {
+        self.summary.database =
+            self.target.as_ref().filter(|_| self.database.is_some()).map(|target| {
+                format!("{} at {}", String::from_utf8_lossy(&target.name), target.server.address)
+            });
+        self.summary.has_maintenance_switch = self.switch.is_there();
+        self.summary.takes_snapshot = request.snapshot && self.replaces_something();
+        if let Some(layout) = self.subject.layout.as_ref().filter(|_| !self.options.is_elsewhere) {
+            self.summary.afterwards = layout.after_restore.iter().map(after::describe).collect();
+        }
+        if let Some(layout) = &self.subject.layout {
+            let act = format!("measuring the free space at {}", layout.root.display());
+            self.summary.free_bytes = Some(environment.host.files.free_bytes(&layout.root).doing(act)?);
+        }
+        Ok(())
+    }
+
+    pub(super) fn replaces_something(&self) -> bool {
+        let tables = self
+            .database
+            .as_ref()
+            .is_some_and(|plan| !plan.replaced().is_empty() || !plan.removed().is_empty());
+        tables || self.files.as_ref().is_some_and(FilesPart::replaces_something)
+    }
+
+    fn check(&self, request: &RestoreRequest) -> Result<()> {
+        let files_bytes = self.summary.files.as_ref().map_or(0, |files| files.needed_bytes);
+        if let Some(free) = self.summary.free_bytes
+            && files_bytes + RESERVE_BYTES > free
+        {
+            return Err(OperationError::hinted(
+                ErrorKind::Failed,
+                format!(
+                    "{files_bytes} bytes are needed beside the shop while both sides are there; {free} are free"
+                ),
+                "make room, or restore fewer files with --file",
+            ));
+        }
+        if !self.switch.is_there()
+            && !self.options.is_elsewhere
+            && !request.without_maintenance
+            && self.replaces_something()
+        {
+            return Err(OperationError::hinted(
+                ErrorKind::Declined,
+                format!(
+                    "{} has no maintenance switch: an order that arrives meanwhile would be lost",
+                    self.shop.title
+                ),
+                "stop whatever writes to the shop, then say so with --without-maintenance",
+            ));
+        }
+        Ok(())
+    }
+
+    /// The journal that this plan begins with.
+    pub(super) fn journal(&self, environment: &Environment) -> Journal {
+        Journal {
+            format: 1,
+            run: self.run,
+            shop: self.shop.id,
+            shop_title: self.shop.title.clone(),
+            backup: self.backup.id,
+            scope: self.scope,
+            tag: self.tag.clone(),
+            started: environment.host.clock.now(),
+            stage: Stage::Planned,
+            restored: None,
+            snapshot: None,
+            has_database: self.database.is_some(),
+            has_files: self.files.is_some(),
+        }
+    }
+}
+
+impl RestoreSummary {
+    fn of(backup: &Backup, shop: &Shop, database: Option<&LoadPlan>, files: Option<&FilesPart>) -> Self {
+        let names = |names: Vec<&backstock_database::RawText>| {
+            let mut texts: Vec<String> = names.iter().take(SHOWN_NAMES).map(ToString::to_string).collect();
+            if names.len() > SHOWN_NAMES {
+                texts.push(format!("and {} more", names.len() - SHOWN_NAMES));
+            }
+            texts
+        };
+        Self {
+            backup: backup.id.short(),
+            made: backup.started,
+            content: backup.content,
+            shop: shop.title.clone(),
+            database: None,
+            tables_replaced: database.map(|plan| names(plan.replaced())).unwrap_or_default(),
+            tables_added: database.map(|plan| names(plan.added())).unwrap_or_default(),
+            tables_removed: database.map(|plan| names(plan.removed())).unwrap_or_default(),
+            tables_left_alone: database.map_or(0, |plan| plan.left_alone.len() as u64),
+            in_place: database.and_then(|plan| plan.in_place.clone()),
+            files: files.map(|files| files.summary().clone()),
+            needed_bytes: database.map_or(0, |plan| plan.estimated_bytes)
+                + files.map_or(0, |files| files.summary().needed_bytes),
+            free_bytes: None,
+            has_maintenance_switch: false,
+            takes_snapshot: false,
+            afterwards: Vec::new(),
+            warnings: database
+                .map(|plan| plan.warnings.iter().chain(&plan.missing_rights).cloned().collect())
+                .unwrap_or_default(),
+        }
+    }
+}

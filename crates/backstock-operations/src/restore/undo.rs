@@ -1,0 +1,263 @@
+//! After a restore: take it back exactly, or keep it for good.
+//!
+//! Data can be lost here: whatever the shop wrote since the restore goes with the new side. It is counted, shown,
+//! exported when asked, and kept aside so that an undo can itself be undone; acceptance is what lets a side go.
+
+use std::path::{Path, PathBuf};
+
+use backstock_database::TableChange;
+use backstock_host::failpoint;
+use backstock_vocabulary::{Outcome, RunId, RunKind};
+use serde::Serialize;
+
+use super::act::{self, OpenRestore, clear_caches, discard_new, swap_marks};
+use super::after::StepResult;
+use super::journal::{Journal, Stage};
+use super::maintenance::Side;
+use super::{database, files};
+use crate::environment::Environment;
+use crate::error::{Doing, ErrorKind, OperationError, Result};
+use crate::monitor::{Expected, Monitor, Phase};
+use crate::run::{RunRecord, close_dead_runs, lock_shop};
+
+/// What an undo will do.
+pub struct UndoPlan {
+    open: OpenRestore,
+    lock: backstock_host::lock::Lock,
+    /// What changed since the restore, which the undo takes out of the shop.
+    pub changed: ChangedSince,
+    /// Whether this brings the restored side back once more, since the restore was already undone.
+    pub is_redo: bool,
+    /// Whether nothing that the shop sees was changed yet.
+    pub is_invisible: bool,
+}
+
+/// What the shop wrote since a restore.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct ChangedSince {
+    /// Tables whose rows are others now.
+    pub tables: Vec<TableChange>,
+    /// Files that are others now, the first of them by name.
+    pub files: Vec<String>,
+    /// How many such files there are.
+    pub file_count: u64,
+}
+
+impl ChangedSince {
+    /// Whether nothing changed.
+    pub fn is_empty(&self) -> bool {
+        self.tables.is_empty() && self.file_count == 0
+    }
+}
+
+/// What came of an undo.
+#[derive(Debug, Clone, Serialize)]
+pub struct UndoReport {
+    /// The run.
+    pub run: RunId,
+    /// The shop.
+    pub shop: String,
+    /// What was taken out of the shop.
+    pub changed: ChangedSince,
+    /// Where it was exported to.
+    pub exported: Option<PathBuf>,
+    /// How the platform's own steps went.
+    pub afterwards: Vec<StepResult>,
+    /// Whether the restored side is live again.
+    pub is_redo: bool,
+    /// How long it took, in milliseconds.
+    pub elapsed_ms: u64,
+}
+
+/// What came of an acceptance.
+#[derive(Debug, Clone, Serialize)]
+pub struct AcceptReport {
+    /// The run.
+    pub run: RunId,
+    /// The shop.
+    pub shop: String,
+    /// How long it took, in milliseconds.
+    pub elapsed_ms: u64,
+}
+
+/// Looks at what an undo would take away. Changes nothing; takes the shop's lock.
+pub fn plan_undo(environment: &Environment, journal: Journal) -> Result<UndoPlan> {
+    let lock = lock_shop(environment, journal.shop, &journal.shop_title)?;
+    close_dead_runs(environment, Some(journal.shop))?;
+    if journal.stage == Stage::Accepting {
+        let hint = "`backstock restore --accept` finishes it";
+        return Err(OperationError::hinted(ErrorKind::Refused, "this restore is being accepted", hint));
+    }
+    let open = OpenRestore::load(environment, journal)?;
+    let stage = open.journal.stage;
+    let changed =
+        if stage == Stage::Restored { changed_since(environment, &open)? } else { ChangedSince::default() };
+    Ok(UndoPlan {
+        open,
+        lock,
+        changed,
+        is_redo: stage == Stage::Undone,
+        is_invisible: matches!(stage, Stage::Planned | Stage::Staging | Stage::Staged),
+    })
+}
+
+fn changed_since(environment: &Environment, open: &OpenRestore) -> Result<ChangedSince> {
+    let mut changed = ChangedSince::default();
+    if let Some((target, plan)) = &open.database {
+        changed.tables = database::changed(target, plan, &swap_marks(open)?)?;
+    }
+    if let Some(part) = &open.files {
+        let (count, first) = files::changed(environment, part)?;
+        changed.file_count = count;
+        changed.files = first;
+    }
+    Ok(changed)
+}
+
+impl UndoPlan {
+    /// The shop's name.
+    pub fn shop(&self) -> &str {
+        &self.open.journal.shop_title
+    }
+}
+
+/// Takes the restore back, from wherever it is.
+pub fn undo(
+    environment: &Environment,
+    plan: UndoPlan,
+    export: Option<&Path>,
+    monitor: &dyn Monitor,
+) -> Result<UndoReport> {
+    let UndoPlan { mut open, lock, changed, is_redo, is_invisible } = plan;
+    let subject = open.subject(RunKind::Undo);
+    let detail = serde_json::json!({ "restore": open.journal.run, "backup": open.journal.backup });
+    let run = RunRecord::start_locked(environment, &subject, detail, lock)?;
+    let result = (|| {
+        if let Some(folder) = export {
+            super::elsewhere::export_changed(environment, &open, &changed, folder, monitor)?;
+        }
+        if is_invisible {
+            discard_new(environment, &open)?;
+            open.folder.remove()?;
+            return Ok(Vec::new());
+        }
+        if is_redo {
+            return redo(environment, &mut open, monitor);
+        }
+        backward(environment, &mut open, monitor)
+    })();
+    match result {
+        Ok(afterwards) => {
+            let report = UndoReport {
+                run: run.id,
+                shop: open.journal.shop_title.clone(),
+                changed,
+                exported: export.map(Path::to_owned),
+                afterwards,
+                is_redo,
+                elapsed_ms: run.elapsed_ms(),
+            };
+            run.finish(environment, Outcome::Success)?;
+            Ok(report)
+        }
+        Err(error) => {
+            run.fail(environment, &error);
+            Err(error)
+        }
+    }
+}
+
+/// Every visible step, backward.
+fn backward(
+    environment: &Environment,
+    open: &mut OpenRestore,
+    monitor: &dyn Monitor,
+) -> Result<Vec<StepResult>> {
+    open.folder.advance(&mut open.journal, Stage::Undoing)?;
+    monitor.phase(Phase::Swapping, Expected::default());
+    open.switch.close(open.switch_database.as_ref())?;
+    if let Some(part) = &open.files {
+        files::backward(environment, part)?;
+    }
+    failpoint::reach("undo.between_swaps").doing("swapping the tables back")?;
+    if let Some((target, plan)) = &open.database {
+        let snapshot = || {
+            let id = open.journal.snapshot.ok_or_else(|| {
+                OperationError::plain(
+                    ErrorKind::NotFound,
+                    "no safety snapshot was taken: there is nothing to go back to",
+                )
+            })?;
+            act::backup_of(environment, id)
+        };
+        database::backward(environment, &snapshot, target, plan, monitor)?;
+    }
+    monitor.phase(Phase::Finishing, Expected::default());
+    let afterwards = clear_caches(open);
+    open.switch.give_back(open.switch_database.as_ref(), Side::Old)?;
+    failpoint::reach("undo.opened").doing("ending the undo")?;
+    open.folder.advance(&mut open.journal, Stage::Undone)?;
+    Ok(afterwards)
+}
+
+/// The undo of an undo: forward again.
+fn redo(environment: &Environment, open: &mut OpenRestore, monitor: &dyn Monitor) -> Result<Vec<StepResult>> {
+    open.folder.advance(&mut open.journal, Stage::Swapping)?;
+    let afterwards = act::swap(environment, open, monitor)?;
+    open.journal.restored = Some(environment.host.clock.now());
+    open.folder.advance(&mut open.journal, Stage::Restored)?;
+    Ok(afterwards)
+}
+
+/// Lets the side that is not live go. After it there is no undo.
+pub fn accept(environment: &Environment, journal: Journal, monitor: &dyn Monitor) -> Result<AcceptReport> {
+    let lock = lock_shop(environment, journal.shop, &journal.shop_title)?;
+    close_dead_runs(environment, Some(journal.shop))?;
+    if !matches!(journal.stage, Stage::Restored | Stage::Undone | Stage::Accepting) {
+        return Err(OperationError::hinted(
+            ErrorKind::Refused,
+            format!("the restore of {} is unfinished and cannot be accepted", journal.shop_title),
+            "`backstock restore --resume` finishes it, `backstock undo` takes it back",
+        ));
+    }
+    let mut open = OpenRestore::load(environment, journal)?;
+    let subject = open.subject(RunKind::Accept);
+    let run = RunRecord::start_locked(
+        environment,
+        &subject,
+        serde_json::json!({ "restore": open.journal.run }),
+        lock,
+    )?;
+    match accept_sides(environment, &mut open, monitor) {
+        Ok(()) => {
+            let report = AcceptReport {
+                run: run.id,
+                shop: open.journal.shop_title.clone(),
+                elapsed_ms: run.elapsed_ms(),
+            };
+            run.finish(environment, Outcome::Success)?;
+            Ok(report)
+        }
+        Err(error) => {
+            run.fail(environment, &error);
+            Err(error)
+        }
+    }
+}
+
+fn accept_sides(environment: &Environment, open: &mut OpenRestore, monitor: &dyn Monitor) -> Result<()> {
+    monitor.phase(Phase::Finishing, Expected::default());
+    if open.journal.stage == Stage::Undone {
+        discard_new(environment, open)?;
+        return open.folder.remove();
+    }
+    open.folder.advance(&mut open.journal, Stage::Accepting)?;
+    if let Some((target, plan)) = &open.database {
+        database::accept(target, plan)?;
+    }
+    failpoint::reach("accept.between_parts").doing("removing the old files")?;
+    if let Some(part) = &open.files {
+        files::discard(environment, part)?;
+    }
+    open.folder.remove()
+}

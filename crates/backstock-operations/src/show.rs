@@ -1,0 +1,273 @@
+//! What is there: lists of backups, and one backup in detail.
+
+use backstock_archive::tree::{FileEntry, FileKind, FileState, printable};
+use backstock_catalog::{Backup, Problem, Replica, Run, Severity, Shop};
+use backstock_database::DumpedObject;
+use backstock_vocabulary::{ArtifactKind, BackupId, Content, Level, Reason, ReplicaState, ShopId};
+use serde::Serialize;
+
+use crate::backup::ReportedProblem;
+use crate::environment::Environment;
+use crate::error::{Doing, ErrorKind, OperationError, Result};
+use crate::stored::StoredBackup;
+
+/// One line of a list.
+#[derive(Debug, Clone, Serialize)]
+pub struct ListedBackup {
+    /// The backup.
+    pub backup: BackupId,
+    /// Its short form.
+    pub short: String,
+    /// The shop.
+    pub shop: String,
+    /// Its number within the set.
+    pub sequence: u64,
+    /// When it was started.
+    pub started: jiff::Timestamp,
+    /// How much of the files it holds by itself.
+    pub level: Level,
+    /// Why it was made.
+    pub reason: Reason,
+    /// What it is worth.
+    pub content: Content,
+    /// Length of all artifacts in bytes.
+    pub stored_bytes: u64,
+    /// Named things that are missing.
+    pub exceptions: u64,
+    /// Its replicas.
+    pub replicas: Vec<ListedReplica>,
+}
+
+/// One replica of a listed backup.
+#[derive(Debug, Clone, Serialize)]
+pub struct ListedReplica {
+    /// The storage.
+    pub storage: String,
+    /// The folder in it.
+    pub folder: String,
+    /// Its state.
+    pub state: ReplicaState,
+    /// When it was last looked at.
+    pub checked: Option<jiff::Timestamp>,
+}
+
+/// One backup in detail.
+#[derive(Debug, Clone, Serialize)]
+pub struct ShownBackup {
+    /// What a list says of it.
+    #[serde(flatten)]
+    pub listed: ListedBackup,
+    /// When it was finished.
+    pub finished: jiff::Timestamp,
+    /// SHA-256 of its manifest.
+    pub manifest_sha256: String,
+    /// Its artifacts.
+    pub artifacts: Vec<ShownArtifact>,
+    /// What is missing, and what is worth knowing.
+    pub problems: Vec<ReportedProblem>,
+    /// Every table, when asked for.
+    pub tables: Option<Vec<ShownTable>>,
+    /// Every file, when asked for.
+    pub files: Option<Vec<ShownFile>>,
+}
+
+/// One artifact.
+#[derive(Debug, Clone, Serialize)]
+pub struct ShownArtifact {
+    /// Its path in the backup's folder.
+    pub path: String,
+    /// Length in bytes.
+    pub stored_bytes: u64,
+    /// How many parts it has.
+    pub parts: u64,
+}
+
+/// One table or other object of a database.
+#[derive(Debug, Clone, Serialize)]
+pub struct ShownTable {
+    /// What it is.
+    pub kind: &'static str,
+    /// Its name.
+    pub name: String,
+    /// Its rows, for a table.
+    pub rows: Option<u64>,
+}
+
+/// One file.
+#[derive(Debug, Clone, Serialize)]
+pub struct ShownFile {
+    /// Its path in the backup; unprintable bytes are escaped.
+    pub path: String,
+    /// What it is.
+    pub kind: FileKind,
+    /// Its length in bytes.
+    pub size_bytes: u64,
+    /// What became of it.
+    pub state: FileState,
+}
+
+/// Every backup of one shop or of all, the newest first.
+pub fn list(environment: &Environment, shop: Option<ShopId>) -> Result<Vec<ListedBackup>> {
+    let backups = environment.wait(environment.catalog.list_backups(shop)).doing("listing the backups")?;
+    backups.into_iter().map(|backup| listed(environment, &backup)).collect()
+}
+
+fn listed(environment: &Environment, backup: &Backup) -> Result<ListedBackup> {
+    let act = || format!("looking at backup {}", backup.id.short());
+    let shop = environment.wait(environment.catalog.find_shop(backup.shop)).doing(act())?;
+    let replicas = environment.wait(environment.catalog.replicas(backup.id)).doing(act())?;
+    let replicas =
+        replicas.iter().map(|replica| listed_replica(environment, replica)).collect::<Result<_>>()?;
+    Ok(ListedBackup {
+        backup: backup.id,
+        short: backup.id.short(),
+        shop: shop.map_or_else(|| backup.shop.short(), |shop| shop.title),
+        sequence: backup.sequence,
+        started: backup.started,
+        level: backup.level,
+        reason: backup.reason,
+        content: backup.content,
+        stored_bytes: backup.stored_bytes,
+        exceptions: backup.exceptions,
+        replicas,
+    })
+}
+
+fn listed_replica(environment: &Environment, replica: &Replica) -> Result<ListedReplica> {
+    let storage = environment
+        .wait(environment.catalog.find_storage(replica.storage))
+        .doing("looking for the storage of a replica")?;
+    Ok(ListedReplica {
+        storage: storage.map_or_else(|| replica.storage.short(), |storage| storage.title),
+        folder: replica.folder.clone(),
+        state: replica.state,
+        checked: replica.checked,
+    })
+}
+
+/// One backup, with every table and file when `contents` are asked for.
+pub fn show(environment: &Environment, backup: Backup, contents: bool) -> Result<ShownBackup> {
+    let listed = listed(environment, &backup)?;
+    let act = format!("reading what is known of backup {}", backup.id.short());
+    let problems = environment.wait(environment.catalog.problems_of_backup(backup.id)).doing(act)?;
+    let stored = StoredBackup::open(environment, backup)?;
+    let manifest = &stored.signed.manifest;
+    let artifacts = manifest.artifacts.iter().map(|artifact| ShownArtifact {
+        path: artifact.path(),
+        stored_bytes: artifact.stored_bytes(),
+        parts: artifact.parts.len() as u64,
+    });
+    Ok(ShownBackup {
+        listed,
+        finished: manifest.finished,
+        manifest_sha256: stored.signed.sha256.to_string(),
+        artifacts: artifacts.collect(),
+        problems: problems.iter().map(reported).collect(),
+        tables: if contents && stored.has(ArtifactKind::Database) {
+            Some(tables(environment, &stored)?)
+        } else {
+            None
+        },
+        files: if contents && stored.has(ArtifactKind::Files) {
+            Some(files(environment, &stored)?)
+        } else {
+            None
+        },
+    })
+}
+
+fn reported(problem: &Problem) -> ReportedProblem {
+    ReportedProblem {
+        kind: problem.kind.clone(),
+        is_exception: problem.severity == Severity::Exception,
+        subject: printable(&problem.subject),
+        message: problem.message.clone(),
+    }
+}
+
+fn tables(environment: &Environment, stored: &StoredBackup) -> Result<Vec<ShownTable>> {
+    let (objects, _) = stored.database(environment)?;
+    Ok(objects
+        .iter()
+        .map(|object| {
+            let (kind, rows) = match object {
+                DumpedObject::Table(table) => ("table", Some(table.row_count)),
+                DumpedObject::Sequence(_) => ("sequence", None),
+                DumpedObject::Routine(_) => ("routine", None),
+                DumpedObject::Trigger(_) => ("trigger", None),
+                DumpedObject::View(_) => ("view", None),
+                DumpedObject::Event(_) => ("event", None),
+            };
+            ShownTable { kind, name: object.name().to_string(), rows }
+        })
+        .collect())
+}
+
+fn files(environment: &Environment, stored: &StoredBackup) -> Result<Vec<ShownFile>> {
+    let index = stored.index(environment, ArtifactKind::FilesIndex)?;
+    index
+        .entries::<FileEntry>()
+        .map(|line| {
+            let entry = line.doing(format!("reading the files index of {}", stored.folder))?.entry;
+            Ok(ShownFile {
+                path: printable(&entry.path),
+                kind: entry.kind,
+                size_bytes: entry.size_bytes,
+                state: entry.state,
+            })
+        })
+        .collect()
+}
+
+/// The shop that a person means: a folder, a title, an identifier or the beginning or end of one.
+pub fn find_shop(environment: &Environment, text: &str) -> Result<Shop> {
+    use std::os::unix::ffi::OsStrExt;
+    let shops = environment.wait(environment.catalog.list_shops()).doing("listing the shops")?;
+    let folder = std::fs::canonicalize(text).ok();
+    let folder = folder.as_ref().map(|folder| folder.as_os_str().as_bytes());
+    if let Some(shop) = shops.iter().find(|shop| folder.is_some() && shop.root.as_deref() == folder) {
+        return Ok(shop.clone());
+    }
+    let is_meant = |shop: &&Shop| {
+        let id = shop.id.to_string();
+        shop.title == text
+            || (text.len() >= 4 && (id.starts_with(text) || id.ends_with(text)))
+            || shop.root.as_deref() == Some(text.as_bytes())
+    };
+    let found: Vec<&Shop> = shops.iter().filter(is_meant).collect();
+    match found.as_slice() {
+        [shop] => Ok((*shop).clone()),
+        [] => Err(OperationError::hinted(
+            ErrorKind::NotFound,
+            format!("no shop is known as {text}"),
+            format!("known are: {}", titles(&shops)),
+        )),
+        several => Err(OperationError::hinted(
+            ErrorKind::Declined,
+            format!("{} shops are known as {text}", several.len()),
+            "give the shop's folder instead",
+        )),
+    }
+}
+
+fn titles(shops: &[Shop]) -> String {
+    if shops.is_empty() {
+        return "none; `backstock backup <folder>` makes the first one known".to_owned();
+    }
+    shops.iter().map(|shop| shop.title.as_str()).collect::<Vec<_>>().join(", ")
+}
+
+/// The shop of a backup.
+pub fn shop_of(environment: &Environment, id: ShopId) -> Result<Shop> {
+    environment
+        .wait(environment.catalog.find_shop(id))
+        .doing("looking for the shop of the backup")?
+        .ok_or_else(|| {
+            OperationError::plain(ErrorKind::NotFound, "the shop of the backup is not known any more")
+        })
+}
+
+/// The newest runs.
+pub fn runs(environment: &Environment, shop: Option<ShopId>, limit: u32) -> Result<Vec<Run>> {
+    environment.wait(environment.catalog.list_runs(shop, limit)).doing("listing the runs")
+}

@@ -1,0 +1,162 @@
+//! One stored backup, opened for reading: its manifest, its indexes, its artifacts.
+
+use std::io;
+
+use backstock_archive::manifest::{ManifestArtifact, SignedManifest};
+use backstock_archive::{ArtifactReader, IndexReader, ReadAt};
+use backstock_catalog::{Backup, Replica};
+use backstock_database::{DumpedObject, FrameSource};
+use backstock_vocabulary::{ArtifactKind, ReplicaState, ShopId};
+
+use crate::backup::{DatabaseSummary, FilesHeader};
+use crate::destination::{Place, SetFolder};
+use crate::environment::Environment;
+use crate::error::{Doing, ErrorKind, OperationError, Result};
+
+/// The index of an artifact, read from wherever it is stored.
+pub(crate) type StoredIndex = IndexReader<Box<dyn ReadAt>>;
+
+/// One replica of one backup, opened.
+pub(crate) struct StoredBackup {
+    pub(crate) record: Backup,
+    pub(crate) replica: Replica,
+    pub(crate) set_folder: SetFolder,
+    pub(crate) folder: String,
+    pub(crate) signed: SignedManifest,
+}
+
+/// Finds the backup that a person means.
+pub fn find_backup(environment: &Environment, text: &str, shop: Option<ShopId>) -> Result<Backup> {
+    environment
+        .wait(environment.catalog.find_backup(text, shop))
+        .doing(format!("looking for the backup {text}"))
+}
+
+impl StoredBackup {
+    /// Opens the best replica of a backup.
+    pub(crate) fn open(environment: &Environment, record: Backup) -> Result<Self> {
+        let act = format!("looking for the replicas of backup {}", record.id.short());
+        let mut replicas = environment.wait(environment.catalog.replicas(record.id)).doing(act)?;
+        replicas.retain(|replica| {
+            matches!(replica.state, ReplicaState::Present | ReplicaState::Verified | ReplicaState::Damaged)
+        });
+        replicas.sort_by_key(|replica| match replica.state {
+            ReplicaState::Verified => 0,
+            ReplicaState::Present => 1,
+            _ => 2,
+        });
+        let replica = replicas.into_iter().next().ok_or_else(|| {
+            let message = format!("no storage holds the backup {}", record.id.short());
+            OperationError::plain(ErrorKind::NotFound, message)
+        })?;
+        let place = Place::of_record(environment, replica.storage)?;
+        let (set_name, folder) = replica.folder.rsplit_once('/').ok_or_else(|| {
+            OperationError::plain(
+                ErrorKind::Failed,
+                format!("\"{}\" is no folder of a backup", replica.folder),
+            )
+        })?;
+        let set_folder = SetFolder { place, name: set_name.to_owned() };
+        let folder = folder.to_owned();
+        let signed = set_folder.manifest(environment, &folder)?;
+        if signed.manifest.backup != record.id || signed.sha256.to_string() != record.manifest_hash {
+            let message =
+                format!("the manifest in {folder} is not the one that was recorded for this backup");
+            return Err(OperationError::plain(ErrorKind::Damaged, message));
+        }
+        Ok(Self { record, replica, set_folder, folder, signed })
+    }
+
+    /// An artifact of the manifest, or the error that it has none of that kind.
+    pub(crate) fn require(&self, kind: ArtifactKind) -> Result<&ManifestArtifact> {
+        self.signed.manifest.artifact(kind).ok_or_else(|| {
+            let what = match kind {
+                ArtifactKind::Database | ArtifactKind::DatabaseIndex => "no database",
+                ArtifactKind::Files | ArtifactKind::FilesIndex => "no files",
+            };
+            OperationError::plain(
+                ErrorKind::NotFound,
+                format!("the backup {} has {what}", self.record.id.short()),
+            )
+        })
+    }
+
+    /// The folder that holds it, where it is a folder of this machine.
+    pub(crate) fn place_folder(&self) -> Result<std::path::PathBuf> {
+        self.set_folder.place.folder()
+    }
+
+    /// Whether it has an artifact of this kind.
+    pub(crate) fn has(&self, kind: ArtifactKind) -> bool {
+        self.signed.manifest.artifact(kind).is_some()
+    }
+
+    fn parts(&self, environment: &Environment, artifact: &ManifestArtifact) -> Result<Vec<Box<dyn ReadAt>>> {
+        artifact.parts.iter().map(|part| self.set_folder.open_part(environment, &self.folder, part)).collect()
+    }
+
+    /// Opens the index of the database or of the files.
+    pub(crate) fn index(&self, environment: &Environment, kind: ArtifactKind) -> Result<StoredIndex> {
+        open_index(environment, &self.set_folder, &self.folder, self.require(kind)?)
+    }
+
+    /// Opens the database's or the files' artifact with its index.
+    pub(crate) fn artifact(
+        &self,
+        environment: &Environment,
+        kind: ArtifactKind,
+    ) -> Result<(ArtifactReader, StoredIndex)> {
+        let index_kind = match kind {
+            ArtifactKind::Database | ArtifactKind::DatabaseIndex => ArtifactKind::DatabaseIndex,
+            ArtifactKind::Files | ArtifactKind::FilesIndex => ArtifactKind::FilesIndex,
+        };
+        let artifact = self.require(kind)?;
+        let index = self.index(environment, index_kind)?;
+        let act = || format!("opening {} of {}", artifact.path(), self.folder);
+        let frames = index.frame_table().doing(act())?;
+        let parts = self.parts(environment, artifact)?;
+        let reader = ArtifactReader::open(artifact, parts, frames).doing(act())?;
+        Ok((reader, index))
+    }
+
+    /// Every object of the database, and what the dump had to say.
+    pub(crate) fn database(&self, environment: &Environment) -> Result<(Vec<DumpedObject>, DatabaseSummary)> {
+        let index = self.index(environment, ArtifactKind::DatabaseIndex)?;
+        let act = || format!("reading the database index of {}", self.folder);
+        let objects = index
+            .entries::<DumpedObject>()
+            .map(|line| line.map(|line| line.entry))
+            .collect::<std::result::Result<Vec<_>, _>>()
+            .doing(act())?;
+        let summary = index.summary().doing(act())?;
+        Ok((objects, summary))
+    }
+
+    /// Which folder each root of the files stood for.
+    pub(crate) fn files_header(&self, index: &StoredIndex) -> Result<FilesHeader> {
+        index.header().doing(format!("reading the files index of {}", self.folder))
+    }
+}
+
+/// Opens one index of one backup.
+pub(crate) fn open_index(
+    environment: &Environment,
+    set_folder: &SetFolder,
+    folder: &str,
+    artifact: &ManifestArtifact,
+) -> Result<StoredIndex> {
+    let part = artifact.parts.first().ok_or_else(|| {
+        OperationError::plain(ErrorKind::Damaged, format!("{} has no part", artifact.path()))
+    })?;
+    let source = set_folder.open_part(environment, folder, part)?;
+    IndexReader::open(source, part).doing(format!("opening {} of {folder}", part.name))
+}
+
+/// Frames of a stored dump, for loading.
+pub(crate) struct StoredFrames(pub(crate) ArtifactReader);
+
+impl FrameSource for StoredFrames {
+    fn frame(&self, number: u64) -> io::Result<Vec<u8>> {
+        self.0.read_frame(number).map_err(io::Error::other)
+    }
+}
