@@ -121,6 +121,7 @@ pub(crate) fn shape(
     connection: &mut Connection,
     database: &[u8],
     name: &[u8],
+    engine: &str,
     table_collation: &str,
     definition_text: &[u8],
 ) -> Result<TableShape> {
@@ -163,9 +164,16 @@ pub(crate) fn shape(
             Some((result.get(*row, "COLUMN_NAME")?.to_vec(), collation))
         })
         .collect();
-    let full_definition = definition::with_collations(&spans, definition_text, table_collation, &collations);
-    let full_spans =
+    let mut full_definition =
+        definition::with_collations(&spans, definition_text, table_collation, &collations);
+    let mut full_spans =
         ddl::spans(&full_definition).map_err(|fault| not_understood(name, &fault.to_string()))?;
+    if engine.eq_ignore_ascii_case("ARCHIVE") {
+        // It refuses rows below its next number, and sets that number from the rows by itself.
+        full_definition = definition::without_auto_increment(&full_spans, &full_definition);
+        full_spans =
+            ddl::spans(&full_definition).map_err(|fault| not_understood(name, &fault.to_string()))?;
+    }
     let mut shape = TableShape {
         columns: Vec::new(),
         key: Vec::new(),

@@ -132,6 +132,10 @@ pub(crate) fn head(
         session.push_str(&alter_database(&database.collation));
     }
     out.extend_from_slice(session.as_bytes());
+    if !database.comment.is_empty() {
+        let comment = String::from_utf8_lossy(&quote_text(&database.comment)).replace("*/", "*\\/");
+        out.extend_from_slice(format!("/*M!100500 ALTER DATABASE COMMENT {comment} */;\n").as_bytes());
+    }
     out
 }
 

@@ -147,7 +147,7 @@ fn table(
 ) -> Result<(TablePlan, Vec<u8>)> {
     let name = &line.facts.name;
     let text = schema::table_definition(connection, name)?;
-    let shape = schema::shape(connection, database, name, &line.collation, &text)?;
+    let shape = schema::shape(connection, database, name, &line.facts.engine, &line.collation, &text)?;
     let spans = ddl::spans(&text).map_err(|fault| schema::not_understood(name, &fault.to_string()))?;
     let stable = definition::without_auto_increment(&spans, &text);
     let definition_hash = blake3::hash(&stable);

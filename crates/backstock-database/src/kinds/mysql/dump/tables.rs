@@ -310,6 +310,7 @@ impl Tables {
             if let Some(next) = brought.auto_increment.get(&at).copied()
                 && record.auto_increment.is_none_or(|known| next > known)
                 && record.contents == Contents::Included
+                && !record.engine.eq_ignore_ascii_case("ARCHIVE")
             {
                 frames.put(&writer::auto_increment(&record.name, next))?;
                 record.auto_increment = Some(next);

@@ -1,1 +1,192 @@
-//! Soon.
+//! Servers that are set up in awkward ways, sessions that are cut short, and a slow place to write to.
+
+use std::io;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use backstock_host::Host;
+use backstock_testbed::torture_database::{self, Survives};
+use backstock_testbed::{Server, ServerKind, ServerOptions, assert_same, database};
+
+use super::{MemoryTarget, check_records, dump, dump_with, settings, settings_of, table};
+use crate::Connection;
+use crate::dump::{DumpMonitor, DumpPhase, DumpRequest, DumpSink, DumpTarget, Unwatched};
+use crate::raw_text::RawText;
+use crate::settings::{Address, ServerSettings};
+
+/// Global settings that change what an unprepared session reads, each with the cases that it would damage.
+const CONFIGURATIONS: &[&[&str]] = &[
+    &["sql_mode='ANSI,PAD_CHAR_TO_FULL_LENGTH'", "sql_select_limit=2", "time_zone='+05:30'"],
+    &["sql_mode='NO_BACKSLASH_ESCAPES,HIGH_NOT_PRECEDENCE'", "init_connect='SET sql_select_limit=1'"],
+    &["sql_mode='TRADITIONAL'", "sql_quote_show_create=0", "autocommit=0", "max_join_size=3"],
+];
+
+#[test]
+fn the_settings_of_a_server_change_nothing() {
+    for kind in [ServerKind::MariaDb, ServerKind::MySql] {
+        let Some(server) = Server::for_test(kind, &ServerOptions::default()) else { continue };
+        let quick = |case: &torture_database::Case| {
+            case.survives == Survives::StockClient && !["C23", "C24"].contains(&case.number)
+        };
+        torture_database::build_cases(&server, "torture", quick).unwrap();
+        server.client("", "CREATE USER plain IDENTIFIED BY 'p'; GRANT ALL ON torture.* TO plain;").unwrap();
+        let before = database::read(&mut server.connect("").unwrap(), "torture").unwrap();
+        let (expected, _) = dump_with(&settings(&server), &DumpRequest::whole("torture")).unwrap();
+        for configuration in CONFIGURATIONS {
+            for assignment in *configuration {
+                server.client("", format!("SET GLOBAL {assignment};")).unwrap();
+            }
+            // `init_connect` does not run for root.
+            let plain = settings_of(&server, "plain", "p");
+            let (report, _) = dump_with(&plain, &DumpRequest::whole("torture")).unwrap();
+            assert_eq!(report.rows, expected.rows, "{kind:?} {configuration:?}");
+            assert!(super::tables(&report).eq(super::tables(&expected)), "{kind:?} {configuration:?}");
+            let reset = "SET GLOBAL sql_mode=DEFAULT, sql_select_limit=DEFAULT, time_zone=DEFAULT, init_connect='', \
+                         sql_quote_show_create=1, autocommit=1, max_join_size=DEFAULT;";
+            server.client("", format!("SET sql_select_limit=DEFAULT; {reset}")).unwrap();
+        }
+        let after = database::read(&mut server.connect("").unwrap(), "torture").unwrap();
+        assert_same(&before, &after);
+    }
+}
+
+/// Kills the reading connection of the first attempt in the middle of a table (F33).
+struct Killer<'a> {
+    server: &'a Server,
+    attempts: AtomicU32,
+    killed: AtomicU32,
+}
+
+impl DumpMonitor for Killer<'_> {
+    fn phase(&self, phase: DumpPhase) {
+        if phase == DumpPhase::Prepare {
+            self.attempts.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+    fn expected(&self, _: u64, _: u64, _: u64) {}
+    fn table_started(&self, _: &RawText, _: u64) {}
+    fn rows(&self, name: &RawText, _: u64, _: u64) {
+        if self.attempts.load(Ordering::SeqCst) == 1
+            && name.as_bytes() == b"big"
+            && self.killed.fetch_add(1, Ordering::SeqCst) == 1
+        {
+            let mut admin = Connection::open(&settings(self.server), None).unwrap();
+            let list = admin.query(b"SHOW FULL PROCESSLIST").unwrap();
+            for row in 0..list.rows.len() {
+                if list.get(row, "Info").is_some_and(|sql| sql.windows(10).any(|part| part == b"FROM `big`"))
+                {
+                    let id = String::from_utf8(list.get(row, "Id").unwrap().to_vec()).unwrap();
+                    admin.execute(format!("KILL {id}").as_bytes()).unwrap();
+                }
+            }
+        }
+    }
+    fn table_finished(&self, _: &RawText, _: u64) {}
+    fn note(&self, _: &str) {}
+    fn is_cancelled(&self) -> bool {
+        false
+    }
+}
+
+fn big_table(server: &Server) {
+    server
+        .client(
+            "",
+            "CREATE DATABASE shop; USE shop;\n\
+             CREATE TABLE big (id INT AUTO_INCREMENT PRIMARY KEY, v VARCHAR(1000));\n\
+             INSERT INTO big (v) VALUES (REPEAT('abcdefghij', 90)), (REPEAT('klmnopqrst', 90));\n\
+             INSERT INTO big (v) SELECT a.v FROM big a, big b, big c, big d, big e, big f;\n\
+             INSERT INTO big (v) SELECT a.v FROM big a, big b, big c LIMIT 40000;\n",
+        )
+        .unwrap();
+}
+
+#[test]
+fn a_killed_connection_starts_the_dump_anew_and_never_mixes_snapshots() {
+    for kind in [ServerKind::MariaDb, ServerKind::MySql] {
+        let Some(server) = Server::for_test(kind, &ServerOptions::default()) else { continue };
+        big_table(&server);
+        let monitor = Killer { server: &server, attempts: AtomicU32::new(0), killed: AtomicU32::new(0) };
+        let target = MemoryTarget::default();
+        let report =
+            dump(&Host::real(), &settings(&server), &DumpRequest::whole("shop"), &target, &monitor).unwrap();
+        assert!(monitor.killed.load(Ordering::SeqCst) > 1, "the kill came too late");
+        assert_eq!(report.attempts, 2, "{kind:?}");
+        assert_eq!(report.rows, table(&report, "big").row_count);
+        check_records(&server, "shop", &report, &target);
+    }
+}
+
+/// Takes its time, as a full disk queue would (F35).
+struct SlowTarget(MemoryTarget, AtomicU32);
+
+struct SlowSink<'a>(Box<dyn DumpSink + 'a>, &'a AtomicU32);
+
+impl DumpTarget for SlowTarget {
+    fn begin(&self, attempt: u32) -> io::Result<Box<dyn DumpSink + '_>> {
+        Ok(Box::new(SlowSink(self.0.begin(attempt)?, &self.1)))
+    }
+}
+
+impl DumpSink for SlowSink<'_> {
+    fn buffer(&self) -> Vec<u8> {
+        self.0.buffer()
+    }
+    fn frame(&self, text: Vec<u8>) -> io::Result<u64> {
+        if self.1.fetch_add(1, Ordering::SeqCst) == 3 {
+            std::thread::sleep(Duration::from_secs(5));
+        }
+        self.0.frame(text)
+    }
+}
+
+#[test]
+fn a_slow_place_to_write_to_does_not_make_the_server_hang_up() {
+    let options = ServerOptions::with(&["--net-write-timeout=2", "--max-allowed-packet=1M"]);
+    let Some(server) = Server::for_test(ServerKind::MariaDb, &options) else { return };
+    big_table(&server);
+    let target = SlowTarget(MemoryTarget::default(), AtomicU32::new(0));
+    let report =
+        dump(&Host::real(), &settings(&server), &DumpRequest::whole("shop"), &target, &Unwatched).unwrap();
+    assert_eq!((report.attempts, report.rows), (1, 40_066));
+    // The same server's smallest usual packet takes every statement.
+    server.client("", "CREATE DATABASE back").unwrap();
+    server.client("back", target.0.text()).unwrap();
+    let rows = server.client("back", "SELECT COUNT(*) FROM big").unwrap();
+    assert!(String::from_utf8(rows).unwrap().contains("40066"));
+}
+
+/// Every way to log in that a shop may use, over the socket and over loopback TCP.
+#[test]
+fn accounts_log_in_by_each_method() {
+    for kind in ServerKind::KINDS {
+        let options = ServerOptions { tcp: true, ..ServerOptions::default() };
+        let Some(server) = Server::for_test(kind, &options) else { continue };
+        let methods: &[&str] = match kind {
+            ServerKind::MySql => &["caching_sha2_password BY 'pä ss'", "sha256_password BY 'pä ss'"],
+            _ => &["mysql_native_password USING PASSWORD('pä ss')", "ed25519 USING PASSWORD('pä ss')"],
+        };
+        let tcp = Address::Tcp { host: "127.0.0.1".to_owned(), port: server.port().unwrap() };
+        for (number, method) in methods.iter().enumerate() {
+            if method.starts_with("ed25519") && server.client("", "INSTALL SONAME 'auth_ed25519';").is_err() {
+                continue;
+            }
+            let user = format!("user{number}");
+            let create = if kind.is_mysql() {
+                server.client("", format!("CREATE USER {user} IDENTIFIED WITH {method};"))
+            } else {
+                server.client("", format!("CREATE USER {user} IDENTIFIED VIA {method};"))
+            };
+            create.unwrap();
+            let by_socket = settings_of(&server, &user, "pä ss");
+            let by_tcp = ServerSettings { address: tcp.clone(), ..by_socket.clone() };
+            // Twice: the second time the server may have the password in its cache.
+            for settings in [&by_tcp, &by_socket, &by_tcp] {
+                let mut connection = Connection::open(settings, None).unwrap();
+                assert_eq!(connection.query(b"SELECT 1").unwrap().single(), Some(b"1".as_slice()));
+            }
+            let wrong = Connection::open(&settings_of(&server, &user, "wrong"), None).unwrap_err();
+            assert_eq!(wrong.code(), Some(1045), "{kind:?} {method}: {wrong}");
+        }
+    }
+}
