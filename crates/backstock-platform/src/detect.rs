@@ -67,7 +67,7 @@ pub struct NestedShop {
 pub fn detect(given: &Path, environment: &dyn Environment) -> Result<Detection> {
     let here = Folder::open(given)?;
     let mut notes = Vec::new();
-    let (folder, kind, matched) = find_root(&here, &mut notes);
+    let (folder, kind, matched) = find_root(&here, environment, &mut notes);
     let absolute = std::path::absolute(given).unwrap_or_else(|_| given.to_owned());
     if folder.root() == here.root() && folder.root() != absolute {
         notes.push(format!(
@@ -81,7 +81,7 @@ pub fn detect(given: &Path, environment: &dyn Environment) -> Result<Detection> 
     if matched.confidence == Confidence::Folder {
         notes.push("no known platform was recognised: this is treated as a plain folder".to_owned());
     }
-    let nested = find_nested(&folder);
+    let nested = find_nested(&folder, &layout, environment);
     for shop in &nested {
         notes.push(format!(
             "{} holds another installation ({}): its files are part of this shop, its database may be another one \
@@ -96,20 +96,28 @@ pub fn detect(given: &Path, environment: &dyn Environment) -> Result<Detection> 
 type Found = (Folder, &'static dyn Platform, Match);
 
 /// The given folder, else the folder above when this is its web folder, else one of the usual folders below.
-fn find_root(here: &Folder, notes: &mut Vec<String>) -> Found {
+fn find_root(here: &Folder, environment: &dyn Environment, notes: &mut Vec<String>) -> Found {
     let (kind, matched) = best(here);
-    if matched.confidence != Confidence::Folder {
-        return (here.clone(), kind, matched);
-    }
+    let recognised = matched.confidence != Confidence::Folder;
     let name = here.root().file_name().and_then(|name| name.to_str()).unwrap_or_default();
-    let above = WEB_FOLDERS.contains(&name).then(|| here.root().parent()).flatten();
-    if let Some((folder, kind, matched)) = above.and_then(look) {
-        notes.push(format!(
-            "{} is the web folder of the shop in {}",
-            here.root().display(),
-            folder.root().display()
-        ));
-        return (folder, kind, matched);
+    let above = WEB_FOLDERS.contains(&name).then(|| here.root().parent()).flatten().and_then(look);
+    if let Some((folder, above_kind, above_matched)) = above {
+        // A web folder that is recognised by itself may still be a part of the shop above (Bedrock).
+        let part = !recognised
+            || above_kind
+                .layout(&folder, environment)
+                .is_ok_and(|layout| is_part(here, kind, &layout, environment));
+        if part {
+            notes.push(format!(
+                "{} is the web folder of the shop in {}",
+                here.root().display(),
+                folder.root().display()
+            ));
+            return (folder, above_kind, above_matched);
+        }
+    }
+    if recognised {
+        return (here.clone(), kind, matched);
     }
     let below = BELOW.iter().map(|name| here.at(name)).filter(|path| path.is_dir());
     if let Some((folder, kind, matched)) = below.filter_map(|path| look(&path)).next() {
@@ -138,21 +146,30 @@ fn best(folder: &Folder) -> (&'static dyn Platform, Match) {
     best.expect("the plain folder recognises every folder")
 }
 
-/// Shops one level below the root.
-fn find_nested(folder: &Folder) -> Vec<NestedShop> {
+/// Shops one level below the root. A part of the same shop (WordPress in a folder of its own) is none.
+fn find_nested(folder: &Folder, layout: &ShopLayout, environment: &dyn Environment) -> Vec<NestedShop> {
     let names = folder.folders_in("");
-    let paths = names.iter().take(NESTED_LIMIT).map(|name| folder.at(name));
-    paths
-        .filter_map(|path| look(&path))
-        .filter(|(nested, _, matched)| {
-            matched.confidence == Confidence::Certain
-                && nested.root() != folder.root()
-                && folder.holds(nested.root())
-        })
-        .map(|(nested, kind, _)| NestedShop {
-            platform: kind.name(),
-            title: kind.title(),
-            path: nested.root().to_owned(),
-        })
-        .collect()
+    let found = names.iter().take(NESTED_LIMIT).filter_map(|name| look(&folder.at(name)));
+    let mut shops = Vec::new();
+    for (nested, kind, matched) in found {
+        let inside = nested.root() != folder.root() && folder.holds(nested.root());
+        if !inside || matched.confidence != Confidence::Certain || is_part(&nested, kind, layout, environment)
+        {
+            continue;
+        }
+        let path = nested.root().to_owned();
+        shops.push(NestedShop { platform: kind.name(), title: kind.title(), path });
+    }
+    shops
+}
+
+fn is_part(nested: &Folder, kind: &dyn Platform, layout: &ShopLayout, environment: &dyn Environment) -> bool {
+    if kind.name() != layout.platform {
+        return false;
+    }
+    let place = |settings: &DatabaseSettings| {
+        (settings.host.clone(), settings.port, settings.socket.clone(), settings.name.clone())
+    };
+    let theirs = kind.layout(nested, environment).ok().and_then(|nested| nested.database);
+    theirs.is_none_or(|theirs| layout.database.as_ref().is_some_and(|ours| place(ours) == place(&theirs)))
 }

@@ -8,7 +8,12 @@ use tempfile::TempDir;
 use crate::{Detection, NoEnvironment, detect};
 
 mod every;
+mod laravel;
+mod magento;
 mod opencart;
+mod prestashop;
+mod roots;
+mod woocommerce;
 
 /// A copy of a fixture in `<temporary>/home/account/<name>`.
 pub(crate) struct Shop {

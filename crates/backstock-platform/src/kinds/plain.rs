@@ -29,11 +29,21 @@ impl Platform for Plain {
         layout.maintenance = Maintenance::None {
             why: "a plain folder has no maintenance switch; stop its writers before a restore".to_owned(),
         };
+        let (why, obstacle) = if root.has_file("app/etc/local.xml") {
+            (
+                "app/etc/local.xml is that of Magento 1 or OpenMage, which is not supported",
+                Obstacle::Unsupported,
+            )
+        } else {
+            (
+                "no platform was recognised, so no file says which database belongs to this folder",
+                Obstacle::Missing,
+            )
+        };
         layout.unclear.push(Unclear {
             what: "the database".to_owned(),
-            why: "no platform was recognised, so no file says which database belongs to this folder"
-                .to_owned(),
-            obstacle: Obstacle::Missing,
+            why: why.to_owned(),
+            obstacle,
             flags: crate::reading::DATABASE_FLAGS.iter().map(|flag| (*flag).to_owned()).collect(),
         });
         Ok(layout)

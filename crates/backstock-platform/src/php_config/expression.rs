@@ -2,17 +2,15 @@
 
 use mago_span::HasSpan;
 use mago_syntax::ast::{
-    Access, ArrayElement, Assignment, AssignmentOperator, Binary, BinaryOperator, ClassConstantAccess,
-    ClassLikeConstantSelector, ClassLikeMemberSelector, CompositeString, Conditional, Construct,
-    DocumentIndentation, DocumentKind, DocumentString, Expression, Identifier, Literal, LiteralStringKind,
-    MagicConstant, Match, MatchArm, StringPart, Variable,
+    ArrayElement, Assignment, AssignmentOperator, Binary, BinaryOperator, Conditional, Construct, Expression,
+    Match, MatchArm, Variable,
 };
 
 use super::DEPTH_LIMIT;
 use super::interpreter::{Eval, Halt, Interpreter};
-use super::text::{double_quoted, single_quoted, unindent, without_last_line_end};
+use super::names::not_set;
+use super::quoted::literal_value;
 use super::value::{Data, Key, Map, Value};
-use crate::environment::Lookup;
 
 impl Interpreter<'_> {
     /// The value of an expression.
@@ -71,67 +69,6 @@ impl Interpreter<'_> {
     /// Unknown, because the evaluator does not follow such a thing.
     pub(super) fn not_followed(&self, what: &str, expression: &Expression<'_>) -> Value {
         Value::unknown(format!("{what} in {} is not followed", self.place(expression.span().start.offset)))
-    }
-
-    fn eval_string(&mut self, string: &CompositeString<'_>, expression: &Expression<'_>) -> Eval<Value> {
-        match string {
-            CompositeString::ShellExecute(_) => {
-                Ok(self.not_followed("a shell command (never run)", expression))
-            }
-            CompositeString::Interpolated(string) => {
-                self.eval_parts(string.parts.as_slice(), |raw, _, _| double_quoted(raw, true))
-            }
-            CompositeString::Document(document) => self.eval_document(document),
-        }
-    }
-
-    fn eval_document(&mut self, document: &DocumentString<'_>) -> Eval<Value> {
-        let indentation = match document.indentation {
-            DocumentIndentation::None => 0,
-            DocumentIndentation::Whitespace(count) | DocumentIndentation::Tab(count) => count,
-            DocumentIndentation::Mixed(spaces, tabs) => spaces + tabs,
-        };
-        let last = document.parts.len().saturating_sub(1);
-        let nowdoc = document.kind == DocumentKind::Nowdoc;
-        self.eval_parts(document.parts.as_slice(), |raw, at, begins_line| {
-            // The parser hands over the text as it stands, from after the opening line to the closing label.
-            let text = unindent(raw, indentation, begins_line);
-            let text = if at == last { without_last_line_end(text) } else { text };
-            if nowdoc { text } else { double_quoted(&text, false) }
-        })
-    }
-
-    /// Joins the parts of a text; `unescape` gets a part, its number, and whether it begins a line.
-    fn eval_parts(
-        &mut self,
-        parts: &[StringPart<'_>],
-        unescape: impl Fn(&[u8], usize, bool) -> Vec<u8>,
-    ) -> Eval<Value> {
-        let mut begins_line = true;
-        let mut text = Vec::new();
-        let mut result = Value::null();
-        for (at, part) in parts.iter().enumerate() {
-            let value = match part {
-                StringPart::Literal(literal) => {
-                    text.extend(unescape(literal.value, at, begins_line));
-                    begins_line = literal.value.ends_with(b"\n");
-                    continue;
-                }
-                StringPart::Expression(expression) => self.eval(expression)?,
-                StringPart::BracedExpression(braced) => self.eval(braced.expression)?,
-            };
-            begins_line = false;
-            let Some(bytes) = value.to_text() else { return Ok(self.no_text(&value)) };
-            self.charge(1 + bytes.len() as u64 / 64)?;
-            text.extend_from_slice(&bytes);
-            result = result.resting_on(&value);
-        }
-        Ok(self.make_text(text)?.resting_on(&result))
-    }
-
-    /// Unknown, because a value has no text.
-    pub(super) fn no_text(&self, value: &Value) -> Value {
-        if value.is_known() { Value::unknown("an array is used as a text") } else { value.to_unknown() }
     }
 
     fn eval_binary(&mut self, binary: &Binary<'_>) -> Eval<Value> {
@@ -289,143 +226,6 @@ impl Interpreter<'_> {
         Ok(Value::array(map))
     }
 
-    fn eval_variable(&mut self, variable: &Variable<'_>) -> Value {
-        let Variable::Direct(direct) = variable else {
-            return Value::unknown(format!(
-                "{} names a variable by another one",
-                self.place(variable.span().start.offset)
-            ));
-        };
-        self.state.variable(direct.name).unwrap_or_else(|| {
-            let name = String::from_utf8_lossy(direct.name);
-            Value::unknown(format!(
-                "{} uses {name}, which no file sets",
-                self.place(direct.span.start.offset)
-            ))
-        })
-    }
-
-    /// `$_ENV['X']`, `$_SERVER['X']`, `$GLOBALS['x']`: `None` for other arrays.
-    fn eval_superglobal(&mut self, array: &Expression<'_>, index: &Expression<'_>) -> Eval<Option<Value>> {
-        let Expression::Variable(Variable::Direct(variable)) = array else { return Ok(None) };
-        if !matches!(variable.name, b"$_ENV" | b"$_SERVER" | b"$GLOBALS") {
-            return Ok(None);
-        }
-        let index = self.eval(index)?;
-        let Some(name) = index.to_text() else { return Ok(Some(index.to_unknown())) };
-        if variable.name == b"$GLOBALS" {
-            let name = [b"$", name.as_ref()].concat();
-            return Ok(Some(self.state.variable(&name).unwrap_or_else(|| {
-                Value::unknown(format!("no file sets {}", String::from_utf8_lossy(&name)))
-            })));
-        }
-        if variable.name == b"$_SERVER" && is_of_the_request(&name) {
-            let name = String::from_utf8_lossy(&name);
-            return Ok(Some(Value::unknown(format!(
-                "$_SERVER['{name}'] is known only while a page is served"
-            ))));
-        }
-        Ok(Some(match self.environment_value(&name) {
-            // As an element of an array, a variable that is not set is not there; `getenv` gives false.
-            Value { data: Data::Bool(false), .. } => {
-                Value::new(Data::Absent(not_set(&String::from_utf8_lossy(&name)).into()))
-            }
-            value => value,
-        }))
-    }
-
-    /// An environment variable as `getenv` gives it.
-    pub(super) fn environment_value(&self, name: &[u8]) -> Value {
-        match self.reading.environment.lookup(name) {
-            Lookup::Set(value) => Value::text(value),
-            Lookup::NotSet => Value::bool(false),
-            Lookup::Unknown => Value::new(Data::Environment(String::from_utf8_lossy(name).into())),
-        }
-    }
-
-    fn eval_constant(&mut self, name: Identifier<'_>) -> Value {
-        let (bytes, offset) = match name {
-            Identifier::Local(name) => (name.value, name.span.start.offset),
-            Identifier::Qualified(name) => (name.value, name.span.start.offset),
-            Identifier::FullyQualified(name) => {
-                (name.value.strip_prefix(b"\\").unwrap_or(name.value), name.span.start.offset)
-            }
-        };
-        if !self.namespace().is_empty() && !matches!(name, Identifier::FullyQualified(_)) {
-            let inner = [self.namespace(), bytes].concat();
-            if let Some(value) = self.state.constant(&inner) {
-                return value;
-            }
-        }
-        if let Some(value) = self.state.constant(bytes) {
-            return value;
-        }
-        match bytes.to_ascii_uppercase().as_slice() {
-            b"PHP_EOL" => Value::text(*b"\n"),
-            b"DIRECTORY_SEPARATOR" => Value::text(*b"/"),
-            b"PATH_SEPARATOR" => Value::text(*b":"),
-            b"PHP_OS_FAMILY" => Value::text(*b"Linux"),
-            b"PHP_INT_MAX" => Value::int(i64::MAX),
-            _ => Value::unknown(format!(
-                "{} uses the constant {}, which no file defines",
-                self.place(offset),
-                String::from_utf8_lossy(bytes)
-            )),
-        }
-    }
-
-    fn eval_magic(&mut self, constant: &MagicConstant<'_>) -> Value {
-        match constant {
-            MagicConstant::File(_) => Value::text(self.file_bytes()),
-            MagicConstant::Directory(_) => Value::text(self.folder_bytes()),
-            MagicConstant::Namespace(_) => {
-                let name = self.namespace();
-                Value::text(name.strip_suffix(b"\\").unwrap_or(name))
-            }
-            other => Value::unknown(format!(
-                "{} uses {}",
-                self.place(other.value().span.start.offset),
-                String::from_utf8_lossy(other.value().value)
-            )),
-        }
-    }
-
-    fn eval_access(&mut self, access: &Access<'_>, expression: &Expression<'_>) -> Eval<Value> {
-        match access {
-            Access::ClassConstant(access) => Ok(self.eval_class_constant(access, expression)),
-            // An array that was cast to an object.
-            Access::Property(access) => {
-                let object = self.eval(access.object)?;
-                Ok(match (&object.data, &access.property) {
-                    (Data::Array(_), ClassLikeMemberSelector::Identifier(name)) => {
-                        object.get(&Key::text(name.value))
-                    }
-                    _ => self.not_followed("a property of an object", expression),
-                })
-            }
-            _ => Ok(self.not_followed("a property of an object", expression)),
-        }
-    }
-
-    /// `X::class` is the name; other constants of classes are known by name only, which is enough for keys of arrays.
-    fn eval_class_constant(
-        &mut self,
-        access: &ClassConstantAccess<'_>,
-        expression: &Expression<'_>,
-    ) -> Value {
-        let (Expression::Identifier(class), ClassLikeConstantSelector::Identifier(constant)) =
-            (access.class, &access.constant)
-        else {
-            return self.not_followed("a constant of a class", expression);
-        };
-        let class = class.value();
-        let class = class.strip_prefix(b"\\").unwrap_or(class);
-        if constant.value.eq_ignore_ascii_case(b"class") {
-            return Value::text(class);
-        }
-        Value::text([class, b"::", constant.value].concat())
-    }
-
     fn eval_match(&mut self, choice: &Match<'_>) -> Eval<Value> {
         let subject = self.eval(choice.expression)?;
         let why = format!("it depends on the match in {}", self.place(choice.r#match.span.start.offset));
@@ -530,39 +330,5 @@ impl Interpreter<'_> {
 
     fn is_unset_variable(&self, target: &Expression<'_>) -> bool {
         matches!(target, Expression::Variable(Variable::Direct(variable)) if self.state.variable(variable.name).is_none())
-    }
-}
-
-/// The sentence that a fallback rests on.
-pub(super) fn not_set(name: &str) -> String {
-    format!("the environment variable {name} is not set")
-}
-
-/// Entries of `$_SERVER` that come from a request or from how PHP runs, never from the environment.
-fn is_of_the_request(name: &[u8]) -> bool {
-    let prefixes: [&[u8]; 6] = [b"HTTP", b"REQUEST_", b"SERVER_", b"REMOTE_", b"SCRIPT_", b"PHP_"];
-    let names: [&[u8]; 6] =
-        [b"DOCUMENT_ROOT", b"QUERY_STRING", b"PATH_INFO", b"PATH_TRANSLATED", b"argv", b"argc"];
-    prefixes.iter().any(|prefix| name.starts_with(prefix)) || names.contains(&name)
-}
-
-fn literal_value(literal: &Literal<'_>) -> Value {
-    match literal {
-        Literal::String(string) => {
-            let raw = string.raw.strip_prefix(b"b").or(string.raw.strip_prefix(b"B")).unwrap_or(string.raw);
-            let inner = raw.get(1..raw.len().saturating_sub(1)).unwrap_or_default();
-            Value::text(match string.kind {
-                LiteralStringKind::SingleQuoted => single_quoted(inner),
-                LiteralStringKind::DoubleQuoted => double_quoted(inner, true),
-            })
-        }
-        Literal::Integer(number) => match number.value.and_then(|value| i64::try_from(value).ok()) {
-            Some(value) => Value::int(value),
-            None => Value::unknown("a number is too large"),
-        },
-        Literal::Float(number) => Value::new(Data::Float(number.value.0)),
-        Literal::True(_) => Value::bool(true),
-        Literal::False(_) => Value::bool(false),
-        Literal::Null(_) => Value::null(),
     }
 }

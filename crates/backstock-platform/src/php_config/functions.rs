@@ -3,8 +3,8 @@
 use mago_span::HasSpan;
 use mago_syntax::ast::{Argument, ArgumentList, Call, ClassLikeMemberSelector, Expression, Variable};
 
-use super::expression::not_set;
 use super::interpreter::{Eval, Interpreter};
+use super::names::not_set;
 use super::value::{Data, Map, Value};
 
 /// Most arguments that are looked at.
