@@ -301,6 +301,8 @@ impl Server {
             format!("--socket={folder}/s"),
             format!("--pid-file={folder}/pid"),
             format!("--log-error={folder}/log"),
+            // A server that starts removes others' temporary tables from a folder that they share.
+            format!("--tmpdir={folder}"),
             "--server-id=1".into(),
             "--skip-name-resolve".into(),
             "--performance-schema=off".into(),
