@@ -166,9 +166,12 @@ fn take_folders(layout: &mut ShopLayout, root: &Folder, config: &Evaluated) {
         ("DIR_LOGS", "logs"),
         ("DIR_SESSION", "sessions of visitors"),
     ] {
-        if let Some((within, path)) =
-            folder(layout, name, &name.to_lowercase().replace("dir_", ""), &name.to_lowercase())
-        {
+        // A cache that cannot be found is no gap in a backup.
+        let known = layout.unclear.len();
+        let label = name.trim_start_matches("DIR_").to_lowercase();
+        let found = folder(layout, name, &label, why);
+        layout.unclear.truncate(known);
+        if let Some((within, path)) = found {
             exclude_inside(layout, within.as_deref(), &path, why);
         }
     }

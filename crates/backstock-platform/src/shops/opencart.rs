@@ -150,3 +150,15 @@ fn constants_in_a_file_outside_the_root_are_followed() {
     assert_eq!(layout.database.unwrap().name, b"fixture_shop");
     assert!(layout.config_files.contains(&shop.account().join("secret.php")));
 }
+
+#[test]
+fn a_shop_that_was_moved_without_its_configuration_asks_for_its_folders() {
+    let shop = Shop::copy("opencart-4.1");
+    shop.replace("config.php", "__DIR__ . '/'", "'/var/www/where-it-was/'");
+    let layout = shop.detect().layout;
+    let what: Vec<_> = layout.unclear.iter().map(|unclear| unclear.what.as_str()).collect();
+    assert!(what[0].starts_with("the storage folder (/var/www/where-it-was/"), "{what:?}");
+    assert!(what.iter().all(|what| !what.contains("cache") && !what.contains("logs")), "{what:?}");
+    assert!(layout.unclear.iter().all(|unclear| unclear.obstacle == Obstacle::Missing));
+    assert!(layout.database.is_some());
+}
