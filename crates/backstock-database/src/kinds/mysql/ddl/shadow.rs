@@ -1,6 +1,6 @@
 //! Turns a table's definition into that of its shadow: another name, and the costly keys left for later.
 
-use super::super::sql::{Lexer, Modes, SqlFault, TokenKind, name_bytes, quote_name};
+use super::super::sql::{Lexer, Modes, SqlFault, Token, TokenKind, name_bytes, quote_name};
 use super::{DdlSpans, Edits, Item, ItemKind, OptionKind, Span, Text, checks, spans};
 
 /// What a shadow is made from.
@@ -13,6 +13,9 @@ pub(crate) struct ShadowRequest<'a> {
     pub(crate) shadow: &'a [u8],
     /// Whether names of CHECKs are unique within a schema (MySQL) and so must not be the real ones.
     pub(crate) checks_share_names: bool,
+    /// Whether a column's collation that is the table's is left unsaid: MySQL prints such a column in another form once
+    /// its collation was given, and would never again show the definition of the backup.
+    pub(crate) implied_collations: bool,
     /// Whether CHECKs are made without being enforced: for rows that break them.
     pub(crate) checks_off: bool,
     /// The names that sequences in default values get, with the schema to write in front: (real, schema, name).
@@ -63,6 +66,9 @@ pub(crate) fn shadow_table(request: &ShadowRequest<'_>) -> Result<ShadowTable, S
     if request.checks_share_names {
         rename_checks(request, &found, &mut edits)?;
     }
+    if request.implied_collations {
+        leave_collations_unsaid(definition, &found, &mut edits)?;
+    }
     let mut left_out = Vec::new();
     for option in &found.options {
         let is_place = matches!(
@@ -80,6 +86,33 @@ pub(crate) fn shadow_table(request: &ShadowRequest<'_>) -> Result<ShadowTable, S
         keys: key_batches(&found, &kept, definition),
         left_out,
     })
+}
+
+/// Removes `COLLATE x` from columns that name no character set, where `x` is the table's own.
+fn leave_collations_unsaid(definition: &[u8], found: &DdlSpans, edits: &mut Edits) -> Result<(), SqlFault> {
+    let own = found.options.iter().find(|option| option.kind == OptionKind::Collate);
+    let Some(own) = own.map(|option| option.value.text(definition)) else { return Ok(()) };
+    for item in found.items.iter().filter(|item| matches!(item.kind, ItemKind::Column { .. })) {
+        let text = item.span.text(definition);
+        let mut lexer = Lexer::new(text, Modes::default());
+        let mut tokens = Vec::new();
+        while let Some(token) = lexer.next_token()? {
+            tokens.push(token);
+        }
+        let names_charset =
+            |pair: &[Token]| pair[0].is_word(text, "CHARACTER") && pair[1].is_word(text, "SET");
+        if tokens.windows(2).any(names_charset) {
+            continue;
+        }
+        let pair = tokens
+            .windows(2)
+            .find(|pair| pair[0].is_word(text, "COLLATE") && pair[1].text(text).eq_ignore_ascii_case(own));
+        if let Some(pair) = pair {
+            let start = item.span.start;
+            edits.replace(Span { start: start + pair[0].start - 1, end: start + pair[1].end }, "");
+        }
+    }
+    Ok(())
 }
 
 fn is_deferrable(kind: &ItemKind) -> bool {

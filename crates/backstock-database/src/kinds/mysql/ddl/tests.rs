@@ -24,6 +24,7 @@ fn shadow(definition: &[u8], table: &[u8], mysql: bool, off: bool) -> ShadowTabl
         shadow: b"_bn1_1",
         checks_share_names: mysql,
         checks_off: off,
+        implied_collations: mysql,
         sequences: &sequences,
     };
     shadow_table(&request).unwrap()
@@ -99,6 +100,16 @@ fn a_shadow_on_mysql_has_checks_of_other_names() {
     assert_eq!(made.keys, [b"ADD KEY `fn` ((lower(`h`))) /*!80000 INVISIBLE */".to_vec()]);
     let made = shadow(MYSQL, b"t", true, true);
     assert!(text(&made.create).contains("CHECK ((`h` > 0)) NOT ENFORCED"));
+}
+
+#[test]
+fn a_collation_that_the_table_has_is_left_unsaid_on_mysql() {
+    let definition = b"CREATE TABLE `t` (\n  `a` text COLLATE utf8mb4_bin,\n  `b` text CHARACTER SET utf8mb4 COLLATE \
+        utf8mb4_bin,\n  `c` text COLLATE utf8mb4_0900_ai_ci\n) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin";
+    let create = text(&shadow(definition, b"t", true, false).create);
+    assert!(create.contains("`a` text,\n"), "{create}");
+    assert!(create.contains("`b` text CHARACTER SET utf8mb4 COLLATE utf8mb4_bin,"), "{create}");
+    assert!(create.contains("`c` text COLLATE utf8mb4_0900_ai_ci\n"), "{create}");
 }
 
 #[test]

@@ -33,7 +33,7 @@ fn after_a_kill_at_any_statement_both_ways_out_are_exact() {
         let mut statements = 0;
         loop {
             let done = killed_after(statements, || forward(connection, &plan));
-            backward(connection, &plan).unwrap();
+            backward(connection, &plan).unwrap_or_else(|error| panic!("{error:?}: {}", server.log()));
             is_old(statements);
             let done = killed_after(statements, || forward(connection, &plan)) && done;
             forward(connection, &plan).unwrap();
