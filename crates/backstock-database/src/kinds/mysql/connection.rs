@@ -5,6 +5,7 @@ mod answer;
 mod handshake;
 mod result;
 mod stream;
+mod tls;
 mod wire;
 
 use std::io::{self, Read};
@@ -16,11 +17,11 @@ pub use result::{Fetched, ResultSet, Row, RowStream, Values};
 pub use stream::Breaker;
 
 use self::answer::{is_eof, parse_column, parse_eof, parse_error, parse_ok};
-use self::handshake::{Channel, Greeting, log_in};
-use self::stream::{LOG_IN_TIMEOUT, Socket};
+use self::handshake::{CLIENT_SSL, Channel, Greeting, encryption_request, log_in};
+use self::stream::{LOG_IN_TIMEOUT, Socket, Stream};
 use self::wire::{Fields, Wire};
 use crate::error::{Error, Result, readable_statement};
-use crate::settings::ServerSettings;
+use crate::settings::{Address, ServerSettings, Tls};
 
 const COMMAND_QUIT: u8 = 0x01;
 const COMMAND_QUERY: u8 = 0x03;
@@ -58,7 +59,7 @@ impl std::fmt::Display for Version {
 /// A connection that is logged in. Dropping it says goodbye to the server.
 #[derive(Debug)]
 pub struct Connection {
-    wire: Wire<Socket>,
+    wire: Wire<Stream>,
     connection_id: u64,
     version_text: String,
     vendor: Vendor,
@@ -91,7 +92,7 @@ impl Connection {
         let socket = Socket::connect(&settings.address).map_err(connect)?;
         socket.set_timeout(Some(LOG_IN_TIMEOUT)).map_err(connect)?;
         let breaker = Breaker::of(&socket).map_err(connect)?;
-        let mut wire = Wire::new(socket);
+        let mut wire = Wire::new(Stream::Plain(socket));
         let message = wire.receive().map_err(connect)?;
         if message.first() == Some(&0xff) {
             return Err(Error::LogIn { address, user: settings.user.clone(), source: parse_error(message) });
@@ -100,13 +101,9 @@ impl Connection {
             statement: "connect".to_owned(),
             what: "its greeting is not that of MySQL or MariaDB".to_owned(),
         })?;
-        let transport = match settings.address {
-            crate::settings::Address::Socket(_) => "unix socket",
-            crate::settings::Address::Tcp { .. } => "clear text",
-        };
-        let channel = Channel { on_this_machine: settings.address.is_on_this_machine(), proven: false };
-        log_in(&mut wire, &greeting, settings, database, false, channel)?;
-        wire.stream().set_timeout(None).map_err(connect)?;
+        let (mut wire, channel, transport) = secure(wire, &greeting, settings)?;
+        log_in(&mut wire, &greeting, settings, database, channel)?;
+        wire.stream().socket().set_timeout(None).map_err(connect)?;
         let version_text = String::from_utf8_lossy(&greeting.version).into_owned();
         let (vendor, version) = read_version(&version_text);
         let connection_id = u64::from(greeting.connection_id);
@@ -162,6 +159,7 @@ impl Connection {
     pub(crate) fn set_timeout(&mut self, timeout: Option<std::time::Duration>) -> Result<()> {
         self.wire
             .stream()
+            .socket()
             .set_timeout(timeout)
             .map_err(|source| Error::System { act: "set the time limit of a connection".to_owned(), source })
     }
@@ -373,6 +371,44 @@ impl Drop for Connection {
             let _ = self.wire.send(&[&[COMMAND_QUIT]]);
         }
     }
+}
+
+/// Goes on encrypted where the settings ask for it, and says what came of it.
+fn secure(
+    mut wire: Wire<Stream>,
+    greeting: &Greeting,
+    settings: &ServerSettings,
+) -> Result<(Wire<Stream>, Channel, &'static str)> {
+    let on_this_machine = settings.address.is_on_this_machine();
+    let clear = Channel { on_this_machine, proven: false, tls: false };
+    let offered = greeting.capabilities & CLIENT_SSL != 0;
+    let identity = match (&settings.address, &settings.tls) {
+        (Address::Socket(_), _) => return Ok((wire, clear, "unix socket")),
+        (_, Tls::Off) => return Ok((wire, clear, "clear text")),
+        (_, Tls::IfOffered) if !offered => return Ok((wire, clear, "clear text")),
+        (_, Tls::IfOffered) => None,
+        (_, Tls::Require(_)) if !offered => {
+            let reason = "the server does not offer it".to_owned();
+            return Err(Error::Encryption { address: settings.address.to_string(), reason });
+        }
+        (_, Tls::Require(identity)) => Some(identity),
+    };
+    let connect = |source| Error::Connect { address: settings.address.to_string(), source };
+    wire.send(&[&encryption_request()]).map_err(connect)?;
+    let mut failure = None;
+    let encrypted = wire.replace_stream(|stream| match stream {
+        Stream::Plain(socket) => match tls::encrypt(socket, settings, identity) {
+            Ok(stream) => Ok(Stream::Encrypted(Box::new(stream))),
+            Err(error) => {
+                failure = Some(error);
+                Err(io::ErrorKind::ConnectionAborted.into())
+            }
+        },
+        encrypted => Ok(encrypted),
+    });
+    let wire = encrypted.map_err(|source| failure.unwrap_or_else(|| connect(source)))?;
+    let transport = if identity.is_some() { "TLS" } else { "TLS, the server's identity not checked" };
+    Ok((wire, Channel { on_this_machine, proven: identity.is_some(), tls: true }, transport))
 }
 
 /// Reads `5.5.5-10.11.6-MariaDB-0+deb12u1`, `8.0.36-28` and the like.

@@ -10,7 +10,7 @@ use mysql_common::packets::AuthPlugin;
 use super::answer::{is_eof, parse_error};
 use super::wire::{Fields, Malformed, Wire, put_length};
 use crate::error::{Error, Result};
-use crate::settings::ServerSettings;
+use crate::settings::{Address, ServerSettings};
 
 const CLIENT_LONG_PASSWORD: u32 = 1;
 const CLIENT_LONG_FLAG: u32 = 1 << 2;
@@ -80,6 +80,8 @@ pub(crate) struct Channel {
     pub(crate) on_this_machine: bool,
     /// Encrypted, and the server's identity was checked.
     pub(crate) proven: bool,
+    /// Encrypted.
+    pub(crate) tls: bool,
 }
 
 impl Channel {
@@ -91,7 +93,8 @@ impl Channel {
 struct Secrets<'a> {
     password: &'a [u8],
     nonce: &'a [u8],
-    clear_is_safe: bool,
+    tls: bool,
+    socket: bool,
 }
 
 impl Context for &Secrets<'_> {
@@ -99,10 +102,10 @@ impl Context for &Secrets<'_> {
         self.password
     }
     fn is_ipc_transport(&self) -> bool {
-        false
+        self.socket
     }
     fn is_tls_transport(&self) -> bool {
-        self.clear_is_safe
+        self.tls
     }
     fn scramble(&self) -> &[u8] {
         self.nonce
@@ -116,8 +119,6 @@ impl Context for &Secrets<'_> {
 struct Method<'a> {
     settings: &'a ServerSettings,
     channel: Channel,
-    /// Whether a password in clear would be understood: over a Unix socket or TLS only.
-    takes_clear: bool,
     name: Vec<u8>,
     nonce: Vec<u8>,
     process: Option<AuthProc>,
@@ -127,12 +128,11 @@ impl<'a> Method<'a> {
     fn start(
         settings: &'a ServerSettings,
         channel: Channel,
-        takes_clear: bool,
         name: &[u8],
         challenge: &[u8],
     ) -> Result<(Self, Vec<u8>)> {
         let name = name.to_vec();
-        let mut method = Method { settings, channel, takes_clear, name, nonce: Vec::new(), process: None };
+        let mut method = Method { settings, channel, name, nonce: Vec::new(), process: None };
         // Some servers end the challenge with a zero byte, which is no part of it.
         method.nonce = match challenge {
             [nonce @ .., 0] if nonce.len() == 20 || nonce.len() == 32 => nonce.to_vec(),
@@ -165,7 +165,9 @@ impl<'a> Method<'a> {
         let secrets = Secrets {
             password: self.settings.password.expose(),
             nonce: &self.nonce,
-            clear_is_safe: self.takes_clear && self.channel.may_carry_password(),
+            // A server takes a clear password over these two only, and not every method does over a socket.
+            tls: self.channel.tls && self.channel.may_carry_password(),
+            socket: matches!(self.settings.address, Address::Socket(_)),
         };
         let Some(process) = self.process.as_mut() else { return Ok(Some(Vec::new())) };
         let response = process.run(&secrets, challenge);
@@ -241,19 +243,16 @@ pub(crate) fn log_in<S: Read + Write>(
     greeting: &Greeting,
     settings: &ServerSettings,
     database: Option<&[u8]>,
-    tls: bool,
     channel: Channel,
 ) -> Result<()> {
     let lost = |source| Error::Connect { address: settings.address.to_string(), source };
-    let takes_clear = tls || matches!(settings.address, crate::settings::Address::Socket(_));
     let first_name: &[u8] =
         if greeting.plugin.is_empty() { b"mysql_native_password" } else { &greeting.plugin };
     // The server's favourite may be one that we refuse or do not know; the account's own method may still be fine.
-    let started = Method::start(settings, channel, takes_clear, first_name, &greeting.nonce).or_else(|_| {
-        Method::start(settings, channel, takes_clear, b"mysql_native_password", &greeting.nonce)
-    });
+    let started = Method::start(settings, channel, first_name, &greeting.nonce)
+        .or_else(|_| Method::start(settings, channel, b"mysql_native_password", &greeting.nonce));
     let (mut method, answer) = started?;
-    wire.send(&[&response(settings, database, tls, &method.name, &answer)]).map_err(lost)?;
+    wire.send(&[&response(settings, database, channel.tls, &method.name, &answer)]).map_err(lost)?;
     loop {
         let message = wire.receive().map_err(lost)?.to_vec();
         match message.first() {
@@ -268,7 +267,7 @@ pub(crate) fn log_in<S: Read + Write>(
             Some(0xfe) if !is_eof(&message) || message.len() > 1 => {
                 let mut fields = Fields(&message[1..]);
                 let name = fields.up_to_zero().map_err(|_| method.refuse("its greeting is damaged"))?;
-                let (next, answer) = Method::start(settings, channel, takes_clear, name, fields.0)?;
+                let (next, answer) = Method::start(settings, channel, name, fields.0)?;
                 method = next;
                 wire.send(&[&answer]).map_err(lost)?;
             }
@@ -287,7 +286,7 @@ mod tests {
     use std::io::Cursor;
 
     use super::*;
-    use crate::settings::{Address, Secret, Tls};
+    use crate::settings::{Secret, Tls};
 
     fn remote() -> ServerSettings {
         ServerSettings {
@@ -298,7 +297,7 @@ mod tests {
         }
     }
 
-    const AWAY: Channel = Channel { on_this_machine: false, proven: false };
+    const AWAY: Channel = Channel { on_this_machine: false, proven: false, tls: false };
 
     fn greeting(plugin: &[u8]) -> Greeting {
         let nonce = vec![7; 20];
@@ -331,7 +330,7 @@ mod tests {
             bytes.extend_from_slice(answer);
         }
         let mut wire = Wire::new(Script(Cursor::new(bytes), Vec::new()));
-        let result = log_in(&mut wire, &greeting(plugin), &remote(), None, false, AWAY);
+        let result = log_in(&mut wire, &greeting(plugin), &remote(), None, AWAY);
         let sent = wire.stream().1.clone();
         (result, sent)
     }

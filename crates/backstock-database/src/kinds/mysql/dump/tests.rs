@@ -90,6 +90,18 @@ pub(crate) fn tables(report: &DumpReport) -> impl Iterator<Item = &TableRecord> 
     })
 }
 
+/// What must be equal in two dumps of the same database: all but the numbers of the frames.
+pub(crate) fn essence(report: &DumpReport) -> Vec<TableRecord> {
+    tables(report)
+        .cloned()
+        .map(|mut table| {
+            table.frames.clear();
+            table.estimated_bytes = 0;
+            table
+        })
+        .collect()
+}
+
 pub(crate) fn table<'a>(report: &'a DumpReport, name: &str) -> &'a TableRecord {
     tables(report).find(|table| table.name.as_bytes() == name.as_bytes()).unwrap()
 }

@@ -8,11 +8,11 @@ use backstock_host::Host;
 use backstock_testbed::torture_database::{self, Survives};
 use backstock_testbed::{Server, ServerKind, ServerOptions, assert_same, database};
 
-use super::{MemoryTarget, check_records, dump, dump_with, settings, settings_of, table};
+use super::{MemoryTarget, check_records, dump, dump_with, essence, settings, settings_of, table};
 use crate::Connection;
 use crate::dump::{DumpMonitor, DumpPhase, DumpRequest, DumpSink, DumpTarget, Unwatched};
 use crate::raw_text::RawText;
-use crate::settings::{Address, ServerSettings};
+use crate::settings::{Address, ServerIdentity, ServerSettings, Tls};
 
 /// Global settings that change what an unprepared session reads, each with the cases that it would damage.
 const CONFIGURATIONS: &[&[&str]] = &[
@@ -40,7 +40,7 @@ fn the_settings_of_a_server_change_nothing() {
             let plain = settings_of(&server, "plain", "p");
             let (report, _) = dump_with(&plain, &DumpRequest::whole("torture")).unwrap();
             assert_eq!(report.rows, expected.rows, "{kind:?} {configuration:?}");
-            assert!(super::tables(&report).eq(super::tables(&expected)), "{kind:?} {configuration:?}");
+            assert_eq!(essence(&report), essence(&expected), "{kind:?} {configuration:?}");
             let reset = "SET GLOBAL sql_mode=DEFAULT, sql_select_limit=DEFAULT, time_zone=DEFAULT, init_connect='', \
                          sql_quote_show_create=1, autocommit=1, max_join_size=DEFAULT;";
             server.client("", format!("SET sql_select_limit=DEFAULT; {reset}")).unwrap();
@@ -189,4 +189,37 @@ fn accounts_log_in_by_each_method() {
             assert_eq!(wrong.code(), Some(1045), "{kind:?} {method}: {wrong}");
         }
     }
+}
+
+/// Encryption is used where it is offered, refused where the server is another one, and never left out when required.
+#[test]
+fn a_connection_is_encrypted_as_asked() {
+    let options = ServerOptions { tcp: true, ..ServerOptions::default() };
+    let Some(server) = Server::for_test(ServerKind::MySql, &options) else { return };
+    server.client("", "CREATE USER u IDENTIFIED BY 'p' REQUIRE SSL;").unwrap();
+    let address = Address::Tcp { host: "127.0.0.1".to_owned(), port: server.port().unwrap() };
+    let open = |tls: Tls| {
+        Connection::open(
+            &ServerSettings { address: address.clone(), tls, ..settings_of(&server, "u", "p") },
+            None,
+        )
+    };
+    assert_eq!(open(Tls::Off).unwrap_err().code(), Some(1045));
+    let mut connection = open(Tls::IfOffered).unwrap();
+    assert!(connection.transport().contains("not checked"));
+    let cipher = connection.query(b"SHOW STATUS LIKE 'Ssl_cipher'").unwrap();
+    assert!(cipher.rows[0][1].as_ref().is_some_and(|name| !name.is_empty()));
+    let pin = |pin| Tls::Require(ServerIdentity::CertificateSha256(pin));
+    let refused = open(pin([7; 32])).unwrap_err().to_string();
+    let hex = refused.rsplit("SHA-256 ").next().unwrap();
+    let mut right = [0; 32];
+    for (at, byte) in right.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(&hex[2 * at..2 * at + 2], 16).unwrap();
+    }
+    assert_eq!(open(pin(right)).unwrap().transport(), "TLS");
+    // The server's own authority did not sign for an address, so that it proves nothing about this one.
+    let authority = ServerIdentity::CertificateAuthority(server.data_folder().join("ca.pem"));
+    assert!(matches!(open(Tls::Require(authority)), Err(crate::Error::Encryption { .. })));
+    let socket = ServerSettings { tls: pin(right), ..settings(&server) };
+    assert_eq!(Connection::open(&socket, None).unwrap().transport(), "unix socket");
 }
