@@ -10,6 +10,7 @@ pub mod programs;
 pub mod server;
 pub mod snapshot;
 mod spawner;
+pub mod time_zone;
 pub mod torture_database;
 pub mod torture_tree;
 pub mod tree;
