@@ -3,7 +3,7 @@
 //! An [`ArtifactWriter`] turns buffers into independent compression frames (parallel workers, one ordered writer) and
 //! cuts the file into parts at frame ends; an [`ArtifactReader`] gives back any one frame or the whole text. An
 //! [`IndexWriter`] and an [`IndexReader`] do the same for the sorted lines that say what lies where. The
-//! [`Manifest`](manifest::Manifest) is written last and signed: a backup exists when its manifest does.
+//! [`Manifest`] is written last and signed: a backup exists when its manifest does.
 //!
 //! The bytes are described in `docs/format.md`, which is enough to read a backup without this crate.
 
