@@ -21,8 +21,11 @@ pub fn push(out: &mut Vec<u8>, keyword: &[u8], value: &[u8]) {
     out.push(b'\n');
 }
 
+/// A keyword and its value.
+pub type Record<'a> = (&'a [u8], &'a [u8]);
+
 /// Takes an extended header apart.
-pub fn parse(mut bytes: &[u8]) -> Result<Vec<(&[u8], &[u8])>, Malformed> {
+pub fn parse(mut bytes: &[u8]) -> Result<Vec<Record<'_>>, Malformed> {
     let mut records = Vec::new();
     while !bytes.is_empty() {
         let blank = bytes.iter().take(12).position(|byte| *byte == b' ').ok_or(Malformed("a pax record"))?;

@@ -197,7 +197,7 @@ impl<'a> Planner<'a> {
     /// The name under which this inode was found before, if it was.
     fn first_name(&mut self, found: &Found) -> Option<Vec<u8>> {
         let facts = found.facts.as_ref()?;
-        if facts.kind != FileKind::File || facts.links < 2 || found.state != FileState::Stored {
+        if !facts.kind.can_have_names() || facts.links < 2 || found.state != FileState::Stored {
             return None;
         }
         match self.names.get_mut(&facts.identity()) {

@@ -14,7 +14,7 @@ pub enum FileKind {
     Folder,
     /// A symbolic link, with its target in `link`.
     Symlink,
-    /// A further name of the file whose path is in `link`.
+    /// A further name of the file or symbolic link whose path is in `link`.
     HardLink,
     /// A named pipe. Never opened.
     Fifo,
@@ -111,6 +111,13 @@ pub struct FileEntry {
     pub sparse: bool,
     /// Extended attributes, access control lists among them: name and value.
     pub attributes: Vec<(Vec<u8>, Vec<u8>)>,
+}
+
+impl FileKind {
+    /// Whether it can have further names that are kept: folders cannot.
+    pub(crate) fn can_have_names(self) -> bool {
+        matches!(self, Self::File | Self::Symlink)
+    }
 }
 
 impl FileEntry {

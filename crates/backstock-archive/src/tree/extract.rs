@@ -1,8 +1,8 @@
 //! Bringing files back into an empty folder, entry by entry as the index says, everything below that folder only.
 //!
 //! Data can be lost, or land elsewhere, here. Four passes over the index: folders and files (several workers, each
-//! decoding its own frames), then further names, then symbolic links, then owners, modes and times of folders, deepest
-//! first. No link exists while files are written, so none can be written through.
+//! decoding its own frames), then symbolic links, then further names, then owners, modes and times of folders, deepest
+//! first. No link exists while files are written; nothing is ever opened through one.
 
 use std::collections::HashMap;
 use std::io;
@@ -122,8 +122,8 @@ pub fn extract<R: ReadAt + Sync>(
     let report = Mutex::default();
     let extraction = Extraction { source, index, selection, inside, options, monitor, report };
     extraction.folders_and_files()?;
-    extraction.links(FileKind::HardLink)?;
     extraction.links(FileKind::Symlink)?;
+    extraction.links(FileKind::HardLink)?;
     extraction.folder_metadata()?;
     Ok(extraction.report.into_inner().unwrap_or_else(PoisonError::into_inner))
 }
@@ -340,7 +340,7 @@ impl<R: ReadAt + Sync> Extraction<'_, R> {
         let path = stand_ins.get(first_path).unwrap_or(first_path);
         let (parent, first_name) = split(path);
         let linked = self.inside.folder(parent).and_then(|first_folder| {
-            if Facts::of_name(&*first_folder, first_name)?.kind != FileKind::File {
+            if !Facts::of_name(&*first_folder, first_name)?.kind.can_have_names() {
                 return Err(Errno::LOOP.into());
             }
             Ok(rustix::fs::linkat(&*first_folder, first_name, folder, name, AtFlags::empty())?)
@@ -361,14 +361,20 @@ impl<R: ReadAt + Sync> Extraction<'_, R> {
         let Some(first) = self.index.find::<FileEntry>(first_path)? else {
             return refuse("its other name is not in the backup");
         };
-        if first.kind != FileKind::File || !first.is_stored() || first.path != *first_path {
+        if !first.kind.can_have_names() || !first.is_stored() || first.path != *first_path {
             return refuse("its other name is no file");
         }
-        match restore_file(cursor, &first, folder, name, self.options.rights, self.monitor) {
+        let rights = self.options.rights;
+        let restored = match first.kind {
+            FileKind::Symlink => restore_symlink(&first, folder, name, rights),
+            _ => restore_file(cursor, &first, folder, name, rights, self.monitor),
+        };
+        match restored {
             Ok(shortfall) => {
                 stand_ins.insert(first_path.clone(), entry.path.clone());
                 self.with_report(|report| {
-                    report.files += 1;
+                    report.files += u64::from(first.kind == FileKind::File);
+                    report.symlinks += u64::from(first.kind == FileKind::Symlink);
                     report.bytes += first.size_bytes;
                     report.shortfall(&entry.path, &shortfall);
                 });

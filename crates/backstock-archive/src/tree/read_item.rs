@@ -129,7 +129,7 @@ impl ItemReader<'_> {
             entry.changed = facts.changed;
             entry.inode = facts.inode;
             entry.device = facts.device;
-            entry.links = if kind == FileKind::File { facts.links } else { 1 };
+            entry.links = if kind.can_have_names() { facts.links } else { 1 };
         }
         entry
     }
@@ -157,7 +157,7 @@ impl ItemReader<'_> {
         let is_gone = matches!(entry.state, FileState::Vanished | FileState::Skipped);
         match (entry.kind, &item.first_name) {
             (FileKind::Folder, _) if !is_gone => Self::write_header(&entry, MemberKind::Folder, buffer),
-            (FileKind::File, Some(first)) if entry.state == FileState::Stored => {
+            (FileKind::File | FileKind::Symlink, Some(first)) if entry.state == FileState::Stored => {
                 entry.kind = FileKind::HardLink;
                 entry.size_bytes = 0;
                 entry.link = Some(first.clone());
@@ -219,7 +219,8 @@ impl ItemReader<'_> {
             let size_bytes = open.facts.size_bytes;
             Self::write_header(&entry, MemberKind::File { size_bytes, sparse: open.map.as_ref() }, buffer);
             let mut content = ContentReader::new(&open.file, size_bytes, open.map.as_ref());
-            while content.append(buffer, 1 << 20).map_err(|error| at_offset(&error, content.read_bytes))? > 0 {
+            while content.append(buffer, 1 << 20).map_err(|error| at_offset(&error, content.read_bytes))? > 0
+            {
             }
             pad(buffer, stored_bytes);
             entry.blake3 = Some(content.hash());

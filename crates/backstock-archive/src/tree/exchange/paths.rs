@@ -6,6 +6,7 @@ use backstock_host::Host;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
+use super::super::entry::FileKind;
 use super::super::inside::Inside;
 use super::super::order::split;
 use super::super::report::TreeMonitor;
@@ -14,6 +15,7 @@ use super::discard::{FileChange, compare};
 use super::plan_file::{Staged, StepReader};
 use super::request::ExchangePlan;
 use super::slots::look;
+use super::step::Act;
 use crate::{Error, Result};
 
 /// The paths, as a backup names them, of everything live that the exchange takes away or changes.
@@ -25,7 +27,9 @@ pub fn replaced_paths(host: &Host, plan: &ExchangePlan) -> Result<Vec<Vec<u8>>> 
         plan.roots.iter().map(|root| STANDARD.decode(&root.prefix_base64).unwrap_or_default()).collect();
     let mut paths = Vec::new();
     StepReader::open(host, plan)?.forward(&mut |step| {
-        if step.live.is_some() {
+        // What changes of a folder that stays is in the plan itself; naming it here would mean everything below it.
+        let is_kept_folder = step.act == Act::Metadata && step.kind() == Some(FileKind::Folder);
+        if step.live.is_some() && !is_kept_folder {
             let mut path = prefixes.get(step.root).cloned().unwrap_or_default();
             if !path.is_empty() && !step.path().is_empty() {
                 path.push(b'/');

@@ -18,8 +18,8 @@ use super::super::selection::{ChosenEntry, Matcher, chosen_entries};
 use super::super::walk::{Found, Walk, WalkSink};
 use super::compare::{Comparer, Difference};
 use super::plan_file::StepWriter;
-use super::roots::plan_roots;
 use super::request::{ExchangePlan, ExchangeRequest, ExchangeSummary, PlannedRoot};
+use super::roots::plan_roots;
 use super::step::{Act, LiveFacts, Origin, Step};
 use crate::index::IndexReader;
 use crate::read_at::ReadAt;
@@ -292,7 +292,7 @@ impl<I: Iterator<Item = Result<ChosenEntry>>> Planner<'_, I> {
                     content = first;
                 }
             }
-        } else if content.kind == FileKind::File && content.links > 1 {
+        } else if content.kind.can_have_names() && content.links > 1 {
             self.firsts.insert(path.clone(), First::Step(step.number));
         }
         self.note_rights(&content, &path);
@@ -412,12 +412,14 @@ impl<I: Iterator<Item = Result<ChosenEntry>>> Planner<'_, I> {
     /// How two that are not both folders differ. Names of one inode must be names of one inode again, and no others.
     fn difference(&self, entry: &FileEntry, found: &mut Found, facts: &Facts) -> Difference {
         match (entry.kind, facts.kind) {
-            (FileKind::HardLink, FileKind::File) => {
+            (FileKind::HardLink, FileKind::File | FileKind::Symlink) => {
                 let first = entry.link.as_ref().and_then(|path| self.firsts.get(path));
                 let same = matches!(first, Some(First::Live(inode)) if *inode == facts.inode);
                 if same { Difference::None } else { Difference::Content }
             }
-            (FileKind::File, FileKind::File) if self.claimed.contains_key(&facts.inode) => {
+            (FileKind::File, FileKind::File) | (FileKind::Symlink, FileKind::Symlink)
+                if self.claimed.contains_key(&facts.inode) =>
+            {
                 Difference::Content
             }
             (FileKind::File, FileKind::File) | (FileKind::Symlink, FileKind::Symlink) => {
@@ -429,7 +431,7 @@ impl<I: Iterator<Item = Result<ChosenEntry>>> Planner<'_, I> {
 
     /// A live file stays: its further names may be linked to it, and no other file may share its inode.
     fn keep(&mut self, entry: &FileEntry, facts: &Facts) {
-        if entry.kind != FileKind::File {
+        if !entry.kind.can_have_names() {
             return;
         }
         if facts.links > 1 {

@@ -20,8 +20,8 @@ use super::super::report::{NameList, TreeMonitor};
 use super::super::restore_file::{restore_file, restore_symlink};
 use super::discard::empty_folder;
 use super::plan_file::{Staged, StepReader};
-use super::roots::tree_roots;
 use super::request::{ExchangePlan, PlannedRoot};
+use super::roots::tree_roots;
 use super::slots::{SLOTS, slot_name};
 use super::step::{Origin, Step};
 use crate::artifact::ArtifactReader;
@@ -256,7 +256,7 @@ fn link_live(
     let below = path.strip_prefix(root.prefix.as_slice()).unwrap_or(path);
     let (parent, first) = split(below.strip_prefix(b"/").unwrap_or(below));
     let folder = Inside::open(&root.path)?.folder(parent)?;
-    if Facts::of_name(&*folder, first)?.kind != FileKind::File {
+    if !Facts::of_name(&*folder, first)?.kind.can_have_names() {
         return Err(std::io::Error::from(std::io::ErrorKind::InvalidInput));
     }
     Ok(rustix::fs::linkat(&*folder, first, to, name, AtFlags::empty())?)

@@ -103,6 +103,7 @@ pub(in crate::tree) fn torture(root: &Path) {
     symlink("t".repeat(1500), root.join("links/long")).unwrap();
     fs::hard_link(root.join("index.php"), root.join("links/hard")).unwrap();
     fs::hard_link(root.join("large.log"), root.join("zz-hard")).unwrap();
+    fs::hard_link(root.join("links/dangling"), root.join("links/same-dangling")).unwrap();
     for (name, mode) in
         [("setuid", 0o4755), ("sticky", 0o1644), ("open", 0o666), ("none", 0o000), ("run", 0o751)]
     {

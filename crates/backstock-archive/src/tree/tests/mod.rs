@@ -3,6 +3,7 @@
 pub(super) mod fixture;
 pub(super) mod snapshot;
 
+mod check;
 mod faults;
 mod hostile;
 mod round_trip;

@@ -16,7 +16,7 @@ fn the_torture_tree_survives_stock_tar_and_extract() {
         let backup = back_up(&request(&shop), codec);
         assert_eq!(backup.report.unreadable.count, 0, "{:?}", backup.report);
         assert_eq!(backup.report.skipped.count, 2);
-        assert_eq!(backup.report.hard_links, 2);
+        assert_eq!(backup.report.hard_links, 3);
         let stock = folder.path().join("stock");
         backup.stock_extract(&stock);
         assert_same(&before, &snapshot(&stock));
@@ -32,6 +32,58 @@ fn the_torture_tree_survives_stock_tar_and_extract() {
         assert_eq!(report.files, backup.report.files);
         assert_eq!(report.bytes, backup.report.content_bytes);
     }
+}
+
+#[test]
+fn the_testbeds_torture_tree_comes_back_as_its_own_reader_sees_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let shop = folder.path().join("shop");
+    backstock_testbed::torture_tree::build(&shop).unwrap();
+    let before = backstock_testbed::tree::read(&shop).unwrap();
+    let backup = back_up(&request(&shop), Codec::Zstd);
+    assert_eq!(backup.report.unreadable.count, 0, "{:?}", backup.report.unreadable);
+    let skipped: std::collections::HashSet<String> =
+        backup.report.skipped.first.iter().map(|named| named.path.clone()).collect();
+    assert!(!skipped.is_empty());
+    let own = folder.path().join("own");
+    let report = backup.extract(&own, true);
+    assert_eq!((report.refused.count, report.damaged.count), (0, 0), "{report:?}");
+    let differences = backstock_testbed::compare(&before, &backstock_testbed::tree::read(&own).unwrap());
+    // Sockets, pipes and devices are named as skipped, and nothing else may differ.
+    let others: Vec<_> = differences
+        .iter()
+        .filter(|difference| !skipped.iter().any(|path| difference.thing == format!("file ./{path}")))
+        .take(5)
+        .collect();
+    assert!(others.is_empty(), "{others:?}");
+    for tree in [&shop, &own] {
+        backstock_testbed::torture_tree::remove(tree).unwrap();
+    }
+}
+
+#[test]
+fn a_shop_with_the_outside_name_itself_keeps_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let shop = folder.path().join("shop");
+    write(&shop, "@outside/mine", b"mine");
+    write(&folder.path().join("storage"), "theirs", b"theirs");
+    let mut request = request(&shop);
+    request
+        .roots
+        .push(TreeRoot { prefix: b"@outside-2/storage".to_vec(), path: folder.path().join("storage") });
+    let backup = back_up(&request, Codec::Zstd);
+    let own = folder.path().join("own");
+    let report = backup.extract(&own, false);
+    assert_eq!(report.refused.count, 0, "{report:?}");
+    assert_eq!(std::fs::read(own.join("@outside/mine")).unwrap(), b"mine");
+    assert_eq!(std::fs::read(own.join("@outside-2/storage/theirs")).unwrap(), b"theirs");
+    // Under the taken name the shop's own folder is named as not saved.
+    request.roots[1].prefix = b"@outside/storage".to_vec();
+    let backup = back_up(&request, Codec::Zstd);
+    assert_eq!(backup.report.unreadable.count, 1);
+    assert_eq!(backup.report.unreadable.first[0].path, "@outside");
+    request.roots[1].prefix = b"elsewhere/storage".to_vec();
+    assert!(super::fixture::try_back_up(&request, Codec::Zstd, &NoMonitor).is_err());
 }
 
 #[test]
