@@ -78,9 +78,10 @@ fn parts(definition: &[u8], table: &TablePlan) -> Result<Vec<Vec<u8>>> {
         .map_err(|source| Error::Sql { object: format!("the definition of table {}", table.name), source })?;
     let items = found.items.iter().filter(|item| !matches!(item.kind, ItemKind::ForeignKey { .. }));
     let items = items.map(|item| item.span);
-    let engine =
-        found.options.iter().find(|option| option.kind == OptionKind::Engine).map(|option| option.span);
-    Ok(items.chain(engine).map(|span: Span| spelled(span.text(definition))).collect())
+    let options = [OptionKind::Engine, OptionKind::Charset, OptionKind::RowFormat, OptionKind::Union];
+    let options = options.iter().filter_map(|kind| found.options.iter().find(|option| option.kind == *kind));
+    let options = options.map(|option| option.span);
+    Ok(items.chain(options).chain(found.partition).map(|span: Span| spelled(span.text(definition))).collect())
 }
 
 /// Without collations, which the dump writes out and the server leaves out where they are the default.
