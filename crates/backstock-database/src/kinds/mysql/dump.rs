@@ -59,13 +59,13 @@ pub fn dump(
         let attempt = Attempt { host, settings, request, sink: sink.as_ref(), monitor, number };
         let (reason, error) = match attempt.run(&mut memory) {
             Ok(report) => return Ok(report),
-            Err(Trouble::Stop(error)) => return Err(error),
+            Err(Trouble::Stop(error)) => return Err(*error),
             Err(Trouble::Again { reason, error }) => (reason, error),
         };
         drop(sink);
         if number >= request.attempts.max(1) {
             let database = readable(&request.database);
-            return Err(error.unwrap_or(Error::KeptChanging { database, reason }));
+            return Err(error.map_or(Error::KeptChanging { database, reason }, |error| *error));
         }
         monitor.note(&format!("the dump starts anew: {reason}"));
         std::thread::sleep(pause);

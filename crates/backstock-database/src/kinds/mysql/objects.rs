@@ -245,7 +245,7 @@ pub(crate) fn views(
         let shown = show_code(connection, "VIEW", name, "Create View");
         if let Some((definition, mut context, result)) = one(&mut objects.problems, "view", name, shown)? {
             context.sql_mode = None;
-            let definition = without_own_database(definition, database);
+            let definition = without_own_database(&definition, database);
             let references = references(&definition, name, known, &objects.routines);
             found.push(ViewRecord {
                 name: name.clone(),
@@ -263,22 +263,22 @@ pub(crate) fn views(
 
 /// A view's text without the name of its own database in front of `table.column`. MariaDB leaves it there in a view
 /// that is broken or whose definer is gone, and the view could then be made in a database of that name only.
-fn without_own_database(definition: Vec<u8>, database: &[u8]) -> Vec<u8> {
-    let mut lexer = Lexer::new(&definition, Modes::default());
+fn without_own_database(definition: &[u8], database: &[u8]) -> Vec<u8> {
+    let mut lexer = Lexer::new(definition, Modes::default());
     let tokens: Vec<_> = std::iter::from_fn(|| lexer.next_token().ok().flatten()).collect();
     let mut edits = Edits::default();
     let mut at = 0;
     while let Some([name, dot, table, second, column]) = tokens.get(at..at + 5) {
         let [is_dot, is_second] = [dot, second].map(|token| token.kind == TokenKind::Symbol(b'.'));
         let names = [name, table, column].iter().all(|token| token.kind == TokenKind::Name);
-        if names && is_dot && is_second && name_bytes(name.text(&definition)) == database {
+        if names && is_dot && is_second && name_bytes(name.text(definition)) == database {
             edits.replace(Span { start: name.start, end: table.start }, "");
             at += 5;
         } else {
             at += 1;
         }
     }
-    edits.apply(&definition)
+    edits.apply(definition)
 }
 
 /// The names of this database that a definition mentions between backticks.
@@ -358,7 +358,7 @@ mod tests {
 
     #[test]
     fn a_view_loses_the_name_of_its_own_database_only() {
-        let text = b"select `d`.`t`.`c`,`e`.`t`.`c`,`d`.`f`(1) from `t` `d`".to_vec();
+        let text = b"select `d`.`t`.`c`,`e`.`t`.`c`,`d`.`f`(1) from `t` `d`";
         let text = without_own_database(text, b"d");
         assert_eq!(String::from_utf8(text).unwrap(), "select `t`.`c`,`e`.`t`.`c`,`d`.`f`(1) from `t` `d`");
     }

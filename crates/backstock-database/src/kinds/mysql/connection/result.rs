@@ -135,8 +135,7 @@ impl ResultSet {
         let columns = stream.columns().to_vec();
         let mut rows = Vec::new();
         let mut size_bytes = 0;
-        loop {
-            let Some(row) = stream.next()? else { break };
+        while let Some(row) = stream.next()? {
             size_bytes += row.size_bytes();
             let mut values = row.values();
             let row: Option<Vec<_>> =

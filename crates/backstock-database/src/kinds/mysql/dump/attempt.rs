@@ -31,12 +31,6 @@ use crate::settings::ServerSettings;
 /// that the counters show counts only if a table of ours looks different. Others' temporary tables move the counters.
 const PINNED_FROM: u32 = 3;
 
-/// Tables above this are read in ranges of their key, bytes.
-const RANGE_TABLE_BYTES: u64 = 64 * 1024 * 1024;
-
-/// What one range should hold, bytes.
-const RANGE_BYTES: u64 = 32 * 1024 * 1024;
-
 /// Tables whose engine knows no transactions are copied while the tables are locked if they hold no more than this
 /// together, bytes: about 0.2 s.
 const LOCKED_COPY_BYTES: u64 = 20 * 1024 * 1024;
@@ -142,7 +136,7 @@ impl Attempt<'_> {
     fn stop_if_cancelled(&self) -> std::result::Result<(), Trouble> {
         if self.monitor.is_cancelled() {
             let database = readable(&self.request.database);
-            return Err(Trouble::Stop(Error::Cancelled { database }));
+            return Err(Error::Cancelled { database }.into());
         }
         Ok(())
     }
@@ -154,7 +148,7 @@ impl Attempt<'_> {
         start: &Start,
         tables: &mut Tables,
     ) -> std::result::Result<Readers, Trouble> {
-        let wanted = self.request.connections.max(1).min(tables.read_count().max(1));
+        let wanted = self.request.connections.max(1).min(tables.parallel_limit());
         let pins: &[RawText] = if self.number >= PINNED_FROM { &start.plan.untraceable } else { &[] };
         let plain = tables.outside_snapshot();
         let copy_locked = !plain.is_empty() && tables.bytes_of(&plain) <= LOCKED_COPY_BYTES;
@@ -246,25 +240,18 @@ impl Attempt<'_> {
     fn queue(&self, reader: &mut Connection, tables: &mut Tables) -> Result<()> {
         let mut jobs = Vec::new();
         let several = self.request.connections > 1;
-        for at in tables.to_read() {
+        for at in tables.mark_and_list() {
             let table = &tables.plans[at];
-            let key = table.shape.integer_key.clone().filter(|_| {
-                several
-                    && table.transactional
-                    && table.record.versioning.is_none()
-                    && table.record.estimated_bytes > RANGE_TABLE_BYTES
-            });
-            let Some(column) = key else {
+            let Some(column) = table.range_key().filter(|_| several).cloned() else {
                 jobs.push((table.record.estimated_bytes, Job { table: at, part: 0, range: None }));
                 continue;
             };
-            let parts = table.record.estimated_bytes.div_ceil(RANGE_BYTES);
-            let rows = (table.estimated_rows / parts).max(10_000);
+            let rows = (table.estimated_rows / table.range_count()).max(10_000);
             reader.execute(b"SAVEPOINT backstock")?;
             let ranges = super::reader::ranges(reader, &table.record.name, &column, rows)?;
             reader.execute(b"ROLLBACK TO SAVEPOINT backstock")?;
             for (part, range) in ranges.into_iter().enumerate() {
-                jobs.push((RANGE_BYTES, Job { table: at, part, range: Some(range) }));
+                jobs.push((plan::RANGE_BYTES, Job { table: at, part, range: Some(range) }));
             }
         }
         jobs.sort_by_key(|(bytes, job)| (std::cmp::Reverse(*bytes), job.table, job.part));
@@ -363,7 +350,7 @@ impl Attempt<'_> {
             reader.execute(b"ROLLBACK")?;
         }
         notes.extend(self.check(control, &database, &counters, &plan.lines)?);
-        let mut report = self.report(server, database, rights, dumped, problems, notes);
+        let mut report = self.report(server, database, &rights, dumped, problems, notes);
         if !report.guarded
             && report
                 .objects
@@ -408,7 +395,7 @@ impl Attempt<'_> {
         &self,
         server: ServerFacts,
         database: DatabaseFacts,
-        rights: Rights,
+        rights: &Rights,
         objects: Vec<DumpedObject>,
         problems: Vec<DumpProblem>,
         notes: Vec<String>,

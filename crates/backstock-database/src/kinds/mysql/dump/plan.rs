@@ -29,7 +29,26 @@ impl TablePlan {
     pub(crate) fn is_read(&self) -> bool {
         self.record.contents == Contents::Included
     }
+
+    /// The column in whose ranges the table is read, if it is large and has such a key.
+    pub(crate) fn range_key(&self) -> Option<&RawText> {
+        let in_ranges = self.transactional
+            && self.record.versioning.is_none()
+            && self.record.estimated_bytes > RANGE_TABLE_BYTES;
+        self.shape.integer_key.as_ref().filter(|_| in_ranges)
+    }
+
+    /// How many ranges there should be.
+    pub(crate) fn range_count(&self) -> u64 {
+        self.record.estimated_bytes.div_ceil(RANGE_BYTES).max(1)
+    }
 }
+
+/// Tables above this are read in ranges of their key, bytes.
+const RANGE_TABLE_BYTES: u64 = 64 * 1024 * 1024;
+
+/// What one range should hold, bytes.
+pub(crate) const RANGE_BYTES: u64 = 32 * 1024 * 1024;
 
 /// Everything that belongs to the dump and has a place in the list of tables.
 #[derive(Debug, Default)]

@@ -87,8 +87,11 @@ impl Tables {
         self.plans.iter().map(|table| &table.record)
     }
 
-    pub(super) fn read_count(&self) -> usize {
-        self.plans.iter().filter(|table| table.is_read()).count()
+    /// How many connections could read at the same time.
+    pub(super) fn parallel_limit(&self) -> usize {
+        let ranges = |table: &TablePlan| if table.range_key().is_some() { table.range_count() } else { 1 };
+        let parts: u64 = self.plans.iter().filter(|table| table.is_read()).map(ranges).sum();
+        usize::try_from(parts).unwrap_or(usize::MAX).max(1)
     }
 
     /// Tables to be locked for a common point in time: all whose rows are read.
@@ -117,7 +120,7 @@ impl Tables {
                 Ok(frames) => copy.1 = frames,
                 // It is tried again later, outside the lock, and named then.
                 Err(Trouble::Stop(_)) => continue,
-                Err(Trouble::Again { error: Some(error), .. }) => return Err(error),
+                Err(Trouble::Again { error: Some(error), .. }) => return Err(*error),
                 Err(Trouble::Again { .. }) => continue,
             }
             self.copies.push((*at, copy));
@@ -145,7 +148,7 @@ impl Tables {
     }
 
     /// The tables that still have to be read. Those under a snapshot are marked so.
-    pub(super) fn to_read(&mut self) -> Vec<usize> {
+    pub(super) fn mark_and_list(&mut self) -> Vec<usize> {
         for table in &mut self.plans {
             table.record.in_snapshot |= table.is_read() && table.transactional;
         }
@@ -212,8 +215,9 @@ impl Tables {
         });
         let frames = match read {
             Ok(frames) => frames,
-            Err(Trouble::Stop(Error::Statement { source, .. })) => {
-                return self.give_up(connection, job, &source.to_string());
+            Err(Trouble::Stop(error)) if error.code().is_some() => {
+                let why = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
+                return self.give_up(connection, job, &why);
             }
             Err(trouble) => return Err(trouble),
         };

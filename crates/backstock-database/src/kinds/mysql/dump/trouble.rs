@@ -11,10 +11,10 @@ pub(crate) enum Trouble {
         /// What happened, in words.
         reason: String,
         /// The error behind it, if there was one.
-        error: Option<Error>,
+        error: Option<Box<Error>>,
     },
     /// No attempt can.
-    Stop(Error),
+    Stop(Box<Error>),
 }
 
 impl Trouble {
@@ -32,9 +32,9 @@ impl From<Error> for Trouble {
             Error::Statement { source, .. } | Error::LogIn { source, .. } if passes(source) => {
                 readable(source.to_string().as_bytes())
             }
-            _ => return Self::Stop(error),
+            _ => return Self::Stop(Box::new(error)),
         };
-        Self::Again { reason, error: Some(error) }
+        Self::Again { reason, error: Some(Box::new(error)) }
     }
 }
 
