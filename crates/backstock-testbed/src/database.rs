@@ -232,6 +232,19 @@ fn encode(value: &Value, into: &mut Vec<u8>) {
     into.extend_from_slice(&bytes);
 }
 
+/// Whether a thing is a table that a restore has set aside (`_bo` or `_bn`, the restore's hexadecimal tag, a number): kept until
+/// the restore is accepted, no part of the shop.
+pub fn is_set_aside(thing: &str) -> bool {
+    let Some(rest) = thing.strip_prefix("table _bo").or_else(|| thing.strip_prefix("table _bn")) else {
+        return false;
+    };
+    let Some((run, number)) = rest.split_once('_') else { return false };
+    !run.is_empty()
+        && run.bytes().all(|byte| byte.is_ascii_hexdigit())
+        && !number.is_empty()
+        && number.bytes().all(|byte| byte.is_ascii_digit())
+}
+
 /// A name in backticks.
 pub fn quoted(name: &str) -> String {
     format!("`{}`", name.replace('`', "``"))

@@ -132,6 +132,7 @@ impl DemoShop {
             let name = table.trim_start_matches("table ").trim_start_matches(PREFIX);
             TRANSIENT_TABLES.contains(&name)
         };
+        let database = database.without(|thing, _| crate::database::is_set_aside(thing));
         let mut picture = database
             .without(|thing, aspect| is_transient(thing) && matches!(aspect, "rows" | "auto_increment"));
         let trees: [(&str, PathBuf, &[&str]); 2] = [

@@ -54,3 +54,17 @@ fn every_small_change_is_noticed() {
         }
     }
 }
+
+#[test]
+fn only_tables_of_a_restore_are_set_aside() {
+    for (thing, expected) in [
+        ("table _bo97dbd012_12", true),
+        ("table _bn00000000_1", true),
+        ("table _bo97dbd012_", false),
+        ("table _bo_shop_1", false),
+        ("table _books", false),
+        ("view _bo97dbd012_1", false),
+    ] {
+        assert_eq!(super::is_set_aside(thing), expected, "{thing}");
+    }
+}
