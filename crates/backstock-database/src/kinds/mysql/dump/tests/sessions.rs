@@ -223,3 +223,84 @@ fn a_connection_is_encrypted_as_asked() {
     let socket = ServerSettings { tls: pin(right), ..settings(&server) };
     assert_eq!(Connection::open(&socket, None).unwrap().transport(), "unix socket");
 }
+
+/// The owner of a schema, who is no root, can load a dump of his own with the stock client.
+#[test]
+fn a_plain_owner_loads_the_dump_with_the_stock_client() {
+    for kind in [ServerKind::MariaDb, ServerKind::MySql] {
+        let options = ServerOptions { binary_log: false, ..ServerOptions::default() };
+        let Some(server) = Server::for_test(kind, &options) else { continue };
+        let wanted = [
+            "C01", "C06", "C08", "C10", "C15", "C23", "C35", "C37", "C39", "C43", "C48", "C50", "C58", "C60",
+        ];
+        torture_database::build_cases(&server, "shop", |case| wanted.contains(&case.number)).unwrap();
+        server
+            .client(
+                "",
+                "CREATE DATABASE back; CREATE USER owner IDENTIFIED BY 'p';\n\
+                 GRANT ALL ON shop.* TO owner; GRANT ALL ON back.* TO owner;\n",
+            )
+            .unwrap();
+        let own_code = "CREATE VIEW own_view AS SELECT 1 AS one;\n\
+                        CREATE PROCEDURE own_procedure() SELECT ';;';\n\
+                        CREATE TABLE own_table (a INT);\n\
+                        CREATE TRIGGER own_trigger BEFORE INSERT ON own_table FOR EACH ROW SET NEW.a = 1;\n\
+                        CREATE EVENT own_event ON SCHEDULE EVERY 1 DAY DISABLE DO SELECT 1;\n";
+        as_owner(&server, "shop", own_code.as_bytes());
+        let before = database::read(&mut server.connect("").unwrap(), "shop").unwrap();
+        let (report, target) =
+            dump_with(&settings_of(&server, "owner", "p"), &DumpRequest::whole("shop")).unwrap();
+        assert!(report.problems.is_empty(), "{kind:?}: {:#?}", report.problems);
+        as_owner(&server, "back", &target.text());
+        let after = database::read(&mut server.connect("").unwrap(), "back").unwrap();
+        assert_same(&before, &after);
+    }
+}
+
+fn as_owner(server: &Server, database: &str, sql: &[u8]) {
+    let mut file = tempfile::tempfile().unwrap();
+    io::Write::write_all(&mut file, sql).unwrap();
+    io::Seek::rewind(&mut file).unwrap();
+    let output =
+        server.client_command(database).args(["--user=owner", "--password=p"]).stdin(file).output().unwrap();
+    let why = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{:?}: {}", server.kind(), why.chars().take(2000).collect::<String>());
+}
+
+/// On a server that folds the case of names, a database is found by the name in any case.
+#[test]
+fn a_server_that_folds_names_gives_every_table() {
+    let options = ServerOptions::with(&["--lower-case-table-names=1"]);
+    let Some(server) = Server::for_test(ServerKind::MariaDb, &options) else { return };
+    server
+        .client("", "CREATE DATABASE Shop; USE Shop; CREATE TABLE Orders (a INT); INSERT INTO Orders VALUES (1);\n\
+                     CREATE TRIGGER Tr BEFORE INSERT ON Orders FOR EACH ROW SET @a=1; CREATE VIEW Vw AS SELECT 1 AS x;\n\
+                     CREATE PROCEDURE Pr() SELECT 1;\n")
+        .unwrap();
+    for name in ["Shop", "shop", "SHOP"] {
+        let (report, _) = dump_with(&settings(&server), &DumpRequest::whole(name)).unwrap();
+        assert_eq!((report.objects.len(), report.rows), (4, 1), "{name}");
+    }
+}
+
+/// A server that is killed in the middle and comes back: the dump starts anew (F34).
+#[test]
+fn a_server_that_dies_and_comes_back_is_read_again() {
+    let Some(server) = Server::for_test(ServerKind::MariaDb, &ServerOptions::default()) else { return };
+    big_table(&server);
+    let target = SlowTarget(MemoryTarget::default(), AtomicU32::new(0));
+    std::thread::scope(|scope| {
+        let dumping = scope.spawn(|| {
+            dump(&Host::real(), &settings(&server), &DumpRequest::whole("shop"), &target, &Unwatched)
+        });
+        while target.1.load(Ordering::SeqCst) < 4 {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        server.kill9();
+        server.restart().unwrap();
+        let report = dumping.join().unwrap().unwrap();
+        assert!(report.attempts > 1);
+        assert_eq!(report.rows, 40_066);
+        check_records(&server, "shop", &report, &target.0);
+    });
+}
