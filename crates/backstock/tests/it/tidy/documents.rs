@@ -60,7 +60,9 @@ fn nothing_of_the_workplace_is_named() {
     let words = [
         concat!("/wo", "rk/"),
         concat!("/tmp/", "brief"),
-        concat!("../", "shared"),
+        concat!("sha", "red/DESIGN"),
+        concat!("sha", "red/research"),
+        concat!("sha", "red/fixtures"),
         concat!("/tmp/", "target-"),
     ];
     let mut broken = Vec::new();
