@@ -141,6 +141,9 @@ pub struct LoadPlan {
     pub outside_children: Vec<OutsideChild>,
     /// Tables, views and sequences of the database that stay as they are.
     pub left_alone: Vec<RawText>,
+    /// Names of constraints (in small letters) that tables which stay have: names are unique in a database, and the
+    /// backup's constraints of these names get another.
+    pub taken_constraints: Vec<RawText>,
     /// Why the live tables are changed statement by statement, if they are.
     pub in_place: Option<String>,
     /// A maintenance flag that lives in the database.

@@ -50,10 +50,13 @@ pub(super) fn definition(
     }
     let found = parts(&present, table)?;
     let missing = expected.iter().filter(|part| !found.contains(part));
-    let lines = missing.map(|part| {
-        let name = &table.name;
-        format!("table {name}: the server does not keep this as it was: {}", readable(part))
-    });
+    let extra = found.iter().filter(|part| !expected.contains(part));
+    let name = &table.name;
+    let lines = missing
+        .map(|part| format!("table {name}: the server does not keep this as it was: {}", readable(part)))
+        .chain(
+            extra.map(|part| format!("table {name}: the server has this in its place: {}", readable(part))),
+        );
     Ok(lines.collect())
 }
 

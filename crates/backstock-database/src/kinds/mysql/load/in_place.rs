@@ -116,6 +116,16 @@ fn one_table(
             loading.fill(connection, table, record, &table.name, lines)?;
         }
     }
+    if let Some(number) = record.auto_increment {
+        let statement =
+            Text::new("ALTER TABLE ").name(&table.name).sql(format!(" AUTO_INCREMENT={number}")).bytes();
+        match loading.run(connection, table, &statement, lines) {
+            Err(error) if is_refused(&error) => {
+                lines.push(format!("table {}: this account cannot set its next number", table.name));
+            }
+            other => other?,
+        }
+    }
     let found = compare::rows(connection, table, record, &table.name)?;
     loading.monitor.table_finished(&table.name, found.row_count);
     Ok(found)

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::super::ddl::Text;
+use super::super::ddl::{self, Text};
 use super::super::rights::{Rights, read_rights};
 use super::super::schema;
 use super::super::session::prepare_to_read;
@@ -56,6 +56,7 @@ pub fn plan_load(settings: &ServerSettings, request: &LoadRequest) -> Result<Loa
         old_code: Vec::new(),
         outside_children: Vec::new(),
         left_alone: Vec::new(),
+        taken_constraints: Vec::new(),
         in_place: None,
         maintenance_value: request.maintenance_value.clone(),
         changes_defaults: false,
@@ -71,6 +72,7 @@ pub fn plan_load(settings: &ServerSettings, request: &LoadRequest) -> Result<Loa
     add_tables(&mut plan, &mut live, &selected, request.exact && everything)?;
     plan_code::add(&mut plan, &mut live, &selected, request.exact, everything)?;
     add_outside_children(&mut plan, &mut live)?;
+    add_taken_constraints(&mut plan, &mut live)?;
     plan.changes_defaults = everything
         && plan.source.character_set != ""
         && (plan.source.collation != plan.target.collation || plan.source.comment != plan.target.comment);
@@ -232,6 +234,45 @@ fn add_outside_children(plan: &mut LoadPlan, live: &mut Live) -> Result<()> {
         plan.outside_children.push(OutsideChild { schema, name, definition });
     }
     Ok(())
+}
+
+/// Finds the names of constraints that tables which stay have and the backup wants too.
+fn add_taken_constraints(plan: &mut LoadPlan, live: &mut Live) -> Result<()> {
+    let mut wanted = BTreeSet::new();
+    for (table, record) in plan.new_tables() {
+        wanted.extend(constraint_names(&table.name, &record.definition)?);
+    }
+    if wanted.is_empty() {
+        return Ok(());
+    }
+    let is_table =
+        |kind: Option<&TableKind>| matches!(kind, Some(TableKind::Table | TableKind::VersionedTable));
+    let staying: Vec<RawText> =
+        plan.left_alone.iter().filter(|name| is_table(live.names.get(*name))).cloned().collect();
+    for name in staying {
+        // One that cannot be shown can still be in the way; the server then says so.
+        let Ok(definition) = schema::table_definition(&mut live.connection, &name) else { continue };
+        for taken in constraint_names(&name, &definition)? {
+            if wanted.contains(&taken) {
+                plan.warnings.push(format!(
+                    "table {name}, which stays, has the constraint name {taken}: the backup's gets another name"
+                ));
+                plan.taken_constraints.push(taken);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The names of a table's foreign keys and checks, in small letters.
+fn constraint_names(table: &RawText, definition: &[u8]) -> Result<Vec<RawText>> {
+    let fault = |source| Error::Sql { object: format!("the definition of table {table}"), source };
+    let keys = ddl::foreign_keys(definition, b"").map_err(fault)?.into_iter().map(|key| key.name);
+    let checks = ddl::checks(definition).map_err(fault)?.into_iter().map(|check| check.name);
+    Ok(keys
+        .chain(checks)
+        .map(|name| RawText(String::from_utf8_lossy(&name).to_lowercase().into_bytes()))
+        .collect())
 }
 
 /// Decides between aside and in place.

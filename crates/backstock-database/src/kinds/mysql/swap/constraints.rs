@@ -11,6 +11,8 @@ use crate::error::{Error, Result};
 use crate::load::{LoadPlan, TablePlan};
 use crate::{RawText, readable};
 
+/// Characters of a constraint's name, at most.
+const NAME_LIMIT: usize = 64;
 /// MySQL's error for rows that break a CHECK.
 const ERROR_CHECK_VIOLATED: u16 = 3819;
 
@@ -31,11 +33,33 @@ pub(crate) fn wanted_foreign_keys(
 ) -> Result<Vec<ForeignKey>> {
     let mut keys = foreign_keys(definition, &plan.source.name).map_err(fault(table))?;
     for key in &mut keys {
+        key.name = free_name(plan, &key.name);
         if key.schema.as_deref() == Some(&plan.target.name[..]) {
             key.schema = None;
         }
     }
     Ok(keys)
+}
+
+/// The checks that a table of the backup has in the target database.
+fn wanted_checks(plan: &LoadPlan, table: &[u8], definition: &[u8]) -> Result<Vec<CheckConstraint>> {
+    let mut found = checks(definition).map_err(fault(table))?;
+    for check in &mut found {
+        check.name = free_name(plan, &check.name);
+    }
+    Ok(found)
+}
+
+/// The name itself, or one that no table which stays has.
+fn free_name(plan: &LoadPlan, name: &[u8]) -> Vec<u8> {
+    if !plan.taken_constraints.contains(&RawText(folded(name))) {
+        return name.to_vec();
+    }
+    let mut short = String::from_utf8_lossy(name).into_owned();
+    while short.chars().count() + plan.tag.len() + 1 > NAME_LIMIT {
+        short.pop();
+    }
+    format!("{short}_{}", plan.tag).into_bytes()
 }
 
 /// The tables of the old side that have constraints of their own.
@@ -54,7 +78,7 @@ pub(super) fn free_names(worker: &mut Worker<'_>) -> Result<()> {
     for (table, record) in plan.new_tables() {
         let keys = wanted_foreign_keys(plan, &table.name, &record.definition)?;
         taken.extend(keys.iter().map(|key| folded(&key.name)));
-        let checks = checks(&record.definition).map_err(fault(&table.name))?;
+        let checks = wanted_checks(plan, &table.name, &record.definition)?;
         taken.extend(checks.iter().map(|check| folded(&check.name)));
     }
     let asides: HashSet<RawText> = plan.tables.iter().map(|table| plan.old_name(table)).collect();
@@ -116,7 +140,7 @@ pub(super) fn name_new(worker: &mut Worker<'_>) -> Result<()> {
     let plan = worker.plan;
     for (table, record) in plan.new_tables() {
         let keys = wanted_foreign_keys(plan, &table.name, &record.definition)?;
-        let checks = checks(&record.definition).map_err(fault(&table.name))?;
+        let checks = wanted_checks(plan, &table.name, &record.definition)?;
         converge(worker, worker.database(), &table.name, &keys, Some(&checks))?;
     }
     Ok(())

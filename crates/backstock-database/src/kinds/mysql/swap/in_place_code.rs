@@ -34,8 +34,12 @@ pub(crate) fn finish(worker: &mut Worker<'_>) -> Result<()> {
     tolerate(worker, "foreign keys", outcome)?;
     let outcome = constraints::point_children(worker);
     tolerate(worker, "foreign keys of other tables", outcome)?;
-    let kinds: [(&str, fn(&crate::DumpedObject) -> bool); 3] =
-        [("routines", code::is_routine), ("triggers", code::is_trigger), ("views", code::is_view)];
+    let kinds: [(&str, fn(&crate::DumpedObject) -> bool); 4] = [
+        ("routines", code::is_routine),
+        ("triggers", code::is_trigger),
+        ("views", code::is_view),
+        ("events", code::is_event),
+    ];
     for (what, takes) in kinds {
         let outcome = code::replace(worker, code::Side::New, takes);
         tolerate(worker, what, outcome)?;
