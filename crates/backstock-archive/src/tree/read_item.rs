@@ -48,13 +48,24 @@ impl OpenFile {
     }
 }
 
+/// How the bytes of an entry want to be kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Leaning {
+    /// Compressing them pays.
+    Compress,
+    /// Too few to matter, and compressed already.
+    Either,
+    /// Compressed already.
+    Store,
+}
+
 /// One line of the index, and how its bytes want to be kept.
 #[derive(Debug)]
 pub(crate) struct Piece {
     pub(crate) entry: FileEntry,
     /// Bytes in the batch; none when nothing is in the archive.
     pub(crate) length: usize,
-    pub(crate) storing: Storing,
+    pub(crate) leaning: Leaning,
     /// Another file than the walk saw stood there: further names of what the walk saw must not lead to it.
     pub(crate) was_replaced: bool,
     /// Kept for a further name, in case that its first could not be read.
@@ -99,15 +110,15 @@ impl ItemReader<'_> {
         Outcome::Done(Box::new(piece))
     }
 
-    fn piece(entry: FileEntry, storing: Storing) -> Piece {
-        Piece { entry, length: 0, storing, was_replaced: false, item: None }
+    fn piece(entry: FileEntry, leaning: Leaning) -> Piece {
+        Piece { entry, length: 0, leaning, was_replaced: false, item: None }
     }
 
     fn failed(&self, found: &Found, error: &io::Error) -> Piece {
         let mut entry = self.entry(found, found.facts.as_ref());
         entry.state = state_of(error);
         entry.reason = Some(reason_of(error));
-        let mut piece = Self::piece(entry, Storing::Compress);
+        let mut piece = Self::piece(entry, Leaning::Compress);
         piece.was_replaced = true;
         piece
     }
@@ -174,7 +185,7 @@ impl ItemReader<'_> {
             }
             _ => {}
         }
-        Self::piece(entry, Storing::Compress)
+        Self::piece(entry, Leaning::Compress)
     }
 
     /// Opens a file and learns what its header needs.
@@ -191,10 +202,18 @@ impl ItemReader<'_> {
         Ok(OpenFile { file, facts, map, attributes })
     }
 
-    /// The storing that a file's content asks for.
+    /// How a file's content wants to be kept.
+    fn leaning(found: &Found, bytes: u64) -> Leaning {
+        match is_compressed_name(&found.name) {
+            true if bytes >= STORE_FROM_BYTES => Leaning::Store,
+            true => Leaning::Either,
+            false => Leaning::Compress,
+        }
+    }
+
+    /// How the frames of a long file are kept.
     pub(crate) fn storing(found: &Found, bytes: u64) -> Storing {
-        let is_stored = bytes >= STORE_FROM_BYTES && is_compressed_name(&found.name);
-        if is_stored { Storing::Store } else { Storing::Compress }
+        if Self::leaning(found, bytes) == Leaning::Store { Storing::Store } else { Storing::Compress }
     }
 
     /// The line of an open file.
@@ -235,7 +254,7 @@ impl ItemReader<'_> {
                 entry.reason = Some(change_between(&open.facts, &after));
             }
             self.monitor.bytes(stored_bytes);
-            let mut piece = Self::piece(entry, Self::storing(found, stored_bytes));
+            let mut piece = Self::piece(entry, Self::leaning(found, stored_bytes));
             piece.was_replaced = found.facts.is_some_and(|seen| seen.identity() != open.facts.identity());
             return Ok(Outcome::Done(Box::new(piece)));
         }

@@ -35,6 +35,31 @@ fn the_torture_tree_survives_stock_tar_and_extract() {
 }
 
 #[test]
+fn frames_are_long_whatever_lies_beside_what() {
+    let folder = tempfile::tempdir().unwrap();
+    let shop = folder.path().join("shop");
+    for number in 0..400 {
+        write(&shop, &format!("mixed/{number:03}a.php"), &b"<?php echo 1;\n".repeat(400));
+        write(
+            &shop,
+            &format!("mixed/{number:03}b.jpg"),
+            &noise(number, if number % 5 == 0 { 40_000 } else { 9_000 }),
+        );
+        write(&shop, &format!("photos/{number:03}/1.jpg"), &noise(number, 50_000));
+        write(&shop, &format!("photos/{number:03}/2.jpg"), &noise(number, 12_000));
+        write(&shop, &format!("photos/{number:03}/index.php"), b"<?php");
+    }
+    let backup = back_up(&request(&shop), Codec::Zstd);
+    let plaintext = backup.artifact.plaintext_bytes;
+    let frames = backup.artifact.frames.len();
+    assert!(frames <= plaintext / (1 << 20) + 6, "{frames} frames for {plaintext} bytes");
+    // Photographs are stored: their frames are not longer than stored ones may be.
+    let first = backup.entry(b"photos/100/1.jpg").frame.unwrap();
+    let last = backup.entry(b"photos/300/1.jpg").frame.unwrap();
+    assert!(last - first >= 12, "{first} to {last}");
+}
+
+#[test]
 fn the_testbeds_torture_tree_comes_back_as_its_own_reader_sees_it() {
     let folder = tempfile::tempdir().unwrap();
     let shop = folder.path().join("shop");
