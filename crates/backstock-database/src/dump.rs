@@ -18,6 +18,7 @@ pub struct Pattern {
     text: String,
     exact: Vec<u8>,
     matcher: Option<GlobMatcher>,
+    may_be_unused: bool,
 }
 
 impl Pattern {
@@ -28,12 +29,23 @@ impl Pattern {
     pub fn new(text: &str) -> Result<Self> {
         let error = |source| Error::Pattern { pattern: text.to_owned(), source };
         let matcher = Glob::new(text).map_err(error)?.compile_matcher();
-        Ok(Self { text: text.to_owned(), exact: text.as_bytes().to_vec(), matcher: Some(matcher) })
+        Ok(Self {
+            text: text.to_owned(),
+            exact: text.as_bytes().to_vec(),
+            matcher: Some(matcher),
+            may_be_unused: false,
+        })
     }
 
     /// The pattern that this name alone fits, whatever its bytes.
     pub fn exact(name: &[u8]) -> Self {
-        Self { text: readable(name), exact: name.to_vec(), matcher: None }
+        Self { text: readable(name), exact: name.to_vec(), matcher: None, may_be_unused: false }
+    }
+
+    /// The same pattern, of which nobody is told when it fits nothing: it stands for what some shops have.
+    #[must_use]
+    pub fn for_some_shops(self) -> Self {
+        Self { may_be_unused: true, ..self }
     }
 
     /// Whether a name fits. A name that is spelled exactly like the pattern always does.
@@ -75,7 +87,10 @@ impl TableSelection {
     /// Patterns that fit none of the names, to be told to whoever wrote them.
     pub fn unused<'a>(&'a self, names: &[RawText]) -> Vec<&'a str> {
         let all = self.only.iter().chain(&self.contents_excluded).chain(&self.excluded_entirely);
-        all.filter(|pattern| !names.iter().any(|name| pattern.matches(name))).map(Pattern::as_str).collect()
+        all.filter(|pattern| !pattern.may_be_unused)
+            .filter(|pattern| !names.iter().any(|name| pattern.matches(name)))
+            .map(Pattern::as_str)
+            .collect()
     }
 }
 

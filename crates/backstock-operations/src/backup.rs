@@ -9,7 +9,7 @@ mod plan;
 mod report;
 mod spool;
 
-use backstock_vocabulary::{Content, Outcome, RunKind};
+use backstock_vocabulary::{Content, Outcome, Reason, RunKind, ShopId};
 
 pub(crate) use commit::adopt;
 pub use plan::{BackupPlan, BackupRequest, DatabasePlan, FilesPlan, plan_backup};
@@ -20,6 +20,7 @@ pub(crate) use spool::{
     add_file_problems, dump_to_folder,
 };
 
+use crate::connection;
 use crate::environment::Environment;
 use crate::error::{ErrorKind, OperationError, Result};
 use crate::monitor::{Expected, Monitor, Phase};
@@ -86,7 +87,16 @@ fn make(
     commit.put_all(environment, &spooled, monitor)?;
     let report = commit.write_manifest(environment, run, &spooled)?;
     spooled.remove(environment)?;
+    if let Some(database) = plan.database.as_ref().filter(|_| plan.reason != Reason::PreRestore) {
+        let file = environment.state.shop_connection(plan.shop.id);
+        connection::keep(environment, &file, &connection_purpose(plan.shop.id), &database.database)?;
+    }
     Ok(report)
+}
+
+/// Whose sealed connection it is.
+pub(crate) fn connection_purpose(shop: ShopId) -> String {
+    format!("the connection to the database of the shop {shop}")
 }
 
 pub(crate) fn interrupted() -> OperationError {

@@ -15,6 +15,13 @@ use crate::folders::StateFolder;
 /// Threads that wait for storages and the catalog; the work itself is done by threads of its own.
 const WAITING_THREADS: usize = 1;
 
+/// What to do with a catalog that is damaged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum IfDamaged {
+    Refuse,
+    SetAside,
+}
+
 /// What every operation stands on.
 #[derive(Debug)]
 pub struct Environment {
@@ -34,6 +41,15 @@ pub struct Environment {
 impl Environment {
     /// Opens the state folder, making what is missing.
     pub fn open(host: &Host, state: &Path) -> Result<Self> {
+        Self::open_with(host, state, IfDamaged::Refuse)
+    }
+
+    /// Opens the state folder to make the catalog anew: a damaged one is kept under another name.
+    pub fn open_for_rebuild(host: &Host, state: &Path) -> Result<Self> {
+        Self::open_with(host, state, IfDamaged::SetAside)
+    }
+
+    fn open_with(host: &Host, state: &Path, if_damaged: IfDamaged) -> Result<Self> {
         let state = StateFolder::at(state);
         for folder in state.folders() {
             host.files.create_folder(&folder).doing(format!("making the folder {}", folder.display()))?;
@@ -46,9 +62,15 @@ impl Environment {
             .enable_all()
             .build()
             .doing("starting the threads that wait for storages")?;
-        let catalog = runtime
-            .block_on(Catalog::open(host, &state.catalog()))
-            .doing(format!("opening the catalog {}", state.catalog().display()))?;
+        let mut catalog = runtime.block_on(Catalog::open(host, &state.catalog()));
+        if if_damaged == IfDamaged::SetAside
+            && matches!(catalog, Err(backstock_catalog::Error::Damaged { .. }))
+        {
+            Catalog::set_aside(host, &state.catalog())
+                .doing(format!("setting the damaged catalog {} aside", state.catalog().display()))?;
+            catalog = runtime.block_on(Catalog::open(host, &state.catalog()));
+        }
+        let catalog = catalog.doing(format!("opening the catalog {}", state.catalog().display()))?;
         let instance = instance_of(&key);
         Ok(Self { host: host.clone(), state, catalog, key, instance, runtime })
     }

@@ -61,9 +61,14 @@ impl StateFolder {
         self.root.join("index").join(format!("{shop}.files.zst"))
     }
 
+    /// The sealed connection to the database of a shop.
+    pub fn shop_connection(&self, shop: ShopId) -> PathBuf {
+        self.root.join("connections").join(format!("{shop}.sealed"))
+    }
+
     /// Every folder that must be there.
-    pub fn folders(&self) -> [PathBuf; 4] {
-        [self.root.join("locks"), self.spools(), self.journals(), self.root.join("index")]
+    pub fn folders(&self) -> [PathBuf; 5] {
+        ["locks", "spool", "journals", "index", "connections"].map(|name| self.root.join(name))
     }
 }
 

@@ -5,6 +5,7 @@
 //! only this crate acts. Nothing here prints.
 
 mod backup;
+mod connection;
 mod destination;
 mod environment;
 mod error;

@@ -5,7 +5,6 @@
 
 mod act;
 mod after;
-mod connection;
 mod database;
 mod elsewhere;
 mod files;

@@ -6,9 +6,10 @@ use backstock_archive::manifest::{ManifestArtifact, SignedManifest};
 use backstock_archive::{ArtifactReader, IndexReader, ReadAt};
 use backstock_catalog::{Backup, Replica};
 use backstock_database::{DumpedObject, FrameSource};
+use backstock_platform::ShopLayout;
 use backstock_vocabulary::{ArtifactKind, ReplicaState, ShopId};
 
-use crate::backup::{DatabaseSummary, FilesHeader};
+use crate::backup::{DatabaseHeader, DatabaseSummary, FilesHeader};
 use crate::destination::{Place, SetFolder};
 use crate::environment::Environment;
 use crate::error::{Doing, ErrorKind, OperationError, Result};
@@ -130,6 +131,20 @@ impl StoredBackup {
             .doing(act())?;
         let summary = index.summary().doing(act())?;
         Ok((objects, summary))
+    }
+
+    /// What the platform said of the shop when the backup was made.
+    pub(crate) fn layout(&self, environment: &Environment) -> Result<Option<ShopLayout>> {
+        let kind = if self.has(ArtifactKind::FilesIndex) {
+            ArtifactKind::FilesIndex
+        } else {
+            ArtifactKind::DatabaseIndex
+        };
+        let index = self.index(environment, kind)?;
+        let act = || format!("reading an index of {}", self.folder);
+        // Both headers tell the shop in the same place.
+        let header: DatabaseHeader = index.header().doing(act())?;
+        header.shop.layout.map(serde_json::from_value).transpose().doing(act())
     }
 
     /// Which folder each root of the files stood for.

@@ -2,10 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
+use backstock_catalog::{Backup, Shop};
 use backstock_database::{Address, DEFAULT_PORT, Secret, ServerSettings, Tls};
 use backstock_platform::{Detection, NoEnvironment, ShopLayout};
 
+use crate::backup::connection_purpose;
+use crate::connection;
+use crate::environment::Environment;
 use crate::error::{Doing, ErrorKind, OperationError, Result};
+use crate::stored::StoredBackup;
 
 /// Where servers put the socket that PHP means by `localhost`, on the systems we know.
 const DEFAULT_SOCKETS: [&str; 4] = [
@@ -41,6 +46,24 @@ pub struct DatabaseOverrides {
 impl std::fmt::Debug for DatabaseOverrides {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("DatabaseOverrides").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+impl DatabaseOverrides {
+    /// What is not given here is taken from there.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        let has_password = self.password_file.is_some() || self.password.is_some();
+        Self {
+            host: self.host.or(other.host),
+            port: self.port.or(other.port),
+            socket: self.socket.or(other.socket),
+            name: self.name.or(other.name),
+            user: self.user.or(other.user),
+            password_file: if has_password { self.password_file } else { other.password_file },
+            password: if has_password { self.password } else { other.password },
+            table_prefix: self.table_prefix.or(other.table_prefix),
+        }
     }
 }
 
@@ -97,6 +120,53 @@ impl Subject {
         Ok(Self { title, layout: Some(layout), notes: detection.notes, database })
     }
 
+    /// A shop that the catalog knows.
+    pub fn of_shop(shop: &Shop, overrides: &DatabaseOverrides) -> Result<Self> {
+        use std::os::unix::ffi::OsStrExt;
+        let root = shop.root.as_deref().filter(|root| root.first() == Some(&b'/'));
+        match root {
+            Some(root) => {
+                Self::of_folder(Path::new(std::ffi::OsStr::from_bytes(root)), Some(&shop.title), overrides)
+            }
+            None => Self::of_database(Some(&shop.title), overrides),
+        }
+    }
+
+    /// A shop that a backup is to be restored into. Where what is there cannot be recognised any more, what the backup
+    /// and the state folder remember of it is used instead.
+    pub fn of_backup(
+        environment: &Environment,
+        backup: &Backup,
+        overrides: &DatabaseOverrides,
+    ) -> Result<Self> {
+        let shop = crate::show::shop_of(environment, backup.shop)?;
+        let present = Self::of_shop(&shop, overrides);
+        if let Ok(subject) = &present
+            && (subject.layout.is_none()
+                || subject.layout.as_ref().is_some_and(|layout| layout.platform == shop.platform))
+            && (subject.database.is_some() || !has_database(environment, &shop)?)
+        {
+            return present;
+        }
+        let stored = StoredBackup::open(environment, backup.clone())?;
+        let Some(mut layout) = stored.layout(environment)? else { return present };
+        if let Some(prefix) = &overrides.table_prefix {
+            layout.table_prefix = Some(prefix.clone());
+        }
+        let file = environment.state.shop_connection(shop.id);
+        let remembered = connection::recall(environment, &file, &connection_purpose(shop.id))?;
+        let database = match (overrides.name.is_some(), remembered) {
+            (false, Some(remembered)) => Some(remembered),
+            _ => database_of(Some(&layout), overrides)?,
+        };
+        let note = format!(
+            "what is in {} now cannot be recognised as {}: what the backup remembers of the shop is used",
+            layout.root.display(),
+            layout.title
+        );
+        Ok(Self { title: shop.title, layout: Some(layout), notes: vec![note], database })
+    }
+
     /// A database without a folder.
     pub fn of_database(title: Option<&str>, overrides: &DatabaseOverrides) -> Result<Self> {
         let database = database_of(None, overrides)?.ok_or_else(|| {
@@ -139,6 +209,12 @@ impl Subject {
             OperationError::hinted(ErrorKind::Declined, message, hint)
         })
     }
+}
+
+/// Whether a database of this shop was ever backed up here.
+fn has_database(environment: &Environment, shop: &Shop) -> Result<bool> {
+    let file = environment.state.shop_connection(shop.id);
+    Ok(environment.host.files.stat(&file).doing(format!("looking for {}", file.display()))?.is_some())
 }
 
 /// What a folder holds, with the platform's own words.

@@ -2,17 +2,21 @@
 
 use std::path::PathBuf;
 
-use serde::Serialize;
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::pattern::{TablePattern, matches};
 use crate::settings::DatabaseSettings;
 use crate::step::{Maintenance, ShopPath, Step};
 
+/// The name of a kind in [`crate::KINDS`].
+pub type KindName = &'static str;
+
 /// Everything that a backup, a restore and the screens need to know about one shop.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ShopLayout {
     /// The kind's name, such as `opencart`.
-    pub platform: &'static str,
+    #[serde(deserialize_with = "known_kind")]
+    pub platform: KindName,
     /// The software's name for people, such as `PrestaShop`.
     pub title: String,
     /// The software's version, from its files.
@@ -107,8 +111,14 @@ impl ShopLayout {
     }
 }
 
+/// Reads the name of a kind back; one that this version does not know is a plain folder.
+fn known_kind<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<KindName, D::Error> {
+    let name = String::deserialize(deserializer)?;
+    Ok(crate::kinds::kind(&name).map_or("plain", crate::Platform::name))
+}
+
 /// A folder of the shop outside its root.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OutsideFolder {
     /// Short and stable, the same in every backup of this shop: letters, digits, `.`, `_` and `-`.
     pub label: String,
@@ -119,7 +129,7 @@ pub struct OutsideFolder {
 }
 
 /// A single file of the shop outside its root.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OutsideFile {
     /// Short and stable, as for [`OutsideFolder`].
     pub label: String,
@@ -130,7 +140,7 @@ pub struct OutsideFile {
 }
 
 /// A part of the files that a backup leaves out by default.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ExcludedPath {
     /// The outside folder's label, or `None` for the root.
     pub within: Option<String>,
@@ -163,7 +173,7 @@ impl ExcludedPath {
 }
 
 /// Where the database keeps values of interest; the caller writes the SQL.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Query {
     /// Table, prefix applied.
     pub table: String,
@@ -178,7 +188,7 @@ pub struct Query {
 }
 
 /// One condition of a [`Query`]: the column equals one of the texts.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Condition {
     /// Column.
     pub column: String,
@@ -187,7 +197,7 @@ pub struct Condition {
 }
 
 /// Something the files do not say clearly.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Unclear {
     /// What is not clear, such as "the database's name".
     pub what: String,
@@ -200,7 +210,7 @@ pub struct Unclear {
 }
 
 /// The kinds of obstacles between us and a value.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Obstacle {
     /// No file states it.

@@ -1,9 +1,9 @@
 //! Names of tables with `*`, and how two such patterns relate.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// A table name in which `*` stands for any characters, also none. Every other byte means itself.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TablePattern {
     /// The pattern, prefix applied.
     pub pattern: String,

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A password. It is never printed and never serialised; it may hold any byte and may be empty.
 #[derive(Clone, PartialEq, Eq, Default)]
@@ -28,7 +28,7 @@ impl fmt::Debug for Password {
 }
 
 /// How a value became known.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Certainty {
     /// The files state it.
@@ -38,7 +38,7 @@ pub enum Certainty {
 }
 
 /// Where one database is and how to log in.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DatabaseSettings {
     /// Host name or address without brackets; `None` for a socket, or where only the driver's default socket is meant
     /// (`localhost` without a port stays `localhost`: for PHP it means the driver's default socket).
@@ -48,10 +48,10 @@ pub struct DatabaseSettings {
     /// Path of the Unix socket, where one is given; it beats host and port.
     pub socket: Option<PathBuf>,
     /// Name of the database, as bytes.
-    #[serde(serialize_with = "lossy")]
+    #[serde(serialize_with = "lossy", deserialize_with = "text_bytes")]
     pub name: Vec<u8>,
     /// Account, as bytes.
-    #[serde(serialize_with = "lossy")]
+    #[serde(serialize_with = "lossy", deserialize_with = "text_bytes")]
     pub user: Vec<u8>,
     /// Password.
     #[serde(skip)]
@@ -69,6 +69,10 @@ impl DatabaseSettings {
             && self.port.is_none()
             && self.host.as_deref().is_none_or(|host| host.eq_ignore_ascii_case("localhost"))
     }
+}
+
+fn text_bytes<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Vec<u8>, D::Error> {
+    String::deserialize(deserializer).map(String::into_bytes)
 }
 
 fn lossy<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {

@@ -1,9 +1,9 @@
 //! What a platform wants done, as data: maintenance mode and the steps after a restore.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// A place in the shop, relative so that it holds for a restore into another folder too.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ShopPath {
     /// The outside folder's label, or `None` for the root.
     pub within: Option<String>,
@@ -19,7 +19,7 @@ impl ShopPath {
 }
 
 /// How visitors are kept out while data changes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "way", rename_all = "snake_case")]
 pub enum Maintenance {
     /// The shop is closed while a file exists.
@@ -54,7 +54,7 @@ pub enum Maintenance {
 }
 
 /// One act after a restore.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "act", content = "with", rename_all = "snake_case")]
 pub enum Step {
     /// Empty a folder, keeping some names directly inside it. A folder that is not there is no error.

@@ -99,6 +99,8 @@ pub struct BackupPlan {
     pub unusable: Option<String>,
     /// What was noticed.
     pub notes: Vec<String>,
+    /// What the platform says of the shop, for the index.
+    pub(crate) layout: Option<serde_json::Value>,
     pub(crate) place: Place,
 }
 
@@ -163,6 +165,8 @@ pub fn plan_backup(
         definition_sha256,
         unusable,
         notes: subject.notes.clone(),
+        // A path that is no text keeps the layout out of the index, and nothing else.
+        layout: subject.layout.as_ref().and_then(|layout| serde_json::to_value(layout).ok()),
         place,
     })
 }
@@ -264,7 +268,7 @@ fn exact_or_star(text: &str) -> Result<Pattern> {
         }
         glob.push(character);
     }
-    Pattern::new(&glob).doing(format!("reading the table pattern {text}"))
+    Ok(Pattern::new(&glob).doing(format!("reading the table pattern {text}"))?.for_some_shops())
 }
 
 fn files_plan(environment: &Environment, subject: &Subject, request: &BackupRequest) -> Result<FilesPlan> {

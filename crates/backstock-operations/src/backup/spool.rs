@@ -55,6 +55,9 @@ pub(crate) struct ShopHeader {
     /// When shop and set were first known, so that a rebuilt catalog equals the lost one.
     pub(crate) shop_created: jiff::Timestamp,
     pub(crate) set_created: jiff::Timestamp,
+    /// What the platform said of the shop, for a restore into one that cannot be recognised any more. No password.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) layout: Option<serde_json::Value>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -156,6 +159,7 @@ fn shop_header(plan: &BackupPlan) -> ShopHeader {
         set_title: plan.set.title.clone(),
         shop_created: plan.shop.created,
         set_created: plan.set.created,
+        layout: plan.layout.clone(),
     }
 }
 

@@ -14,7 +14,8 @@ use super::journal::{Journal, JournalFolder, Stage};
 use super::maintenance::{Side, Switch};
 use super::plan::{ActOptions, DATABASE_PLAN, FILES_PLAN, OPTIONS, RestorePlan, SWITCH};
 use super::snapshot::{self, Ask};
-use super::{connection, database, files};
+use super::{database, files};
+use crate::connection;
 use crate::environment::Environment;
 use crate::error::{Doing, ErrorKind, OperationError, Result, chain};
 use crate::monitor::{Expected, Monitor, Phase};
@@ -85,7 +86,7 @@ impl OpenRestore {
         let folder = JournalFolder::of(&environment.host, &environment.state, journal.run);
         let options: ActOptions = folder.read(OPTIONS)?;
         let switch: Switch = folder.read(SWITCH)?;
-        let kept = connection::recall(environment, &folder, &journal)?;
+        let kept = connection::recall(environment, &folder.connection(), &purpose(&journal))?;
         let database = match (journal.has_database, &kept) {
             (true, Some(database)) => Some((database.clone(), folder.read(DATABASE_PLAN)?)),
             _ => None,
@@ -107,6 +108,10 @@ impl OpenRestore {
             set_title: String::new(),
         }
     }
+}
+
+fn purpose(journal: &Journal) -> String {
+    format!("the connection of the restore {}", journal.run)
 }
 
 /// Does what the plan says.
@@ -145,7 +150,9 @@ fn begin(
     if let Some(files) = &plan.files {
         folder.write(FILES_PLAN, files)?;
     }
-    connection::keep(environment, folder, &journal, plan.target.as_ref())?;
+    if let Some(database) = &plan.target {
+        connection::keep(environment, &folder.connection(), &purpose(&journal), database)?;
+    }
     folder.save(&journal)?;
     if plan.options.snapshot {
         journal.snapshot = snapshot::take(environment, plan, ask, monitor)?;

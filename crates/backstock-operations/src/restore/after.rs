@@ -29,6 +29,11 @@ pub enum StepResult {
         /// What was done.
         what: String,
     },
+    /// Something for a person to know; whether there is anything to do only they can see.
+    Told {
+        /// What to know.
+        what: String,
+    },
     /// Left to a person.
     Left {
         /// What to do.
@@ -69,12 +74,15 @@ fn place(path: &ShopPath) -> String {
 
 fn perform_one(layout: &ShopLayout, database: Option<&ShopDatabase>, step: &Step) -> StepResult {
     let what = describe(step);
+    if matches!(step, Step::Tell(_)) {
+        return StepResult::Told { what };
+    }
     let result = match step {
         Step::ClearFolder { path, keep, .. } => clear(layout, path, keep).map_err(|error| chain(&error)),
         Step::RemoveFile { path, .. } => remove(layout, path).map_err(|error| chain(&error)),
         Step::Run { program, arguments, folder, .. } => run(layout, program, arguments, folder),
         Step::Sql { statement, .. } => run_sql(database, statement),
-        Step::Tell(_) => Err("only a person can do this".to_owned()),
+        Step::Tell(_) => Ok(()),
     };
     match result {
         Ok(()) => StepResult::Done { what },

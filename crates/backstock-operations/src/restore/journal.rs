@@ -161,28 +161,15 @@ impl JournalFolder {
         serde_json::from_slice(&bytes).doing(format!("understanding {}", path.display()))
     }
 
-    /// Writes bytes beside the journal.
-    pub(crate) fn write_bytes(&self, name: &str, bytes: &[u8]) -> Result<()> {
-        let path = self.folder.join(name);
-        self.host.files.write_durably(&path, bytes).doing(format!("writing {}", path.display()))
-    }
-
-    /// Reads bytes.
-    pub(crate) fn read_bytes(&self, name: &str) -> Result<Vec<u8>> {
-        let path = self.folder.join(name);
-        self.host.files.read(&path, JOURNAL_LIMIT_BYTES).doing(format!("reading {}", path.display()))
+    /// Where the sealed connection lies.
+    pub(crate) fn connection(&self) -> PathBuf {
+        self.folder.join("connection.sealed")
     }
 
     /// Reads a whole file of whatever form.
     pub(crate) fn read_whole(&self, name: &str) -> Result<Vec<u8>> {
         let path = self.folder.join(name);
         self.host.files.read(&path, PLAN_LIMIT_BYTES).doing(format!("reading {}", path.display()))
-    }
-
-    /// Whether there is a file of this name.
-    pub(crate) fn has(&self, name: &str) -> Result<bool> {
-        let path = self.folder.join(name);
-        Ok(self.host.files.stat(&path).doing(format!("looking for {}", path.display()))?.is_some())
     }
 
     /// The names in the folder.

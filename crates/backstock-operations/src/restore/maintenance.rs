@@ -49,6 +49,10 @@ pub(crate) struct Setting {
     pub(crate) column: String,
     /// Its value while the shop is closed.
     pub(crate) on: String,
+    /// Its value while the shop is open.
+    off: String,
+    /// Whether the table was not there: such a shop is closed already, and opens with the new side.
+    is_missing: bool,
     /// The row to insert when none matches.
     insert: Vec<(String, String)>,
     /// The names of the key columns and, for each matching row, the key's values and the former value.
@@ -78,22 +82,21 @@ impl Switch {
                 let also_remove = also_remove.iter().filter_map(|path| layout.resolve(path)).collect();
                 Ok(Self::File { path, content: content.clone(), former, also_remove })
             }
-            Maintenance::Setting { table, matching, column, on, insert, off: _ } => {
+            Maintenance::Setting { table, matching, column, on, insert, off } => {
                 let Some(database) = database else { return Ok(Self::None) };
                 let mut setting = Setting {
                     table: table.clone(),
                     matching: matching.clone(),
                     column: column.clone(),
                     on: on.clone(),
+                    off: off.clone(),
+                    is_missing: false,
                     insert: insert.clone(),
                     key: Vec::new(),
                     rows: Vec::new(),
                 };
-                if setting.record(&mut open(database)?)? {
-                    Ok(Self::Setting(setting))
-                } else {
-                    Ok(Self::None)
-                }
+                setting.is_missing = !setting.record(&mut open(database)?)?;
+                Ok(Self::Setting(setting))
             }
         }
     }
@@ -214,6 +217,9 @@ impl Setting {
     }
 
     fn close(&self, connection: &mut Connection) -> Result<()> {
+        if self.is_missing {
+            return Ok(());
+        }
         let act = format!("closing the shop in the table {}", self.table);
         let assignment = self.assignment(Some(self.on.as_bytes()));
         connection.execute(&statement(&[&assignment, &self.condition()])).doing(act.clone())?;
@@ -238,6 +244,13 @@ impl Setting {
 
     fn give_back(&self, connection: &mut Connection, side: Side) -> Result<()> {
         let act = format!("giving the maintenance switch in the table {} its former value", self.table);
+        if self.is_missing {
+            if side == Side::New {
+                let assignment = self.assignment(Some(self.off.as_bytes()));
+                connection.execute(&statement(&[&assignment, &self.condition()])).doing(act)?;
+            }
+            return Ok(());
+        }
         if self.rows.is_empty() {
             let delete = statement(&[b"DELETE FROM ", &self.table(), &self.condition()]);
             connection.execute(&delete).doing(act)?;

@@ -1,20 +1,22 @@
-//! How to reach the shop's database again when a restore is resumed or undone: sealed beside the journal, since the
-//! shop's own configuration may be one of the files that are being exchanged.
+//! How to reach a shop's database again when its own configuration cannot tell: sealed in the state folder, since the
+//! configuration may be what was lost, or one of the files that are being exchanged.
+
+use std::path::{Path, PathBuf};
 
 use backstock_database::{Address, Secret, ServerSettings, Tls};
 use backstock_host::seal;
 use serde::{Deserialize, Serialize};
 
-use super::journal::{Journal, JournalFolder};
 use crate::environment::Environment;
 use crate::error::{Doing, Result};
 use crate::subject::ShopDatabase;
 
-const FILE: &str = "connection.sealed";
+/// A sealed connection of more bytes is none.
+const SIZE_LIMIT_BYTES: u64 = 64 * 1024;
 
 #[derive(Serialize, Deserialize)]
 struct Kept {
-    socket: Option<std::path::PathBuf>,
+    socket: Option<PathBuf>,
     host: Option<String>,
     port: u16,
     user: String,
@@ -22,19 +24,14 @@ struct Kept {
     name: Vec<u8>,
 }
 
-fn purpose(journal: &Journal) -> String {
-    format!("connection of the restore {}", journal.run)
-}
-
-/// Seals the connection into the journal's folder.
-pub(super) fn keep(
+/// Seals a connection into a file. The purpose says whose it is: it opens for that alone.
+pub(crate) fn keep(
     environment: &Environment,
-    folder: &JournalFolder,
-    journal: &Journal,
-    database: Option<&ShopDatabase>,
+    file: &Path,
+    purpose: &str,
+    database: &ShopDatabase,
 ) -> Result<()> {
-    let Some(database) = database else { return Ok(()) };
-    let act = || "keeping the connection for the restore".to_owned();
+    let act = || format!("keeping {purpose}");
     let (socket, host, port) = match &database.server.address {
         Address::Socket(path) => (Some(path.clone()), None, 0),
         Address::Tcp { host, port } => (None, Some(host.clone()), *port),
@@ -48,23 +45,19 @@ pub(super) fn keep(
         name: database.name.clone(),
     };
     let bytes = serde_json::to_vec(&kept).doing(act())?;
-    let random = environment.host.random.as_ref();
-    let sealed = seal::seal(&environment.key, random, &purpose(journal), &bytes).doing(act())?;
-    folder.write_bytes(FILE, &sealed)
+    let sealed =
+        seal::seal(&environment.key, environment.host.random.as_ref(), purpose, &bytes).doing(act())?;
+    environment.host.files.write_durably(file, &sealed).doing(act())
 }
 
-/// Opens what [`keep`] sealed.
-pub(super) fn recall(
-    environment: &Environment,
-    folder: &JournalFolder,
-    journal: &Journal,
-) -> Result<Option<ShopDatabase>> {
-    let act = || "recalling the connection of the restore".to_owned();
-    if !folder.has(FILE)? {
+/// Opens what [`keep`] sealed; `None` when there is no such file.
+pub(crate) fn recall(environment: &Environment, file: &Path, purpose: &str) -> Result<Option<ShopDatabase>> {
+    let act = || format!("recalling {purpose}");
+    if environment.host.files.stat(file).doing(act())?.is_none() {
         return Ok(None);
     }
-    let sealed = folder.read_bytes(FILE)?;
-    let bytes = seal::open(&environment.key, &purpose(journal), &sealed).doing(act())?;
+    let sealed = environment.host.files.read(file, SIZE_LIMIT_BYTES).doing(act())?;
+    let bytes = seal::open(&environment.key, purpose, &sealed).doing(act())?;
     let kept: Kept = serde_json::from_slice(&bytes).doing(act())?;
     let address = match (kept.socket, kept.host) {
         (Some(socket), _) => Address::Socket(socket),

@@ -1,0 +1,295 @@
+//! What may be typed: every command, flag and argument.
+
+use std::path::PathBuf;
+
+use backstock_operations::DatabaseOverrides;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Backup and restore for online shops.
+#[derive(Debug, Parser)]
+#[command(name = "backstock", version, max_term_width = 110)]
+pub(crate) struct Arguments {
+    /// Flags that every command takes.
+    #[command(flatten)]
+    pub(crate) common: CommonArguments,
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Flags that every command takes.
+#[derive(Debug, Args)]
+pub(crate) struct CommonArguments {
+    /// Where Backstock keeps its catalog, key, journals and spool
+    #[arg(long, global = true, env = "BACKSTOCK_STATE", value_name = "FOLDER")]
+    pub(crate) state: Option<PathBuf>,
+    /// The configuration file [default: /etc/backstock/backstock.toml or ~/.config/backstock/backstock.toml]
+    #[arg(long, global = true, env = "BACKSTOCK_CONFIG", value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Print one JSON document on standard output
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Say nothing but warnings and errors
+    #[arg(long, short, global = true)]
+    pub(crate) quiet: bool,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Recognise the shop in a folder and print what was found
+    Detect(DetectArguments),
+    /// Back a shop up: database and files
+    Backup(BackupArguments),
+    /// List backups
+    List(ListArguments),
+    /// Show one backup
+    Show(ShowArguments),
+    /// Read a backup back and check it
+    Verify(VerifyArguments),
+    /// Bring a shop, some tables or some files back
+    Restore(RestoreArguments),
+    /// Take the last restore back, exactly
+    Undo(UndoArguments),
+    /// Look after the catalog
+    #[command(subcommand)]
+    Catalog(CatalogCommand),
+}
+
+/// The database, where it cannot be read from the shop's own files.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Database, where the shop's files do not tell")]
+pub(crate) struct DatabaseArguments {
+    /// Host name or address of the database server
+    #[arg(long, value_name = "HOST")]
+    pub(crate) database_host: Option<String>,
+    /// TCP port of the database server
+    #[arg(long, value_name = "PORT")]
+    pub(crate) database_port: Option<u16>,
+    /// Unix socket of the database server
+    #[arg(long, value_name = "PATH")]
+    pub(crate) database_socket: Option<PathBuf>,
+    /// Name of the database
+    #[arg(long, value_name = "NAME")]
+    pub(crate) database_name: Option<String>,
+    /// User to log in as
+    #[arg(long, value_name = "USER")]
+    pub(crate) database_user: Option<String>,
+    /// File that holds the password and nothing else (or set BACKSTOCK_DATABASE_PASSWORD)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) database_password_file: Option<PathBuf>,
+    /// What every table name of the shop begins with
+    #[arg(long, value_name = "PREFIX")]
+    pub(crate) table_prefix: Option<String>,
+}
+
+impl DatabaseArguments {
+    /// As the operations take them. The password never stands in an argument.
+    pub(crate) fn overrides(&self) -> DatabaseOverrides {
+        DatabaseOverrides {
+            host: self.database_host.clone(),
+            port: self.database_port,
+            socket: self.database_socket.clone(),
+            name: self.database_name.clone(),
+            user: self.database_user.clone(),
+            password_file: self.database_password_file.clone(),
+            password: std::env::var("BACKSTOCK_DATABASE_PASSWORD").ok(),
+            table_prefix: self.table_prefix.clone(),
+        }
+    }
+}
+
+/// Database or files alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Only {
+    /// The database alone
+    Database,
+    /// The files alone
+    Files,
+}
+
+/// How artifacts are compressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum CodecArgument {
+    /// db.sql.zst and files.tar.zst
+    Zstd,
+    /// db.sql.gz and files.tgz
+    Gzip,
+}
+
+/// How deep to check.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LevelArgument {
+    /// Every part is there with its size
+    Present,
+    /// Every part is read and hashed
+    Bytes,
+    /// Every frame, tar entry and SQL statement is decoded and compared with the index
+    Decoded,
+    /// Restored into a scratch place and compared
+    Drilled,
+}
+
+/// `detect`.
+#[derive(Debug, Args)]
+pub(crate) struct DetectArguments {
+    /// The shop's folder
+    pub(crate) folder: PathBuf,
+}
+
+/// `backup`.
+#[derive(Debug, Args)]
+pub(crate) struct BackupArguments {
+    /// The shop's folder, or the name of a known shop or set. May be left out when --database-name is given
+    pub(crate) shop: Option<String>,
+    /// Take the database or the files alone
+    #[arg(long)]
+    pub(crate) only: Option<Only>,
+    /// Leave a path or glob out (may be repeated)
+    #[arg(long, value_name = "PATTERN")]
+    pub(crate) exclude: Vec<String>,
+    /// Leave the contents of a table out, keep its structure (name or glob)
+    #[arg(long, value_name = "TABLE")]
+    pub(crate) exclude_table: Vec<String>,
+    /// Leave a table out entirely (name or glob)
+    #[arg(long, value_name = "TABLE")]
+    pub(crate) exclude_table_entirely: Vec<String>,
+    /// Take only this table (name or glob, may be repeated)
+    #[arg(long, value_name = "TABLE")]
+    pub(crate) table: Vec<String>,
+    /// Take what the platform's own list would leave out (caches, sessions …) too
+    #[arg(long)]
+    pub(crate) no_default_exclusions: bool,
+    /// The folder in which backups are kept
+    #[arg(long, value_name = "FOLDER", env = "BACKSTOCK_BACKUPS")]
+    pub(crate) to: Option<PathBuf>,
+    /// How to compress
+    #[arg(long, default_value = "zstd")]
+    pub(crate) codec: CodecArgument,
+    /// Say what would be done, and do nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Become the one who writes to a folder that another machine or copy wrote to
+    #[arg(long)]
+    pub(crate) take_over: bool,
+    /// The database, where the shop's files do not tell.
+    #[command(flatten)]
+    pub(crate) database: DatabaseArguments,
+}
+
+/// `list`.
+#[derive(Debug, Args)]
+pub(crate) struct ListArguments {
+    /// Only this shop (folder, name or id)
+    pub(crate) shop: Option<String>,
+}
+
+/// `show`.
+#[derive(Debug, Args)]
+pub(crate) struct ShowArguments {
+    /// A backup's id, the end or beginning of it, or "latest"
+    pub(crate) id: String,
+    /// Of which shop, where "latest" could mean several
+    #[arg(long)]
+    pub(crate) shop: Option<String>,
+    /// Name every table and file
+    #[arg(long)]
+    pub(crate) contents: bool,
+}
+
+/// `verify`.
+#[derive(Debug, Args)]
+pub(crate) struct VerifyArguments {
+    /// A backup's id, the end or beginning of it, or "latest"
+    #[arg(default_value = "latest")]
+    pub(crate) id: String,
+    /// Of which shop, where "latest" could mean several
+    #[arg(long)]
+    pub(crate) shop: Option<String>,
+    /// How deep to check
+    #[arg(long, default_value = "decoded")]
+    pub(crate) level: LevelArgument,
+}
+
+/// `restore`.
+#[derive(Debug, Args)]
+pub(crate) struct RestoreArguments {
+    /// A backup's id, the end or beginning of it, or "latest"
+    #[arg(required_unless_present_any = ["resume", "accept"])]
+    pub(crate) id: Option<String>,
+    /// Of which shop, where it could be several
+    #[arg(long)]
+    pub(crate) shop: Option<String>,
+    /// Bring back the database or the files alone
+    #[arg(long)]
+    pub(crate) only: Option<Only>,
+    /// Bring back this table (name or glob, may be repeated)
+    #[arg(long, value_name = "TABLE")]
+    pub(crate) table: Vec<String>,
+    /// Bring back this file (path or glob, may be repeated)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) file: Vec<String>,
+    /// Write the files into this new or empty folder; the shop is not touched
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) to: Option<PathBuf>,
+    /// Load the tables into this other database
+    #[arg(long = "database", value_name = "NAME")]
+    pub(crate) other_database: Option<String>,
+    /// Move tables and files that the backup lacks out of the way too
+    #[arg(long)]
+    pub(crate) exact: bool,
+    /// Do not ask
+    #[arg(long, short)]
+    pub(crate) yes: bool,
+    /// Go on although the shop cannot be put into maintenance mode: nobody must order while it runs
+    #[arg(long)]
+    pub(crate) without_maintenance: bool,
+    /// Take no safety snapshot first: what is replaced can then be had back by undo alone
+    #[arg(long)]
+    pub(crate) without_snapshot: bool,
+    /// Give files their setuid and setgid bits back
+    #[arg(long)]
+    pub(crate) setuid: bool,
+    /// Show the plan, and do nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Finish a restore that was interrupted
+    #[arg(long, conflicts_with_all = ["accept", "id"])]
+    pub(crate) resume: bool,
+    /// Keep the restored shop for good: the old side goes, undo is no longer possible
+    #[arg(long, conflicts_with = "id")]
+    pub(crate) accept: bool,
+    /// The database, where the shop's files do not tell.
+    #[command(flatten)]
+    pub(crate) database: DatabaseArguments,
+}
+
+/// `undo`.
+#[derive(Debug, Args)]
+pub(crate) struct UndoArguments {
+    /// Of which shop, where it could be several
+    pub(crate) shop: Option<String>,
+    /// Do not ask
+    #[arg(long, short)]
+    pub(crate) yes: bool,
+    /// First write what changed since the restore into this new folder
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) export: Option<PathBuf>,
+    /// Say what would be done, and do nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+/// `catalog …`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum CatalogCommand {
+    /// Make the catalog anew from a folder of backups
+    Rebuild(RebuildArguments),
+}
+
+/// `catalog rebuild`.
+#[derive(Debug, Args)]
+pub(crate) struct RebuildArguments {
+    /// The folder in which backups are kept
+    pub(crate) folder: PathBuf,
+}

@@ -1,0 +1,47 @@
+//! Every command, one line each.
+
+mod backup;
+mod catalog;
+mod detect;
+mod list;
+mod restore;
+mod show;
+mod undo;
+mod verify;
+
+use crate::arguments::{Arguments, CatalogCommand, Command};
+use crate::exit::{Code, CommandError};
+use crate::session::Session;
+use crate::terminal::Terminal;
+
+/// What every command returns.
+pub(crate) type Result = std::result::Result<Code, CommandError>;
+
+/// Runs the command that was typed.
+pub(crate) fn run(arguments: &Arguments, terminal: Terminal) -> Result {
+    let session = Session::new(&arguments.common, terminal)?;
+    match &arguments.command {
+        Command::Detect(arguments) => detect::run(&session, arguments),
+        Command::Backup(arguments) => backup::run(&session, arguments),
+        Command::List(arguments) => list::run(&session, arguments),
+        Command::Show(arguments) => show::run(&session, arguments),
+        Command::Verify(arguments) => verify::run(&session, arguments),
+        Command::Restore(arguments) => restore::run(&session, arguments),
+        Command::Undo(arguments) => undo::run(&session, arguments),
+        Command::Catalog(CatalogCommand::Rebuild(arguments)) => catalog::rebuild(&session, arguments),
+    }
+}
+
+/// A document with the name of its form in front.
+#[derive(serde::Serialize)]
+pub(crate) struct Document<T> {
+    schema: &'static str,
+    #[serde(flatten)]
+    body: T,
+}
+
+impl<T> Document<T> {
+    pub(crate) fn new(schema: &'static str, body: T) -> Self {
+        Self { schema, body }
+    }
+}

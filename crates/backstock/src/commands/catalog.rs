@@ -1,0 +1,31 @@
+//! `backstock catalog`: look after the catalog.
+
+use backstock_operations::rebuild_catalog;
+
+use super::{Document, Result};
+use crate::arguments::RebuildArguments;
+use crate::exit::Code;
+use crate::session::Session;
+use crate::terminal::printable;
+
+pub(super) fn rebuild(session: &Session, arguments: &RebuildArguments) -> Result {
+    let environment = session.open_for_rebuild()?;
+    let progress = session.progress();
+    let folder = std::path::absolute(&arguments.folder).unwrap_or_else(|_| arguments.folder.clone());
+    let result = rebuild_catalog(&environment, &folder, &progress);
+    progress.close();
+    let report = result?;
+    let terminal = &session.terminal;
+    if terminal.json() {
+        terminal.document(&Document::new("backstock.catalog-rebuild/1", &report));
+    } else {
+        terminal.data(&format!("{} backups in {} sets are on record", report.backups, report.set_folders));
+        for line in &report.unreadable {
+            terminal.data(&format!("cannot be read: {}", printable(line)));
+        }
+        for folder in &report.without_manifest {
+            terminal.say(&format!("note: {} has no manifest: it is no backup", printable(folder)));
+        }
+    }
+    Ok(if report.unreadable.is_empty() { Code::Done } else { Code::Partial })
+}

@@ -1,0 +1,48 @@
+//! `backstock list`: what there is.
+
+use backstock_operations::{ListedBackup, find_shop, list};
+use serde::Serialize;
+
+use super::{Document, Result};
+use crate::arguments::ListArguments;
+use crate::exit::Code;
+use crate::session::Session;
+use crate::terminal::{bytes_text, printable, table_text};
+
+pub(super) fn run(session: &Session, arguments: &ListArguments) -> Result {
+    let environment = session.open()?;
+    let shop = arguments.shop.as_deref().map(|text| find_shop(&environment, text)).transpose()?;
+    let backups = list(&environment, shop.map(|shop| shop.id))?;
+    if session.terminal.json() {
+        #[derive(Serialize)]
+        struct Listed {
+            backups: Vec<ListedBackup>,
+        }
+        session.terminal.document(&Document::new("backstock.list/1", Listed { backups }));
+        return Ok(Code::Done);
+    }
+    if backups.is_empty() {
+        session.terminal.say("there is no backup yet; `backstock backup <folder>` makes one");
+        return Ok(Code::Done);
+    }
+    let rows: Vec<Vec<String>> = backups.iter().map(row).collect();
+    let head = ["id", "shop", "made", "level", "reason", "content", "size", "replicas"];
+    for line in table_text(&head, &rows) {
+        session.terminal.data(&line);
+    }
+    Ok(Code::Done)
+}
+
+fn row(backup: &ListedBackup) -> Vec<String> {
+    let replicas: Vec<String> = backup.replicas.iter().map(|replica| replica.state.to_string()).collect();
+    vec![
+        backup.short.clone(),
+        printable(&backup.shop),
+        backup.started.strftime("%Y-%m-%d %H:%M:%S UTC").to_string(),
+        backup.level.to_string(),
+        backup.reason.to_string(),
+        backup.content.to_string(),
+        bytes_text(backup.stored_bytes),
+        replicas.join(", "),
+    ]
+}

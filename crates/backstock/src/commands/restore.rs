@@ -1,0 +1,267 @@
+//! `backstock restore`: bring a shop, some tables or some files back; finish or accept a restore.
+
+use std::path::Path;
+
+use backstock_catalog::Backup;
+use backstock_operations::{
+    Environment, RestoreReport, RestoreRequest, RestoreSummary, StepResult, Subject, accept, find_backup,
+    find_shop, plan_restore, restore, restore_files_elsewhere, resume, shop_of,
+};
+
+use super::backup::scope_of;
+use super::undo::open_restore;
+use super::{Document, Result};
+use crate::arguments::{Only, RestoreArguments};
+use crate::exit::{Code, CommandError};
+use crate::session::Session;
+use crate::terminal::{bytes_text, duration_text, printable};
+
+pub(super) fn run(session: &Session, arguments: &RestoreArguments) -> Result {
+    let environment = session.open()?;
+    if arguments.accept {
+        return accept_last(session, &environment, arguments);
+    }
+    if arguments.resume {
+        return resume_last(session, &environment, arguments);
+    }
+    let shop = arguments.shop.as_deref().map(|text| find_shop(&environment, text)).transpose()?;
+    let id = arguments.id.as_deref().unwrap_or("latest");
+    let backup = find_backup(&environment, id, shop.map(|shop| shop.id))?;
+    if let Some(folder) = &arguments.to {
+        let code = elsewhere(session, &environment, backup.clone(), arguments, folder)?;
+        if arguments.other_database.is_none() {
+            return Ok(code);
+        }
+    }
+    into_the_shop(session, &environment, backup, arguments)
+}
+
+fn elsewhere(
+    session: &Session,
+    environment: &Environment,
+    backup: Backup,
+    arguments: &RestoreArguments,
+    folder: &Path,
+) -> Result {
+    if arguments.only == Some(Only::Database) || !arguments.table.is_empty() {
+        return Err(CommandError::usage(
+            "--to takes files into a folder; tables go into a database",
+            "give --database <name> to load the tables elsewhere",
+        ));
+    }
+    let progress = session.progress();
+    let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
+    let result =
+        restore_files_elsewhere(environment, backup, &arguments.file, &folder, arguments.setuid, &progress);
+    progress.close();
+    let report = result?;
+    let terminal = &session.terminal;
+    if terminal.json() {
+        terminal.document(&Document::new("backstock.restore-files/1", &report));
+    } else {
+        let extracted = &report.extracted;
+        for (list, what) in [
+            (&extracted.refused, "refused"),
+            (&extracted.damaged, "damaged"),
+            (&extracted.absent, "not in the backup"),
+        ] {
+            for named in &list.first {
+                terminal.data(&format!("{what}: {}: {}", named.path, named.reason.as_deref().unwrap_or("")));
+            }
+        }
+        terminal.data(&format!(
+            "{} files, {} folders and {} links with {} are in {}",
+            extracted.files,
+            extracted.folders,
+            extracted.symlinks + extracted.hard_links,
+            bytes_text(extracted.bytes),
+            report.folder.display()
+        ));
+    }
+    Ok(if report.extracted.damaged.count > 0 {
+        Code::Damaged
+    } else if report.is_whole() {
+        Code::Done
+    } else {
+        Code::Partial
+    })
+}
+
+fn into_the_shop(
+    session: &Session,
+    environment: &Environment,
+    backup: Backup,
+    arguments: &RestoreArguments,
+) -> Result {
+    let shop = shop_of(environment, backup.shop)?;
+    let overrides = arguments.database.overrides().or(configured(session, &shop));
+    let subject = Subject::of_backup(environment, &backup, &overrides)?;
+    for note in &subject.notes {
+        session.terminal.say(&format!("note: {}", printable(note)));
+    }
+    let request = RestoreRequest {
+        scope: scope_of(arguments.only),
+        tables: arguments.table.clone(),
+        files: arguments.file.clone(),
+        other_database: arguments.other_database.clone(),
+        exact: arguments.exact,
+        setuid: arguments.setuid,
+        snapshot: !arguments.without_snapshot,
+        without_maintenance: arguments.without_maintenance,
+    };
+    let plan = plan_restore(environment, backup, subject, &request)?;
+    let terminal = &session.terminal;
+    if arguments.dry_run && terminal.json() {
+        terminal.document(&Document::new("backstock.restore-plan/1", &plan.summary));
+    } else {
+        for line in summary_lines(&plan.summary) {
+            if arguments.dry_run { terminal.data(&line) } else { terminal.say(&line) }
+        }
+    }
+    if arguments.dry_run {
+        plan.abandon()?;
+        return Ok(Code::Done);
+    }
+    if !arguments.yes {
+        let answer = terminal.ask("Go on?");
+        if answer != Some(true) {
+            plan.abandon()?;
+            return Err(match answer {
+                Some(_) => CommandError::declined("nothing was changed"),
+                None => {
+                    CommandError::usage("there is nobody to ask", "give --yes to go on without a question")
+                }
+            });
+        }
+    }
+    let progress = session.progress();
+    let ask = |question: &str| if arguments.yes { Some(true) } else { terminal.ask(&printable(question)) };
+    let result = restore(environment, plan, &ask, &progress);
+    progress.close();
+    show(session, &result?)
+}
+
+fn configured(session: &Session, shop: &backstock_catalog::Shop) -> backstock_operations::DatabaseOverrides {
+    use std::os::unix::ffi::OsStrExt;
+    let root = shop.root.as_deref().map(|root| Path::new(std::ffi::OsStr::from_bytes(root)));
+    let set = session.configuration.set(&shop.title);
+    let set = set.or_else(|| root.and_then(|root| session.configuration.set_of_folder(root)));
+    set.map(|set| set.database).unwrap_or_default()
+}
+
+fn summary_lines(summary: &RestoreSummary) -> Vec<String> {
+    let mut lines = vec![format!(
+        "restore {} of {} ({}, made {:.0})",
+        summary.backup,
+        printable(&summary.shop),
+        summary.content,
+        summary.made
+    )];
+    let mut row = |name: &str, value: String| lines.push(format!("  {name:<18} {}", printable(&value)));
+    if let Some(database) = &summary.database {
+        row("database", database.clone());
+        for (name, tables) in [
+            ("tables replaced", &summary.tables_replaced),
+            ("tables added", &summary.tables_added),
+            ("tables put aside", &summary.tables_removed),
+        ] {
+            if !tables.is_empty() {
+                row(name, tables.join(", "));
+            }
+        }
+        row("tables left alone", summary.tables_left_alone.to_string());
+    }
+    if let Some(reason) = &summary.in_place {
+        row("in place", format!("{reason}: the live tables are changed statement by statement"));
+    }
+    if let Some(files) = &summary.files {
+        row(
+            "files",
+            format!(
+                "{} unchanged, {} replaced, {} added, {} only get their mode, owner or time back, {} extra",
+                files.unchanged,
+                files.replaced.count,
+                files.added.count,
+                files.metadata.count,
+                files.extra.count
+            ),
+        );
+        for blocked in &files.blocked.first {
+            row(
+                "cannot be exchanged",
+                format!("{}: {}", blocked.path, blocked.reason.as_deref().unwrap_or("")),
+            );
+        }
+    }
+    row("room needed", bytes_text(summary.needed_bytes));
+    row("snapshot first", if summary.takes_snapshot { "yes, verified" } else { "no" }.to_owned());
+    row(
+        "maintenance mode",
+        if summary.has_maintenance_switch { "on meanwhile" } else { "there is no switch" }.to_owned(),
+    );
+    for step in &summary.afterwards {
+        row("afterwards", step.clone());
+    }
+    for warning in &summary.warnings {
+        row("warning", warning.clone());
+    }
+    lines
+}
+
+fn resume_last(session: &Session, environment: &Environment, arguments: &RestoreArguments) -> Result {
+    let journal = open_restore(environment, arguments.shop.as_deref())?;
+    let progress = session.progress();
+    let result = resume(environment, journal, &progress);
+    progress.close();
+    show(session, &result?)
+}
+
+fn accept_last(session: &Session, environment: &Environment, arguments: &RestoreArguments) -> Result {
+    let journal = open_restore(environment, arguments.shop.as_deref())?;
+    let progress = session.progress();
+    let result = accept(environment, journal, &progress);
+    progress.close();
+    let report = result?;
+    if session.terminal.json() {
+        session.terminal.document(&Document::new("backstock.accept/1", &report));
+    } else {
+        session
+            .terminal
+            .data(&format!("the restore of {} is accepted; undo is over", printable(&report.shop)));
+    }
+    Ok(Code::Done)
+}
+
+fn show(session: &Session, report: &RestoreReport) -> Result {
+    let terminal = &session.terminal;
+    if terminal.json() {
+        terminal.document(&Document::new("backstock.restore/1", report));
+    } else {
+        terminal.data(&format!(
+            "{} is restored: {} tables with {} rows, {} files, after {}",
+            printable(&report.shop),
+            report.tables,
+            report.rows,
+            report.files,
+            duration_text(report.elapsed_ms)
+        ));
+        for line in &report.lines {
+            terminal.data(&format!("  report: {}", printable(line)));
+        }
+        for result in &report.afterwards {
+            match result {
+                StepResult::Done { what } => terminal.say(&format!("  done: {}", printable(what))),
+                StepResult::Told { what } => terminal.say(&format!("  to know: {}", printable(what))),
+                StepResult::Left { what, why } => {
+                    terminal.data(&format!("  left to you: {} ({})", printable(what), printable(why)));
+                }
+            }
+        }
+        if let Some(until) = report.undo_until {
+            terminal.say(&format!(
+                "look at the shop; `backstock restore --accept` keeps it, `backstock undo` takes it back (until {until:.0})"
+            ));
+        }
+    }
+    Ok(if report.is_partial() { Code::Partial } else { Code::Done })
+}

@@ -1,0 +1,47 @@
+//! `backstock show`: one backup in detail.
+
+use backstock_operations::{find_backup, find_shop, show};
+
+use super::{Document, Result};
+use crate::arguments::ShowArguments;
+use crate::exit::Code;
+use crate::session::Session;
+use crate::terminal::{bytes_text, printable};
+
+pub(super) fn run(session: &Session, arguments: &ShowArguments) -> Result {
+    let environment = session.open()?;
+    let shop = arguments.shop.as_deref().map(|text| find_shop(&environment, text)).transpose()?;
+    let backup = find_backup(&environment, &arguments.id, shop.map(|shop| shop.id))?;
+    let shown = show(&environment, backup, arguments.contents)?;
+    let terminal = &session.terminal;
+    if terminal.json() {
+        terminal.document(&Document::new("backstock.show/1", &shown));
+        return Ok(Code::Done);
+    }
+    let listed = &shown.listed;
+    let mut row = |name: &str, value: String| terminal.data(&format!("{name:<12} {}", printable(&value)));
+    row("backup", listed.backup.to_string());
+    row("shop", listed.shop.clone());
+    row("made", format!("{:.0} to {:.0}", listed.started, shown.finished));
+    row("what", format!("{}, {}, number {} of its set", listed.level, listed.reason, listed.sequence));
+    row("content", listed.content.to_string());
+    row("manifest", format!("sha256 {}", shown.manifest_sha256));
+    for artifact in &shown.artifacts {
+        row("artifact", format!("{} ({})", artifact.path, bytes_text(artifact.stored_bytes)));
+    }
+    for replica in &listed.replicas {
+        row("replica", format!("{} in {}/{}", replica.state, replica.storage, replica.folder));
+    }
+    for problem in &shown.problems {
+        let weight = if problem.is_exception { "missing" } else { "note" };
+        row(weight, format!("{}: {}", problem.subject, problem.message));
+    }
+    for table in shown.tables.iter().flatten() {
+        let rows = table.rows.map(|rows| format!(" ({rows} rows)")).unwrap_or_default();
+        row(table.kind, format!("{}{rows}", table.name));
+    }
+    for file in shown.files.iter().flatten() {
+        row("file", format!("{} ({})", file.path, bytes_text(file.size_bytes)));
+    }
+    Ok(Code::Done)
+}

@@ -1,0 +1,60 @@
+//! `backstock verify`: read a backup back and check it.
+
+use backstock_operations::{VerifyReport, find_backup, find_shop, verify};
+use backstock_vocabulary::VerifyLevel;
+
+use super::{Document, Result};
+use crate::arguments::{LevelArgument, VerifyArguments};
+use crate::exit::Code;
+use crate::session::Session;
+use crate::terminal::{bytes_text, printable};
+
+pub(super) fn run(session: &Session, arguments: &VerifyArguments) -> Result {
+    let environment = session.open()?;
+    let shop = arguments.shop.as_deref().map(|text| find_shop(&environment, text)).transpose()?;
+    let backup = find_backup(&environment, &arguments.id, shop.map(|shop| shop.id))?;
+    let level = match arguments.level {
+        LevelArgument::Present => VerifyLevel::Present,
+        LevelArgument::Bytes => VerifyLevel::Bytes,
+        LevelArgument::Decoded => VerifyLevel::Decoded,
+        LevelArgument::Drilled => VerifyLevel::Drilled,
+    };
+    let progress = session.progress();
+    let result = verify(&environment, backup, level, &progress);
+    progress.close();
+    let report = result?;
+    show(session, &report);
+    Ok(if !report.damage.is_empty() {
+        Code::Damaged
+    } else if report.is_good() {
+        Code::Done
+    } else {
+        Code::Partial
+    })
+}
+
+fn show(session: &Session, report: &VerifyReport) {
+    let terminal = &session.terminal;
+    if terminal.json() {
+        terminal.document(&Document::new("backstock.verify/1", report));
+        return;
+    }
+    let id = report.backup.short();
+    for damage in &report.damage {
+        terminal.data(&format!("damaged: {}: {}", printable(&damage.part), printable(&damage.what)));
+    }
+    match report.reached {
+        Some(level) if report.damage.is_empty() => terminal.data(&format!(
+            "backup {id} is right down to {level}: {} read, {} tables with {} rows, {} files",
+            bytes_text(report.read_bytes),
+            report.tables,
+            report.rows,
+            report.files
+        )),
+        Some(level) => terminal.data(&format!("backup {id} is damaged; it is right only down to {level}")),
+        None => terminal.data(&format!("backup {id} is damaged")),
+    }
+    if let Some(stopped) = &report.stopped {
+        terminal.warn(stopped);
+    }
+}

@@ -1,0 +1,159 @@
+//! The TOML file: the instance's settings, and sets that are managed by file (read-only for everyone else).
+
+use std::path::{Path, PathBuf};
+
+use backstock_operations::{DatabaseOverrides, SetSettings};
+use serde::Deserialize;
+
+/// A configuration file of more bytes is none.
+const SIZE_LIMIT_BYTES: u64 = 4 * 1024 * 1024;
+
+/// The file could not be used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ConfigurationError {
+    /// It could not be read.
+    #[error("reading the configuration file {path}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        #[source]
+        source: std::io::Error,
+    },
+    /// It is too large to be one.
+    #[error("the configuration file {path} has {size_bytes} bytes; at most {SIZE_LIMIT_BYTES} are expected")]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// Its size.
+        size_bytes: u64,
+    },
+    /// It is not what it should be; the cause shows the line.
+    #[error("understanding the configuration file {path}")]
+    Parse {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        #[source]
+        source: Box<toml::de::Error>,
+    },
+}
+
+/// What the file says.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Configuration {
+    /// The state folder.
+    pub(crate) state: Option<PathBuf>,
+    /// The folder in which backups are kept.
+    pub(crate) backups: Option<PathBuf>,
+    /// Sets that are managed by file.
+    #[serde(default, rename = "set")]
+    pub(crate) sets: Vec<SetTable>,
+}
+
+/// One `[[set]]` table.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SetTable {
+    /// The name that the command line takes.
+    pub(crate) title: String,
+    /// The shop's folder. Absent for a database alone.
+    pub(crate) shop: Option<PathBuf>,
+    /// Paths and globs to leave out.
+    #[serde(default)]
+    pub(crate) exclude: Vec<String>,
+    /// Tables whose contents are left out.
+    #[serde(default)]
+    pub(crate) exclude_table: Vec<String>,
+    /// Tables that are left out entirely.
+    #[serde(default)]
+    pub(crate) exclude_table_entirely: Vec<String>,
+    /// The database, where it cannot be read from the shop's own files.
+    #[serde(default)]
+    pub(crate) database: DatabaseTable,
+}
+
+/// `[set.database]`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct DatabaseTable {
+    host: Option<String>,
+    port: Option<u16>,
+    socket: Option<PathBuf>,
+    name: Option<String>,
+    user: Option<String>,
+    password_file: Option<PathBuf>,
+    table_prefix: Option<String>,
+}
+
+impl Configuration {
+    /// Reads a file.
+    pub(crate) fn read(path: &Path) -> Result<Self, ConfigurationError> {
+        let failed = |source| ConfigurationError::Read { path: path.to_owned(), source };
+        let size_bytes = std::fs::metadata(path).map_err(failed)?.len();
+        if size_bytes > SIZE_LIMIT_BYTES {
+            return Err(ConfigurationError::TooLarge { path: path.to_owned(), size_bytes });
+        }
+        let text = std::fs::read_to_string(path).map_err(failed)?;
+        toml::from_str(&text)
+            .map_err(|source| ConfigurationError::Parse { path: path.to_owned(), source: Box::new(source) })
+    }
+
+    /// The set with this title.
+    pub(crate) fn set(&self, title: &str) -> Option<SetSettings> {
+        self.sets.iter().find(|set| set.title == title).map(SetTable::settings)
+    }
+
+    /// The set whose shop is this folder.
+    pub(crate) fn set_of_folder(&self, folder: &Path) -> Option<SetSettings> {
+        self.sets.iter().find(|set| set.shop.as_deref() == Some(folder)).map(SetTable::settings)
+    }
+}
+
+impl SetTable {
+    fn settings(&self) -> SetSettings {
+        let database = self.database.clone();
+        SetSettings {
+            title: self.title.clone(),
+            folder: self.shop.clone(),
+            exclude: self.exclude.clone(),
+            exclude_table: self.exclude_table.clone(),
+            exclude_table_entirely: self.exclude_table_entirely.clone(),
+            database: DatabaseOverrides {
+                host: database.host,
+                port: database.port,
+                socket: database.socket,
+                name: database.name,
+                user: database.user,
+                password_file: database.password_file,
+                password: None,
+                table_prefix: database.table_prefix,
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_set_is_found_by_title_and_by_folder() {
+        let text = "backups = \"/srv/backups\"\n[[set]]\ntitle = \"acme\"\nshop = \"/var/www/acme\"\n\
+                    exclude = [\"tmp\"]\n[set.database]\nname = \"acme\"\n";
+        let configuration: Configuration = toml::from_str(text).unwrap();
+        assert_eq!(configuration.backups.as_deref(), Some(Path::new("/srv/backups")));
+        let set = configuration.set("acme").unwrap();
+        assert_eq!(set.exclude, ["tmp"]);
+        assert_eq!(set.database.name.as_deref(), Some("acme"));
+        assert!(configuration.set_of_folder(Path::new("/var/www/acme")).is_some());
+        assert!(configuration.set("other").is_none());
+    }
+
+    #[test]
+    fn an_unknown_setting_is_an_error_that_names_it() {
+        let error = toml::from_str::<Configuration>("bakcups = \"/srv\"").unwrap_err();
+        assert!(error.to_string().contains("bakcups"));
+    }
+}

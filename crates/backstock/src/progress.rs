@@ -1,0 +1,132 @@
+//! Live progress: bars with bytes, rate and time left on a terminal, plain lines otherwise.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use backstock_operations::{Expected, Monitor, Phase};
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::terminal::{Terminal, bytes_text, printable};
+
+/// How often a bar is redrawn, in milliseconds.
+const REDRAW_MS: u64 = 120;
+
+/// Watches an operation for a person.
+pub(crate) struct Progress {
+    terminal: Terminal,
+    bar: Mutex<Option<ProgressBar>>,
+    items: AtomicU64,
+    bytes: AtomicU64,
+    phase: Mutex<Option<Phase>>,
+    interrupted: Arc<AtomicBool>,
+}
+
+impl Progress {
+    /// Watches for this terminal; `interrupted` is set by a signal.
+    pub(crate) fn new(terminal: Terminal, interrupted: Arc<AtomicBool>) -> Self {
+        Self {
+            terminal,
+            bar: Mutex::default(),
+            items: AtomicU64::new(0),
+            bytes: AtomicU64::new(0),
+            phase: Mutex::default(),
+            interrupted,
+        }
+    }
+
+    /// Ends the last phase, so that nothing is drawn over what is printed next.
+    pub(crate) fn close(&self) {
+        self.end_phase();
+    }
+
+    fn end_phase(&self) {
+        let bar = self.bar.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let phase = self.phase.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let bytes = self.bytes.swap(0, Ordering::Relaxed);
+        let items = self.items.swap(0, Ordering::Relaxed);
+        if let Some(bar) = bar {
+            bar.finish_and_clear();
+        }
+        if let Some(phase) = phase
+            && (bytes > 0 || items > 0)
+        {
+            self.terminal.say(&format!("  {phase}: {items} done, {}", bytes_text(bytes)));
+        }
+    }
+
+    fn new_bar(phase: Phase, expected: Expected) -> ProgressBar {
+        let bar = match expected.bytes {
+            Some(bytes) if bytes > 0 => ProgressBar::new(bytes).with_style(style(
+                "{prefix:>20} [{bar:24}] {bytes}/{total_bytes} {binary_bytes_per_sec} {eta} {wide_msg}",
+            )),
+            _ => ProgressBar::new_spinner().with_style(style(
+                "{prefix:>20} {spinner} {bytes} {binary_bytes_per_sec} {elapsed} {wide_msg}",
+            )),
+        };
+        bar.set_prefix(phase.text());
+        bar.enable_steady_tick(Duration::from_millis(REDRAW_MS));
+        bar
+    }
+
+    fn with_bar(&self, act: impl FnOnce(&ProgressBar)) {
+        if let Some(bar) = self.bar.lock().unwrap_or_else(PoisonError::into_inner).as_ref() {
+            act(bar);
+        }
+    }
+
+    fn line(&self, line: &str) {
+        let mut is_shown = false;
+        self.with_bar(|bar| {
+            bar.suspend(|| self.terminal.say(line));
+            is_shown = true;
+        });
+        if !is_shown {
+            self.terminal.say(line);
+        }
+    }
+}
+
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template)
+        .unwrap_or_else(|_| ProgressStyle::default_bar())
+        .progress_chars("=> ")
+}
+
+impl Monitor for Progress {
+    fn phase(&self, phase: Phase, expected: Expected) {
+        self.end_phase();
+        *self.phase.lock().unwrap_or_else(PoisonError::into_inner) = Some(phase);
+        if self.terminal.has_bars() {
+            *self.bar.lock().unwrap_or_else(PoisonError::into_inner) = Some(Self::new_bar(phase, expected));
+        } else {
+            self.terminal.say(&format!("{phase} …"));
+        }
+    }
+
+    fn bytes(&self, count: u64) {
+        self.bytes.fetch_add(count, Ordering::Relaxed);
+        self.with_bar(|bar| bar.inc(count));
+    }
+
+    fn table(&self, name: &str, rows: u64) {
+        self.with_bar(|bar| bar.set_message(format!("{} {rows} rows", printable(name))));
+    }
+
+    fn item(&self, name: &str) {
+        let items = self.items.fetch_add(1, Ordering::Relaxed) + 1;
+        self.with_bar(|bar| bar.set_message(format!("{items}: {}", printable(name))));
+    }
+
+    fn note(&self, text: &str) {
+        self.line(&format!("  note: {}", printable(text)));
+    }
+
+    fn problem(&self, text: &str) {
+        self.line(&format!("  problem: {}", printable(text)));
+    }
+
+    fn is_cancelled(&self) -> bool {
+        self.interrupted.load(Ordering::Relaxed)
+    }
+}

@@ -1,0 +1,192 @@
+//! What a person sees: the only file that prints. Data goes to standard output, talk to standard error.
+
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is the one place that prints")]
+
+use std::error::Error as StdError;
+use std::io::{self, BufRead, IsTerminal, Write};
+
+use serde::Serialize;
+
+/// How the program talks.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Terminal {
+    json: bool,
+    quiet: bool,
+    has_bars: bool,
+    can_ask: bool,
+}
+
+impl Terminal {
+    /// Looks at the standard streams. With `json` nothing but one JSON document goes to standard output.
+    pub(crate) fn new(json: bool, quiet: bool) -> Self {
+        let talks_to_a_person = io::stderr().is_terminal();
+        Self {
+            json,
+            quiet,
+            has_bars: talks_to_a_person && !quiet,
+            can_ask: io::stdin().is_terminal() && talks_to_a_person,
+        }
+    }
+
+    /// Whether the output is to be JSON.
+    pub(crate) fn json(&self) -> bool {
+        self.json
+    }
+
+    /// Whether moving progress bars are wanted; otherwise plain lines.
+    pub(crate) fn has_bars(&self) -> bool {
+        self.has_bars
+    }
+
+    /// Whether progress is wanted at all.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.quiet
+    }
+
+    /// A line of data.
+    pub(crate) fn data(&self, line: &str) {
+        // A closed pipe (`backstock list | head`) is no reason to fail.
+        let _ = writeln!(io::stdout(), "{line}");
+    }
+
+    /// A document of data, whose `schema` field names its form.
+    pub(crate) fn document(&self, document: &impl Serialize) {
+        let mut out = io::stdout().lock();
+        if serde_json::to_writer_pretty(&mut out, document).is_ok() {
+            let _ = writeln!(out);
+        }
+    }
+
+    /// A line of talk.
+    pub(crate) fn say(&self, line: &str) {
+        if !self.quiet {
+            let _ = writeln!(io::stderr(), "{line}");
+        }
+    }
+
+    /// A line that must be seen even when quiet.
+    pub(crate) fn warn(&self, line: &str) {
+        let _ = writeln!(io::stderr(), "warning: {line}");
+    }
+
+    /// An error with everything that led to it, and what to do about it.
+    pub(crate) fn error(&self, error: &(dyn StdError + 'static), hint: Option<&str>) {
+        let mut text = format!("error: {}", printable(&error.to_string()));
+        let mut cause = error.source();
+        while let Some(inner) = cause {
+            text.push_str("\n  because: ");
+            text.push_str(&printable(&inner.to_string()));
+            cause = inner.source();
+        }
+        if let Some(hint) = hint {
+            text.push_str("\nhint: ");
+            text.push_str(hint);
+        }
+        let _ = writeln!(io::stderr(), "{text}");
+    }
+
+    /// Asks a yes-or-no question. `None` when there is nobody to ask.
+    pub(crate) fn ask(&self, question: &str) -> Option<bool> {
+        if !self.can_ask {
+            return None;
+        }
+        let _ = write!(io::stderr(), "{question} [y/N] ");
+        let _ = io::stderr().flush();
+        let mut answer = String::new();
+        io::stdin().lock().read_line(&mut answer).ok()?;
+        Some(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
+    }
+}
+
+/// Text from outside (names of files and tables, messages of servers) without anything that could steer a terminal.
+pub(crate) fn printable(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    for character in text.chars() {
+        let steers = character.is_control() && character != '\n'
+            || matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        if steers {
+            safe.extend(character.escape_unicode());
+        } else {
+            safe.push(character);
+        }
+    }
+    safe
+}
+
+/// A number of bytes as a person reads it: `1.4 GiB`.
+pub(crate) fn bytes_text(bytes: u64) -> String {
+    const UNITS: [&str; 5] = ["KiB", "MiB", "GiB", "TiB", "PiB"];
+    if bytes < 1024 {
+        return format!("{bytes} B");
+    }
+    #[expect(clippy::cast_precision_loss, reason = "three digits are shown")]
+    let mut value = bytes as f64;
+    let mut unit = "B";
+    for next in UNITS {
+        if value < 1024.0 {
+            break;
+        }
+        value /= 1024.0;
+        unit = next;
+    }
+    format!("{value:.1} {unit}")
+}
+
+/// A span of time as a person reads it: `850 ms`, `12.3 s`, `4 min 05 s`.
+pub(crate) fn duration_text(elapsed_ms: u64) -> String {
+    match elapsed_ms {
+        0..=999 => format!("{elapsed_ms} ms"),
+        1_000..=59_999 => format!("{}.{} s", elapsed_ms / 1000, elapsed_ms % 1000 / 100),
+        _ => format!("{} min {:02} s", elapsed_ms / 60_000, elapsed_ms / 1000 % 60),
+    }
+}
+
+/// Rows of cells as aligned columns.
+pub(crate) fn table_text(head: &[&str], rows: &[Vec<String>]) -> Vec<String> {
+    let mut widths: Vec<usize> = head.iter().map(|cell| cell.chars().count()).collect();
+    for row in rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(cell.chars().count());
+        }
+    }
+    let line = |cells: &mut dyn Iterator<Item = &str>| {
+        let mut text = String::new();
+        for (cell, width) in cells.zip(&widths) {
+            text.push_str(cell);
+            let missing = width + 2 - cell.chars().count();
+            text.extend(std::iter::repeat_n(' ', missing));
+        }
+        text.trim_end().to_owned()
+    };
+    let mut lines = vec![line(&mut head.iter().copied())];
+    lines.extend(rows.iter().map(|row| line(&mut row.iter().map(String::as_str))));
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_and_times_read_well() {
+        assert_eq!(bytes_text(1023), "1023 B");
+        assert_eq!(bytes_text(1536), "1.5 KiB");
+        assert_eq!(bytes_text(3 * 1024 * 1024 * 1024), "3.0 GiB");
+        assert_eq!(duration_text(850), "850 ms");
+        assert_eq!(duration_text(12_345), "12.3 s");
+        assert_eq!(duration_text(245_000), "4 min 05 s");
+    }
+
+    #[test]
+    fn text_from_outside_cannot_steer_the_terminal() {
+        assert_eq!(printable("a\u{1b}[2Jb"), "a\\u{1b}[2Jb");
+        assert_eq!(printable("x\u{202e}gpj.exe"), "x\\u{202e}gpj.exe");
+        assert_eq!(printable("Größe\n"), "Größe\n");
+    }
+
+    #[test]
+    fn columns_are_aligned() {
+        let rows = vec![vec!["a".to_owned(), "long".to_owned()], vec!["bbb".to_owned(), "c".to_owned()]];
+        assert_eq!(table_text(&["x", "y"], &rows), ["x    y", "a    long", "bbb  c"]);
+    }
+}
