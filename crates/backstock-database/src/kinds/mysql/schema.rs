@@ -164,16 +164,8 @@ pub(crate) fn shape(
             Some((result.get(*row, "COLUMN_NAME")?.to_vec(), collation))
         })
         .collect();
-    let mut full_definition =
-        definition::with_collations(&spans, definition_text, table_collation, &collations);
-    let mut full_spans =
-        ddl::spans(&full_definition).map_err(|fault| not_understood(name, &fault.to_string()))?;
-    if engine.eq_ignore_ascii_case("ARCHIVE") {
-        // It refuses rows below its next number, and sets that number from the rows by itself.
-        full_definition = definition::without_auto_increment(&full_spans, &full_definition);
-        full_spans =
-            ddl::spans(&full_definition).map_err(|fault| not_understood(name, &fault.to_string()))?;
-    }
+    let complete = definition::with_collations(&spans, definition_text, table_collation, &collations);
+    let (full_definition, full_spans) = loadable_definition(name, engine, complete)?;
     let mut shape = TableShape {
         columns: Vec::new(),
         key: Vec::new(),
@@ -189,6 +181,23 @@ pub(crate) fn shape(
     add_versioning(connection, name, &spans, definition_text, &mut shape)?;
     read_key(connection, name, &mut shape)?;
     Ok(shape)
+}
+
+/// The definition in the form that a server takes together with its rows.
+fn loadable_definition(
+    name: &[u8],
+    engine: &str,
+    definition_text: Vec<u8>,
+) -> Result<(Vec<u8>, ddl::DdlSpans)> {
+    let read = |text: &[u8]| ddl::spans(text).map_err(|fault| not_understood(name, &fault.to_string()));
+    let spans = read(&definition_text)?;
+    if !engine.eq_ignore_ascii_case("ARCHIVE") {
+        return Ok((definition_text, spans));
+    }
+    // It refuses rows below its next number, and sets that number from the rows by itself.
+    let without = definition::without_auto_increment(&spans, &definition_text);
+    let spans = read(&without)?;
+    Ok((without, spans))
 }
 
 fn take_column(
