@@ -17,6 +17,5 @@ pub(crate) use build::{Text, joined_names};
 pub(crate) use constraint::{CheckConstraint, ForeignKey, checks, foreign_keys};
 pub(crate) use edit::Edits;
 pub(crate) use shadow::{
-    DERIVED_CHECK, DERIVED_FOREIGN_KEY, SequenceReference, ShadowRequest, ShadowTable, sequence_references,
-    shadow_table, temporary_name,
+    DERIVED_FOREIGN_KEY, ShadowRequest, ShadowTable, sequence_references, shadow_table, temporary_name,
 };

@@ -3,6 +3,9 @@
 use super::super::sql::{Lexer, Modes, SqlFault, Token, TokenKind, name_bytes, quote_name};
 use super::{DdlSpans, Edits, Item, ItemKind, OptionKind, Span, Text, checks, spans};
 
+/// What to write for a sequence, given its schema and name; `None` leaves it as it stands.
+pub(crate) type SequenceNames<'a> = dyn Fn(Option<&[u8]>, &[u8]) -> Option<Vec<u8>> + 'a;
+
 /// What a shadow is made from.
 pub(crate) struct ShadowRequest<'a> {
     /// The definition of the backup.
@@ -18,8 +21,8 @@ pub(crate) struct ShadowRequest<'a> {
     pub(crate) implied_collations: bool,
     /// Whether CHECKs are made without being enforced: for rows that break them.
     pub(crate) checks_off: bool,
-    /// The names that sequences in default values get, with the schema to write in front: (real, schema, name).
-    pub(crate) sequences: &'a dyn Fn(Option<&[u8]>, &[u8]) -> Option<Vec<u8>>,
+    /// The names that sequences in default values get.
+    pub(crate) sequences: &'a SequenceNames<'a>,
 }
 
 /// The statements that make a shadow.

@@ -74,7 +74,7 @@ pub fn plan_load(settings: &ServerSettings, request: &LoadRequest) -> Result<Loa
     add_outside_children(&mut plan, &mut live)?;
     add_taken_constraints(&mut plan, &mut live)?;
     plan.changes_defaults = everything
-        && plan.source.character_set != ""
+        && !plan.source.character_set.is_empty()
         && (plan.source.collation != plan.target.collation || plan.source.comment != plan.target.comment);
     let tables = || plan.new_tables().map(|(_, record)| record.estimated_bytes);
     plan.estimated_bytes = tables().sum::<u64>() * ESTIMATE_FACTOR + tables().max().unwrap_or(0);

@@ -37,7 +37,8 @@ pub(super) fn is_event(object: &DumpedObject) -> bool {
     matches!(object, DumpedObject::Event(_))
 }
 
-type Takes = fn(&DumpedObject) -> bool;
+/// Chooses a kind of objects.
+pub(super) type Takes = fn(&DumpedObject) -> bool;
 
 /// The words of a DROP for an object.
 fn kind_of(object: &DumpedObject) -> &'static str {

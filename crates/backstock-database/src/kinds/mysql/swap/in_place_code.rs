@@ -34,7 +34,7 @@ pub(crate) fn finish(worker: &mut Worker<'_>) -> Result<()> {
     tolerate(worker, "foreign keys", outcome)?;
     let outcome = constraints::point_children(worker);
     tolerate(worker, "foreign keys of other tables", outcome)?;
-    let kinds: [(&str, fn(&crate::DumpedObject) -> bool); 4] = [
+    let kinds: [(&str, code::Takes); 4] = [
         ("routines", code::is_routine),
         ("triggers", code::is_trigger),
         ("views", code::is_view),

@@ -1,6 +1,8 @@
 //! A kill after every single statement of a swap, in both directions, each followed by both ways out.
 
 use super::super::super::swap::budget;
+use backstock_testbed::ServerKind;
+
 use super::*;
 
 /// Runs `act` with so many statements allowed. Tells whether it came to its end.
@@ -11,9 +13,20 @@ fn killed_after(statements: u64, act: impl FnOnce() -> Result<Vec<String>>) -> b
     outcome.is_ok()
 }
 
+// One test for each server, since they take long and can run beside each other.
+
 #[test]
-fn after_a_kill_at_any_statement_both_ways_out_are_exact() {
-    for_each_server(&ServerOptions::default(), |server| {
+fn after_a_kill_at_any_statement_both_ways_out_are_exact_on_mariadb() {
+    kill_at_any_statement(ServerKind::MariaDb);
+}
+
+#[test]
+fn after_a_kill_at_any_statement_both_ways_out_are_exact_on_mysql() {
+    kill_at_any_statement(ServerKind::MySql);
+}
+
+fn kill_at_any_statement(kind: ServerKind) {
+    if let Some(server) = &Server::for_test(kind, &ServerOptions::default()) {
         let shop = fixtures::two_states(server);
         let plan = plan_load(&settings(server), &request(&shop.report, "shop")).unwrap();
         load(&settings(server), &plan, &shop.target).unwrap();
@@ -62,5 +75,5 @@ fn after_a_kill_at_any_statement_both_ways_out_are_exact() {
             }
         }
         assert_same(&picture(server, "shop"), &shop.new);
-    });
+    }
 }
