@@ -12,9 +12,9 @@ mod splitter;
 
 pub use check::{StatementFacts, check_statements};
 pub use fault::SqlFault;
-pub use lexer::{Lexer, Modes, Token, TokenKind};
+pub use lexer::{Lexer, Modes, Token, TokenKind, quote_name, quote_text};
 pub use rows::{RowsFacts, check_rows_frame};
 pub use splitter::{Splitter, Statement};
 
-pub(crate) use lexer::{name_bytes, quote_name, quote_text};
+pub(crate) use lexer::name_bytes;
 pub(crate) use rows::{InsertParts, Tuples, split_insert};

@@ -34,13 +34,12 @@ type Names = BTreeMap<Vec<u8>, TableKind>;
 /// The server's, those of the frames, [`Error::NotEqual`] where the server does not hold what it was given. The live
 /// tables are as they were; [`super::super::swap::discard_aside`] removes what was made.
 pub fn load_aside(
-    host: &Host,
+    _host: &Host,
     settings: &ServerSettings,
     plan: &LoadPlan,
     source: &dyn FrameSource,
     monitor: &dyn LoadMonitor,
 ) -> Result<LoadReport> {
-    let _ = host;
     let loading = Loading { plan, source, monitor };
     let mut connection = open(settings, plan)?;
     let mut report = LoadReport { tables: Vec::new(), lines: Vec::new(), former_setting: None };

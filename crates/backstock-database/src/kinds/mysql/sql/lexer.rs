@@ -295,7 +295,7 @@ pub(crate) fn name_bytes(token: &[u8]) -> Vec<u8> {
 }
 
 /// The name between backticks, its own backticks doubled.
-pub(crate) fn quote_name(name: &[u8]) -> Vec<u8> {
+pub fn quote_name(name: &[u8]) -> Vec<u8> {
     let mut quoted = Vec::with_capacity(name.len() + 2);
     quoted.push(b'`');
     for byte in name {
@@ -309,7 +309,7 @@ pub(crate) fn quote_name(name: &[u8]) -> Vec<u8> {
 }
 
 /// A text literal for sessions without `NO_BACKSLASH_ESCAPES`.
-pub(crate) fn quote_text(text: &[u8]) -> Vec<u8> {
+pub fn quote_text(text: &[u8]) -> Vec<u8> {
     let mut quoted = Vec::with_capacity(text.len() + 2);
     quoted.push(b'\'');
     for byte in text {
