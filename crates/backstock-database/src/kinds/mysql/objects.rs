@@ -109,7 +109,7 @@ fn definer(definition: &[u8]) -> Option<RawText> {
         let token = lexer.next_token().ok()??;
         end = token.end;
         // `CURRENT_ROLE` and a role without a host are one token.
-        let more = definition[at..].get(token.end) == Some(&b'@') || token.kind == TokenKind::Symbol(b'@');
+        let more = definition[at..].get(token.end) == Some(&b'@') || token.kind == TokenKind::Variable;
         if !more {
             break;
         }
