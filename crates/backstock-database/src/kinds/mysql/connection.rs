@@ -101,7 +101,7 @@ impl Connection {
             statement: "connect".to_owned(),
             what: "its greeting is not that of MySQL or MariaDB".to_owned(),
         })?;
-        let (mut wire, channel, transport) = secure(wire, &greeting, settings)?;
+        let (mut wire, channel, transport) = secure(wire, &greeting, settings, database.is_some())?;
         log_in(&mut wire, &greeting, settings, database, channel)?;
         wire.stream().socket().set_timeout(None).map_err(connect)?;
         let version_text = String::from_utf8_lossy(&greeting.version).into_owned();
@@ -378,6 +378,7 @@ fn secure(
     mut wire: Wire<Stream>,
     greeting: &Greeting,
     settings: &ServerSettings,
+    has_database: bool,
 ) -> Result<(Wire<Stream>, Channel, &'static str)> {
     let on_this_machine = settings.address.is_on_this_machine();
     let clear = Channel { on_this_machine, proven: false, tls: false };
@@ -394,7 +395,7 @@ fn secure(
         (_, Tls::Require(identity)) => Some(identity),
     };
     let connect = |source| Error::Connect { address: settings.address.to_string(), source };
-    wire.send(&[&encryption_request()]).map_err(connect)?;
+    wire.send(&[&encryption_request(has_database)]).map_err(connect)?;
     let mut failure = None;
     let encrypted = wire.replace_stream(|stream| match stream {
         Stream::Plain(socket) => match tls::encrypt(socket, settings, identity) {

@@ -195,9 +195,21 @@ impl<'a> Method<'a> {
     }
 }
 
-/// The request to go on encrypted ("Protocol::SSLRequest").
-pub(crate) fn encryption_request() -> Vec<u8> {
-    response_start(WANTED | CLIENT_SSL)
+/// The request to go on encrypted ("Protocol::SSLRequest"). MySQL takes the capabilities from here and not from the
+/// response that follows: without the database's flag in both, it ignores the database.
+pub(crate) fn encryption_request(has_database: bool) -> Vec<u8> {
+    response_start(capabilities(true, has_database))
+}
+
+fn capabilities(tls: bool, has_database: bool) -> u32 {
+    let mut capabilities = WANTED;
+    if tls {
+        capabilities |= CLIENT_SSL;
+    }
+    if has_database {
+        capabilities |= CLIENT_CONNECT_WITH_DB;
+    }
+    capabilities
 }
 
 fn response_start(capabilities: u32) -> Vec<u8> {
@@ -216,14 +228,7 @@ fn response(
     method: &[u8],
     answer: &[u8],
 ) -> Vec<u8> {
-    let mut capabilities = WANTED;
-    if tls {
-        capabilities |= CLIENT_SSL;
-    }
-    if database.is_some() {
-        capabilities |= CLIENT_CONNECT_WITH_DB;
-    }
-    let mut out = response_start(capabilities);
+    let mut out = response_start(capabilities(tls, database.is_some()));
     out.extend_from_slice(settings.user.as_bytes());
     out.push(0);
     put_length(&mut out, answer.len());

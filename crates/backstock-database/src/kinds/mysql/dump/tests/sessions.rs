@@ -196,17 +196,21 @@ fn accounts_log_in_by_each_method() {
 fn a_connection_is_encrypted_as_asked() {
     let options = ServerOptions { tcp: true, ..ServerOptions::default() };
     let Some(server) = Server::for_test(ServerKind::MySql, &options) else { return };
-    server.client("", "CREATE USER u IDENTIFIED BY 'p' REQUIRE SSL;").unwrap();
+    server
+        .client("", "CREATE DATABASE d; CREATE USER u IDENTIFIED BY 'p' REQUIRE SSL; GRANT ALL ON d.* TO u;")
+        .unwrap();
     let address = Address::Tcp { host: "127.0.0.1".to_owned(), port: server.port().unwrap() };
     let open = |tls: Tls| {
         Connection::open(
             &ServerSettings { address: address.clone(), tls, ..settings_of(&server, "u", "p") },
-            None,
+            Some(b"d"),
         )
     };
     assert_eq!(open(Tls::Off).unwrap_err().code(), Some(1045));
     let mut connection = open(Tls::IfOffered).unwrap();
     assert!(connection.transport().contains("not checked"));
+    // MySQL takes the database's flag from the request for encryption alone.
+    assert_eq!(connection.query(b"SELECT DATABASE()").unwrap().single(), Some(b"d".as_slice()));
     let cipher = connection.query(b"SHOW STATUS LIKE 'Ssl_cipher'").unwrap();
     assert!(cipher.rows[0][1].as_ref().is_some_and(|name| !name.is_empty()));
     let pin = |pin| Tls::Require(ServerIdentity::CertificateSha256(pin));
