@@ -29,7 +29,11 @@ pub(crate) struct Measured {
 }
 
 /// Runs `script` with `sh -c` and measures it. `server` is the database server's process.
-pub(crate) fn run(script: &str, environment: &[(String, String)], server: Option<u32>) -> io::Result<Measured> {
+pub(crate) fn run(
+    script: &str,
+    environment: &[(String, String)],
+    server: Option<u32>,
+) -> io::Result<Measured> {
     let server_before = server.map_or(0.0, cpu_of);
     let started = Instant::now();
     let mut command = Command::new("sh");
@@ -81,7 +85,8 @@ fn group_memory(group: u32) -> u64 {
 }
 
 fn high_water_mark(pid: u32) -> u64 {
-    let text = fs::read_to_string(Path::new("/proc").join(pid.to_string()).join("status")).unwrap_or_default();
+    let text =
+        fs::read_to_string(Path::new("/proc").join(pid.to_string()).join("status")).unwrap_or_default();
     let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or_default();
     line.split_whitespace().next().and_then(|number| number.parse::<u64>().ok()).unwrap_or(0) * 1024
 }
@@ -101,7 +106,10 @@ mod tests {
     fn processor_time_of_children_counts() {
         let script = "i=0; while [ $i -lt 60000 ]; do i=$((i+1)); done | cat";
         let measured = run(script, &[], None).unwrap();
-        assert!(measured.cpu_s > 0.0 && measured.wall_s > 0.0 && measured.peak_memory_bytes > 100_000, "{measured:?}");
+        assert!(
+            measured.cpu_s > 0.0 && measured.wall_s > 0.0 && measured.peak_memory_bytes > 100_000,
+            "{measured:?}"
+        );
     }
 
     #[test]

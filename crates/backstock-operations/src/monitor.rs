@@ -68,8 +68,8 @@ pub trait Monitor: Send + Sync {
     /// So many more bytes went by.
     fn bytes(&self, count: u64);
 
-    /// A table is being read or written; `rows` so far.
-    fn table(&self, name: &str, rows: u64);
+    /// A table is being read or written; so many more of its rows went by.
+    fn table(&self, name: &str, more_rows: u64);
 
     /// A table or a file is done.
     fn item(&self, name: &str);
@@ -91,7 +91,7 @@ pub struct Unwatched;
 impl Monitor for Unwatched {
     fn phase(&self, _phase: Phase, _expected: Expected) {}
     fn bytes(&self, _count: u64) {}
-    fn table(&self, _name: &str, _rows: u64) {}
+    fn table(&self, _name: &str, _more_rows: u64) {}
     fn item(&self, _name: &str) {}
     fn note(&self, _text: &str) {}
     fn problem(&self, _text: &str) {}

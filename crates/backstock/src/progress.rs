@@ -18,6 +18,8 @@ pub(crate) struct Progress {
     bar: Mutex<Option<ProgressBar>>,
     items: AtomicU64,
     bytes: AtomicU64,
+    /// The table that is being read or written, and its rows so far.
+    table: Mutex<(String, u64)>,
     phase: Mutex<Option<Phase>>,
     interrupted: Arc<AtomicBool>,
 }
@@ -30,6 +32,7 @@ impl Progress {
             bar: Mutex::default(),
             items: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
+            table: Mutex::default(),
             phase: Mutex::default(),
             interrupted,
         }
@@ -51,7 +54,8 @@ impl Progress {
         if let Some(phase) = phase
             && (bytes > 0 || items > 0)
         {
-            self.terminal.say(&format!("  {phase}: {items} done, {}", bytes_text(bytes)));
+            let items = if items > 0 { format!("{items} done, ") } else { String::new() };
+            self.terminal.say(&format!("  {phase}: {items}{}", bytes_text(bytes)));
         }
     }
 
@@ -95,6 +99,13 @@ fn style(template: &str) -> ProgressStyle {
 
 impl Monitor for Progress {
     fn phase(&self, phase: Phase, expected: Expected) {
+        if *self.phase.lock().unwrap_or_else(PoisonError::into_inner) == Some(phase) {
+            // The same phase, of which more is known now.
+            if let Some(bytes) = expected.bytes {
+                self.with_bar(|bar| bar.set_length(bytes));
+            }
+            return;
+        }
         self.end_phase();
         *self.phase.lock().unwrap_or_else(PoisonError::into_inner) = Some(phase);
         if self.terminal.has_bars() {
@@ -109,7 +120,15 @@ impl Monitor for Progress {
         self.with_bar(|bar| bar.inc(count));
     }
 
-    fn table(&self, name: &str, rows: u64) {
+    fn table(&self, name: &str, more_rows: u64) {
+        let rows = {
+            let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
+            if table.0 != name {
+                *table = (name.to_owned(), 0);
+            }
+            table.1 += more_rows;
+            table.1
+        };
         self.with_bar(|bar| bar.set_message(format!("{} {rows} rows", printable(name))));
     }
 

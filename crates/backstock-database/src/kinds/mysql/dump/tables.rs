@@ -201,9 +201,10 @@ impl Tables {
             monitor.table_started(name, table.estimated_rows);
         }
         let cancelled = || Error::Cancelled { database: readable(&self.database) };
-        let mut told = (0, 0);
+        let (mut told, mut text_bytes) = ((0, 0), 0);
         connection.execute(b"SAVEPOINT backstock")?;
         let read = self.read(connection, sink, job, &mut |rows, bytes| {
+            text_bytes = bytes;
             if rows % ROWS_BETWEEN_LOOKS == 0 {
                 monitor.rows(name, rows - told.0, bytes - told.1);
                 told = (rows, bytes);
@@ -223,7 +224,7 @@ impl Tables {
         };
         connection.execute(b"ROLLBACK TO SAVEPOINT backstock")?;
         let rows: u64 = frames.iter().map(|frame| frame.row_count).sum();
-        monitor.rows(name, rows - told.0, 0);
+        monitor.rows(name, rows - told.0, text_bytes - told.1);
         if job.range.as_ref().is_none_or(|range| range.up_to.is_none()) {
             monitor.table_finished(name, rows);
         }
