@@ -129,6 +129,11 @@ fn select(request: &LoadRequest, fold: bool) -> std::result::Result<Vec<DumpedOb
         }
         selected.push(object);
     }
+    // An index lists objects by name, but the triggers of a table act in the order in which they were made.
+    selected.sort_by_key(|object| match object {
+        DumpedObject::Trigger(record) => record.action_order,
+        _ => 0,
+    });
     if collisions.is_empty() { Ok(selected) } else { Err(collisions.join(", ")) }
 }
 

@@ -27,9 +27,12 @@ impl FrameSource for MemoryTarget {
 
 /// Everything, exactly, into the database that it came from.
 fn request(report: &DumpReport, database: &str) -> LoadRequest {
+    // An index hands the objects over by name.
+    let mut objects = report.objects.clone();
+    objects.sort_by(|one, other| one.name().cmp(other.name()));
     LoadRequest {
         database: database.as_bytes().to_vec(),
-        objects: report.objects.clone(),
+        objects,
         source: report.database.clone(),
         source_server: report.server.clone(),
         selection: LoadSelection::Everything,
