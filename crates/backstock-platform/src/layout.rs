@@ -112,7 +112,7 @@ impl ShopLayout {
 }
 
 /// Reads the name of a kind back; one that this version does not know is a plain folder.
-fn known_kind<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<KindName, D::Error> {
+fn known_kind<'de, D: Deserializer<'de>>(deserializer: D) -> Result<KindName, D::Error> {
     let name = String::deserialize(deserializer)?;
     Ok(crate::kinds::kind(&name).map_or("plain", crate::Platform::name))
 }

@@ -30,7 +30,9 @@ pub use environment::{Environment, KnownEnvironment, Lookup, NoEnvironment};
 pub use error::{PlatformError, Result};
 pub use folder::Folder;
 pub use kinds::{Confidence, KINDS, Match, Platform, kind};
-pub use layout::{Condition, ExcludedPath, Obstacle, OutsideFile, OutsideFolder, Query, ShopLayout, Unclear};
+pub use layout::{
+    Condition, ExcludedPath, KindName, Obstacle, OutsideFile, OutsideFolder, Query, ShopLayout, Unclear,
+};
 pub use pattern::TablePattern;
 pub use settings::{Certainty, DatabaseSettings, Password};
 pub use step::{Maintenance, ShopPath, Step};

@@ -17,6 +17,7 @@ use terminal::Terminal;
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    terminal::start_log();
     let terminal = Terminal::new(arguments.common.json, arguments.common.quiet);
     match commands::run(&arguments, terminal) {
         Ok(code) => code.into(),

@@ -1,7 +1,5 @@
 //! What a person sees: the only file that prints. Data goes to standard output, talk to standard error.
 
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is the one place that prints")]
-
 use std::error::Error as StdError;
 use std::io::{self, BufRead, IsTerminal, Write};
 
@@ -36,11 +34,6 @@ impl Terminal {
     /// Whether moving progress bars are wanted; otherwise plain lines.
     pub(crate) fn has_bars(&self) -> bool {
         self.has_bars
-    }
-
-    /// Whether progress is wanted at all.
-    pub(crate) fn is_quiet(&self) -> bool {
-        self.quiet
     }
 
     /// A line of data.
@@ -96,6 +89,15 @@ impl Terminal {
         io::stdin().lock().read_line(&mut answer).ok()?;
         Some(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
     }
+}
+
+/// Starts the log of what is worth knowing to a developer: warnings, or whatever `BACKSTOCK_LOG` asks for.
+pub(crate) fn start_log() {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("BACKSTOCK_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).without_time();
+    // A second start in one process would be refused; there is none.
+    let _ = log.try_init();
 }
 
 /// Text from outside (names of files and tables, messages of servers) without anything that could steer a terminal.

@@ -46,9 +46,9 @@ impl<'a> Commit<'a> {
                 "a manifest cannot be read; the catalog's sequence numbers are used as well"
             );
         }
-        reconcile(environment, &folder, &inventory)?;
-        let head = head_of(environment, plan, &inventory)?;
         let machine = environment.host.machine.machine_id().unwrap_or_else(|| "unknown".to_owned());
+        reconcile(environment, &folder, &inventory, &machine)?;
+        let head = head_of(environment, plan, &inventory)?;
         folder.claim(environment, plan.set.id, &machine, head.clone(), plan.take_over)?;
         let backup = environment.host.new_id(BackupId::from_parts);
         let started = environment.host.clock.now();
@@ -216,14 +216,29 @@ fn head_of(environment: &Environment, plan: &BackupPlan, inventory: &Inventory) 
 }
 
 /// Adopts every manifest that the catalog does not know, and sweeps the folders that dead runs of this instance left.
-/// The caller holds the shop's lock, so no run of this instance is writing here.
-fn reconcile(environment: &Environment, folder: &SetFolder, inventory: &Inventory) -> Result<()> {
+/// The caller holds the shop's lock, so no run of this instance is writing here; one of its copy on another machine
+/// might. A folder that the catalog knows held a backup: its manifest was lost, and its data may yet be of use.
+fn reconcile(
+    environment: &Environment,
+    folder: &SetFolder,
+    inventory: &Inventory,
+    machine: &str,
+) -> Result<()> {
     for found in &inventory.manifests {
         adopt(environment, folder, &found.folder, &found.signed)?;
     }
     let owner = folder.owner(environment)?;
-    let is_ours = owner.is_some_and(|owner| owner.signer.0 == environment.key.public());
-    for leftover in inventory.without_manifest.iter().filter(|_| is_ours) {
+    let is_ours = owner
+        .is_some_and(|owner| owner.signer.0 == environment.key.public() && owner.machine == machine);
+    if !is_ours || inventory.without_manifest.is_empty() {
+        return Ok(());
+    }
+    let known = environment.wait(environment.catalog.list_backups(None)).doing("listing the known backups")?;
+    for leftover in &inventory.without_manifest {
+        if known.iter().any(|backup| backup.folder == *leftover) {
+            tracing::warn!(folder = leftover, "the manifest of a backup is gone; its data is left alone");
+            continue;
+        }
         folder.sweep(environment, leftover)?;
     }
     Ok(())

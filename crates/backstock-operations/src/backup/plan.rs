@@ -20,7 +20,7 @@ use crate::run::RunSubject;
 use crate::subject::{ShopDatabase, Subject};
 
 /// The set that a folder without a set of its own uses.
-pub const DEFAULT_SET: &str = "default";
+pub(super) const DEFAULT_SET: &str = "default";
 
 /// What a person asks for.
 #[derive(Debug, Clone)]

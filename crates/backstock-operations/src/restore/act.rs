@@ -162,7 +162,7 @@ fn begin(
     OpenRestore::load(environment, journal)
 }
 
-/// Finishes a restore that was interrupted: forward, or backward when it was being undone.
+/// Finishes a restore that was interrupted, or whose undo was: forward to the new side, from wherever it is.
 pub fn resume(environment: &Environment, journal: Journal, monitor: &dyn Monitor) -> Result<RestoreReport> {
     let lock = lock_shop(environment, journal.shop, &journal.shop_title)?;
     close_dead_runs(environment, Some(journal.shop))?;
@@ -238,7 +238,7 @@ fn forward(
         snapshot::copy_journal(environment, &open.journal, &open.folder)?;
         open.advance(Stage::Swapping)?;
     }
-    if matches!(open.journal.stage, Stage::Undone) {
+    if matches!(open.journal.stage, Stage::Undoing | Stage::Undone) {
         open.advance(Stage::Swapping)?;
     }
     if open.journal.stage != Stage::Swapping {
@@ -293,6 +293,12 @@ pub(super) fn swap(
     }
     open.folder.write(REPORT, &kept)?;
     Ok(afterwards)
+}
+
+/// What the last swap had to say.
+pub(super) fn kept_lines(open: &OpenRestore) -> Result<Vec<String>> {
+    let kept: KeptReport = open.folder.read(REPORT)?;
+    Ok(kept.lines)
 }
 
 /// The backup that a journal names.

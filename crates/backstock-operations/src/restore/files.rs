@@ -23,11 +23,11 @@ use crate::subject::Subject;
 const STAGING_WORKERS: usize = 4;
 
 /// What an exchange of files comes to, in numbers and first names.
-pub type FilesSummary = ExchangeSummary;
+pub(super) type FilesSummary = ExchangeSummary;
 
 /// The files part of a restore, kept beside its journal.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct FilesPart {
+pub(super) struct FilesPart {
     pub(super) exchange: ExchangePlan,
     roots: Vec<(Vec<u8>, std::path::PathBuf)>,
 }

@@ -61,6 +61,8 @@ pub struct UndoReport {
     pub changed: ChangedSince,
     /// Where it was exported to.
     pub exported: Option<PathBuf>,
+    /// What is not exactly as it was.
+    pub lines: Vec<String>,
     /// How the platform's own steps went.
     pub afterwards: Vec<StepResult>,
     /// Whether the restored side is live again.
@@ -139,7 +141,7 @@ pub fn undo(
         if is_invisible {
             discard_new(environment, &open)?;
             open.folder.remove()?;
-            return Ok(Vec::new());
+            return Ok((Vec::new(), Vec::new()));
         }
         if is_redo {
             return redo(environment, &mut open, monitor);
@@ -147,12 +149,13 @@ pub fn undo(
         backward(environment, &mut open, monitor)
     })();
     match result {
-        Ok(afterwards) => {
+        Ok((lines, afterwards)) => {
             let report = UndoReport {
                 run: run.id,
                 shop: open.journal.shop_title.clone(),
                 changed,
                 exported: export.map(Path::to_owned),
+                lines,
                 afterwards,
                 is_redo,
                 elapsed_ms: run.elapsed_ms(),
@@ -172,12 +175,13 @@ fn backward(
     environment: &Environment,
     open: &mut OpenRestore,
     monitor: &dyn Monitor,
-) -> Result<Vec<StepResult>> {
+) -> Result<(Vec<String>, Vec<StepResult>)> {
     open.folder.advance(&mut open.journal, Stage::Undoing)?;
     monitor.phase(Phase::Swapping, Expected::default());
     open.switch.close(open.switch_database.as_ref())?;
+    let mut lines = Vec::new();
     if let Some(part) = &open.files {
-        files::backward(environment, part)?;
+        lines = files::backward(environment, part)?;
     }
     failpoint::reach("undo.between_swaps").doing("swapping the tables back")?;
     if let Some((target, plan)) = &open.database {
@@ -190,23 +194,27 @@ fn backward(
             })?;
             act::backup_of(environment, id)
         };
-        database::backward(environment, &snapshot, target, plan, monitor)?;
+        lines.extend(database::backward(environment, &snapshot, target, plan, monitor)?);
     }
     monitor.phase(Phase::Finishing, Expected::default());
     let afterwards = clear_caches(open);
     open.switch.give_back(open.switch_database.as_ref(), Side::Old)?;
     failpoint::reach("undo.opened").doing("ending the undo")?;
     open.folder.advance(&mut open.journal, Stage::Undone)?;
-    Ok(afterwards)
+    Ok((lines, afterwards))
 }
 
 /// The undo of an undo: forward again.
-fn redo(environment: &Environment, open: &mut OpenRestore, monitor: &dyn Monitor) -> Result<Vec<StepResult>> {
+fn redo(
+    environment: &Environment,
+    open: &mut OpenRestore,
+    monitor: &dyn Monitor,
+) -> Result<(Vec<String>, Vec<StepResult>)> {
     open.folder.advance(&mut open.journal, Stage::Swapping)?;
     let afterwards = act::swap(environment, open, monitor)?;
     open.journal.restored = Some(environment.host.clock.now());
     open.folder.advance(&mut open.journal, Stage::Restored)?;
-    Ok(afterwards)
+    Ok((act::kept_lines(open)?, afterwards))
 }
 
 /// Lets the side that is not live go. After it there is no undo.

@@ -19,7 +19,7 @@ pub(super) fn run(session: &Session, arguments: &ShowArguments) -> Result {
         return Ok(Code::Done);
     }
     let listed = &shown.listed;
-    let mut row = |name: &str, value: String| terminal.data(&format!("{name:<12} {}", printable(&value)));
+    let row = |name: &str, value: String| terminal.data(&format!("{name:<12} {}", printable(&value)));
     row("backup", listed.backup.to_string());
     row("shop", listed.shop.clone());
     row("made", format!("{:.0} to {:.0}", listed.started, shown.finished));

@@ -53,6 +53,9 @@ pub(super) fn run(session: &Session, arguments: &UndoArguments) -> Result {
         "the state before the restore is live again"
     };
     terminal.data(&format!("{}: {live} after {}", printable(&report.shop), duration_text(report.elapsed_ms)));
+    for line in &report.lines {
+        terminal.data(&format!("  report: {}", printable(line)));
+    }
     if let Some(folder) = &report.exported {
         terminal.data(&format!("what had changed since the restore is in {}", folder.display()));
     }
