@@ -324,7 +324,7 @@ pub enum SwapStep {
     NewRoutines,
     /// Forward: the backup's triggers. Backward: they go.
     NewTriggers,
-    /// Forward: the backup's views. Backward: they go.
+    /// Forward: the backup's views. Backward: they go, and old ones that were broken come back.
     NewViews,
     /// Forward: the backup's events, disabled until acceptance. Backward: they go.
     NewEvents,

@@ -81,7 +81,7 @@ pub fn step_backward(connection: &mut Connection, plan: &LoadPlan, step: SwapSte
     match step {
         SwapStep::NewEvents => code::remove_new(&mut worker, code::is_event)?,
         // A view may have the name of an old table.
-        SwapStep::NewViews => code::remove_new(&mut worker, code::is_view)?,
+        SwapStep::NewViews => code::exchange_views_back(&mut worker)?,
         SwapStep::NewTriggers => code::remove_new(&mut worker, code::is_trigger)?,
         SwapStep::NewNames => constraints::unname_new(&mut worker)?,
         SwapStep::Rename => rename::backward(&mut worker)?,

@@ -30,7 +30,7 @@ pub(super) fn add(
     // What is equal on both sides is not touched, where it does not hang on a table that changes sides.
     let stays = |object: &DumpedObject| {
         matches!(object, DumpedObject::View(_) | DumpedObject::Routine(_)) && same_name && {
-            new.iter().any(|other| **other == *object) && old.iter().any(|other| other == object)
+            new.iter().any(|other| is_equal(other, object)) && old.iter().any(|other| is_equal(other, object))
         }
     };
     let meets = |object: &DumpedObject| new.iter().any(|other| is_same_thing(other, object));
@@ -57,6 +57,17 @@ pub(super) fn add(
     });
     plan.left_alone.extend(kept.map(|(name, _)| name.clone()).collect::<Vec<_>>());
     Ok(())
+}
+
+/// Whether two objects are one and the same definition. A view may be broken on one side only, since what it selects
+/// from is gone there: it is left where it is, since no server would make it anew, and works again with its tables.
+fn is_equal(one: &DumpedObject, other: &DumpedObject) -> bool {
+    match (one, other) {
+        (DumpedObject::View(one), DumpedObject::View(other)) => {
+            (&one.name, &one.definition, &one.context) == (&other.name, &other.definition, &other.context)
+        }
+        _ => one == other,
+    }
 }
 
 /// Whether two objects of code bear one name in one name space.

@@ -9,7 +9,7 @@ use crate::dump::TableKind;
 use crate::error::{Error, Result};
 use crate::record::{DumpedObject, SessionContext};
 
-/// The account may not name another definer.
+/// The account may not name another definer; on MySQL also: may not drop what a more powerful account defined.
 const ERROR_NO_DEFINER_RIGHT: u16 = 1227;
 /// An event whose time has passed was not created.
 const NOTE_EVENT_IN_THE_PAST: &str = "(warning 1588)";
@@ -66,13 +66,22 @@ fn parts(object: &DumpedObject) -> Option<(&RawText, &SessionContext)> {
     }
 }
 
-fn drop_object(worker: &mut Worker<'_>, object: &DumpedObject, names: &Names) -> Result<()> {
+/// Drops an object if it is there. `false` when it stays, since an account with more rights defined it.
+fn drop_object(worker: &mut Worker<'_>, object: &DumpedObject, names: &Names) -> Result<bool> {
     // A view's name may stand for a table on the other side.
     if is_view(object) && names.get(&object.name().0).is_none_or(|kind| *kind != TableKind::View) {
-        return Ok(());
+        return Ok(true);
     }
     let statement = Text::new("DROP ").sql(kind_of(object)).sql(" IF EXISTS ").name(object.name());
-    worker.run(&statement.bytes()).map(drop)
+    match worker.run(&statement.bytes()) {
+        Err(error) if error.code() == Some(ERROR_NO_DEFINER_RIGHT) => Ok(false),
+        other => other.map(|_| true),
+    }
+}
+
+/// Whether two objects cannot be there together.
+fn shares_name(one: &DumpedObject, other: &DumpedObject) -> bool {
+    kind_of(one) == kind_of(other) && one.name().eq_ignore_ascii_case(other.name())
 }
 
 /// Forward, before the rename: the old events go.
@@ -116,6 +125,33 @@ pub(super) fn remove_new(worker: &mut Worker<'_>, takes: Takes) -> Result<()> {
     Ok(())
 }
 
+/// Whether an object is a view that did not work where it was read.
+fn is_broken(object: &DumpedObject) -> bool {
+    matches!(object, DumpedObject::View(record) if record.broken)
+}
+
+/// Backward, before the rename: the new views go, and the old ones that were broken come back already. No server makes
+/// a view over a table that is not there, and most such views lost a table that the new side still has in place.
+pub(super) fn exchange_views_back(worker: &mut Worker<'_>) -> Result<()> {
+    let names = worker.names()?;
+    if !rename::is_swapped(worker, &names) {
+        // The new views come after the rename and go before it: whatever is there belongs to the old side.
+        return Ok(());
+    }
+    remove_new(worker, is_view)?;
+    let names = worker.names()?;
+    let plan = worker.plan;
+    let broken: Vec<&DumpedObject> = plan.old_code.iter().filter(|object| is_broken(object)).collect();
+    for object in broken.iter().rev() {
+        drop_object(worker, object, &names)?;
+    }
+    // What fails here is tried again over the old tables, and told then. A table in place may have the name of one.
+    let taken =
+        |object: &&DumpedObject| names.get(&object.name().0).is_some_and(|kind| *kind != TableKind::View);
+    create_all(worker, Side::Old, broken.into_iter().filter(|object| !taken(object)).collect())?;
+    Ok(())
+}
+
 /// Makes all objects of one side and kind anew, after removing those of both sides.
 pub(super) fn replace(worker: &mut Worker<'_>, side: Side, takes: Takes) -> Result<()> {
     let plan = worker.plan;
@@ -123,14 +159,46 @@ pub(super) fn replace(worker: &mut Worker<'_>, side: Side, takes: Takes) -> Resu
         Side::New => (&plan.new_code, &plan.old_code),
         Side::Old => (&plan.old_code, &plan.new_code),
     };
-    let mine: Vec<&DumpedObject> = mine.iter().filter(|object| takes(object)).collect();
     let names = worker.names()?;
+    // Broken views of the old side that are there again, or still, could not be made a second time.
+    let is_kept = |object: &&DumpedObject| {
+        side == Side::Old && is_broken(object) && names.get(&object.name().0) == Some(&TableKind::View)
+    };
+    let mine: Vec<&DumpedObject> = mine.iter().filter(|object| takes(object) && !is_kept(object)).collect();
+    let kept: Vec<&DumpedObject> = plan.old_code.iter().filter(is_kept).collect();
+    let stays =
+        |object: &&DumpedObject| is_view(object) && kept.iter().any(|kept| kept.name() == object.name());
     // Bodies of packages go before their heads: backwards through the order of creation.
-    for object in others.iter().filter(|object| takes(object)).rev().chain(mine.iter().rev().copied()) {
-        drop_object(worker, object, &names)?;
+    let others = others.iter().filter(|object| takes(object) && !stays(object)).rev();
+    let mut refused: Vec<&DumpedObject> = Vec::new();
+    for object in others.chain(mine.iter().rev().copied()) {
+        if !drop_object(worker, object, &names)? && !refused.iter().any(|other| shares_name(other, object)) {
+            refused.push(object);
+        }
     }
+    // Such an object was never removed on the way here: on the way back it is what it was.
+    for object in refused.iter().filter(|_| side == Side::New) {
+        let label = label(object);
+        worker.notes.push(format!("{label} belongs to an account with more rights, and stays as it is"));
+    }
+    let can_be_made = |object: &&DumpedObject| !refused.iter().any(|other| shares_name(other, object));
+    let mine = mine.into_iter().filter(can_be_made).collect();
+    let (failed, last_error) = create_all(worker, side, mine)?;
+    if let Some(error) = last_error {
+        report_views(worker, &failed, error)?;
+    }
+    Ok(())
+}
+
+/// Makes objects in their order; gives the views that could not be made, and why the last of them could not.
+fn create_all<'p>(
+    worker: &mut Worker<'p>,
+    side: Side,
+    objects: Vec<&'p DumpedObject>,
+) -> Result<(Vec<&'p DumpedObject>, Option<Error>)> {
+    let plan = worker.plan;
     let mut lent = false;
-    let mut left = mine;
+    let mut left = objects;
     let mut last_error = None;
     // Views build on views: rounds, until one makes no progress.
     while !left.is_empty() {
@@ -146,30 +214,26 @@ pub(super) fn replace(worker: &mut Worker<'_>, side: Side, takes: Takes) -> Resu
                 Err(error) => return Err(error),
             }
         }
-        if failed.len() == before {
-            report_views(worker, &failed, last_error)?;
+        left = failed;
+        if left.len() == before {
             break;
         }
-        left = failed;
+        last_error = None;
     }
     if lent {
         let back = if side == Side::New && plan.changes_defaults { &plan.source } else { &plan.target };
         worker.set_collation(&back.collation)?;
     }
-    Ok(())
+    Ok((left, last_error))
 }
 
 /// A view that did not work where it came from need not work here; any other must.
-fn report_views(worker: &mut Worker<'_>, failed: &[&DumpedObject], error: Option<Error>) -> Result<()> {
-    let same_server = worker.plan.is_same_version();
-    let broken = |object: &&DumpedObject| matches!(object, DumpedObject::View(record) if record.broken);
-    if let Some(error) = error {
-        if same_server && !failed.iter().all(broken) {
-            return Err(error);
-        }
-        for object in failed {
-            worker.notes.push(format!("{} could not be made: {error}", label(object)));
-        }
+fn report_views(worker: &mut Worker<'_>, failed: &[&DumpedObject], error: Error) -> Result<()> {
+    if worker.plan.is_same_version() && !failed.iter().all(|object| is_broken(object)) {
+        return Err(error);
+    }
+    for object in failed {
+        worker.notes.push(format!("{} could not be made: {error}", label(object)));
     }
     Ok(())
 }
@@ -282,7 +346,9 @@ pub(super) fn enable_events(worker: &mut Worker<'_>) -> Result<()> {
         if record.status != "ENABLED" {
             continue;
         }
-        drop_object(worker, object, &names)?;
+        if !drop_object(worker, object, &names)? {
+            continue;
+        }
         let modes = Modes::from_list(record.context.sql_mode.as_deref().unwrap_or_default().as_bytes());
         let mut text = record.definition.0.clone();
         if plan.source.name != plan.target.name {
