@@ -8,6 +8,7 @@ mod commit;
 mod plan;
 mod report;
 mod spool;
+mod tables;
 
 use backstock_vocabulary::{Content, Outcome, Reason, RunKind, ShopId};
 

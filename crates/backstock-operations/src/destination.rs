@@ -71,11 +71,6 @@ impl Place {
         })
     }
 
-    /// Tries the place: writes, reads back, deletes.
-    pub(crate) fn probe(&self, environment: &Environment) -> Result<Properties> {
-        environment.wait(self.storage.probe()).doing(format!("trying the storage {}", self.record.title))
-    }
-
     /// The names of set folders here: those that hold an owner file or a manifest.
     pub(crate) fn set_folders(&self, environment: &Environment) -> Result<Vec<String>> {
         let objects = environment
@@ -126,11 +121,29 @@ impl SetFolder {
         })
     }
 
+    /// Tries the place: writes, reads back, deletes; in the set's own folder, where nobody else writes.
+    pub(crate) fn probe(&self, environment: &Environment) -> Result<Properties> {
+        let root = self.root()?;
+        let act = format!("trying the storage {}", self.place.record.title);
+        environment.wait(self.place.storage.probe(Some(&root))).doing(act)
+    }
+
+    /// Removes what unfinished uploads and tests of runs that died have left. The caller is the only writer here.
+    pub(crate) fn sweep_unfinished(&self, environment: &Environment) -> Result<()> {
+        let root = self.root()?;
+        let act = format!("sweeping unfinished uploads in {}", self.name);
+        environment.wait(self.place.storage.delete_leftovers(Some(&root))).doing(act).map(drop)
+    }
+
+    fn root(&self) -> Result<ObjectName> {
+        ObjectName::new(&self.name).map_err(|error| {
+            OperationError::plain(ErrorKind::Failed, format!("naming the folder of the set: {error}"))
+        })
+    }
+
     /// What is in the folder. Only exact names count; a listing is never proof of absence.
     pub(crate) fn inventory(&self, environment: &Environment) -> Result<Inventory> {
-        let root = ObjectName::new(&self.name).map_err(|error| {
-            OperationError::plain(ErrorKind::Failed, format!("naming the folder of the set: {error}"))
-        })?;
+        let root = self.root()?;
         let act = format!("listing the backups of {} at {}", self.name, self.place.record.title);
         let objects = environment.wait(self.place.storage.list(Some(&root))).doing(act)?;
         let mut inventory = Inventory::default();
@@ -261,9 +274,7 @@ impl SetFolder {
 
     /// The owner file of the highest generation that is valid.
     pub(crate) fn owner(&self, environment: &Environment) -> Result<Option<Owner>> {
-        let root = ObjectName::new(&self.name).map_err(|error| {
-            OperationError::plain(ErrorKind::Failed, format!("naming the folder of the set: {error}"))
-        })?;
+        let root = self.root()?;
         let act = || format!("reading the owner of {}", self.name);
         let objects = environment.wait(self.place.storage.list(Some(&root))).doing(act())?;
         let mut generations: Vec<u64> = objects

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use backstock_archive::layout::BackupFolder;
 use backstock_archive::manifest::{Manifest, SignedManifest};
-use backstock_archive::owner::Head;
+use backstock_archive::owner::{Head, Owner};
 use backstock_archive::{Digest, Sha256, layout};
 use backstock_catalog::{Backup, Problem, Replica, RunArtifact};
 use backstock_vocabulary::{BackupId, Content, Outcome, Proof, Reason, ReplicaState};
@@ -37,7 +37,7 @@ impl<'a> Commit<'a> {
     pub(super) fn prepare(environment: &Environment, plan: &'a BackupPlan) -> Result<Self> {
         check_room(environment, environment.state.root())?;
         let folder = SetFolder { place: plan.place.clone(), name: plan.set_folder.clone() };
-        folder.place.probe(environment)?;
+        folder.probe(environment)?;
         let inventory = folder.inventory(environment)?;
         if let Some((name, _)) = inventory.unreadable.first() {
             // A sequence number is one more than the highest; a manifest that cannot be read may hold the highest.
@@ -228,12 +228,17 @@ fn reconcile(
         adopt(environment, folder, &found.folder, &found.signed)?;
     }
     let owner = folder.owner(environment)?;
-    let is_ours = owner
-        .is_some_and(|owner| owner.signer.0 == environment.key.public() && owner.machine == machine);
-    if !is_ours || inventory.without_manifest.is_empty() {
+    let is_ours = |owner: &Owner| owner.signer.0 == environment.key.public() && owner.machine == machine;
+    if !owner.as_ref().is_none_or(is_ours) {
         return Ok(());
     }
-    let known = environment.wait(environment.catalog.list_backups(None)).doing("listing the known backups")?;
+    // Before there is an owner, the first run died at the latest while it wrote the owner file.
+    folder.sweep_unfinished(environment)?;
+    if owner.is_none() || inventory.without_manifest.is_empty() {
+        return Ok(());
+    }
+    let known =
+        environment.wait(environment.catalog.list_backups(None)).doing("listing the known backups")?;
     for leftover in &inventory.without_manifest {
         if known.iter().any(|backup| backup.folder == *leftover) {
             tracing::warn!(folder = leftover, "the manifest of a backup is gone; its data is left alone");

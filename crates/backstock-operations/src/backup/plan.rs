@@ -12,6 +12,7 @@ use backstock_vocabulary::{Codec, Level, Outcome, Reason, RunKind, Scope, SetId,
 use ring::digest::{SHA256, digest};
 use serde::Serialize;
 
+use super::tables::database_plan;
 use crate::destination::Place;
 use crate::environment::Environment;
 use crate::error::{Doing, ErrorKind, OperationError, Result};
@@ -97,6 +98,8 @@ pub struct BackupPlan {
     pub definition_sha256: [u8; 32],
     /// Why the backup must not be restored, if so: a restore of this shop is unfinished.
     pub unusable: Option<String>,
+    /// Databases of the shop that are not taken, as a person knows them.
+    pub further_databases: Vec<String>,
     /// What was noticed.
     pub notes: Vec<String>,
     /// What the platform says of the shop, for the index.
@@ -164,11 +167,19 @@ pub fn plan_backup(
         take_over: request.take_over,
         definition_sha256,
         unusable,
+        further_databases: further_databases(subject, scope),
         notes: subject.notes.clone(),
         // A path that is no text keeps the layout out of the index, and nothing else.
         layout: subject.layout.as_ref().and_then(|layout| serde_json::to_value(layout).ok()),
         place,
     })
+}
+
+/// Databases besides the one that is dumped: named, so that nobody takes the backup for the whole shop.
+fn further_databases(subject: &Subject, scope: Scope) -> Vec<String> {
+    let layout = subject.layout.as_ref().filter(|_| scope.has_database());
+    let further = layout.map(|layout| layout.further_databases.as_slice()).unwrap_or_default();
+    further.iter().map(|database| String::from_utf8_lossy(&database.name).into_owned()).collect()
 }
 
 fn scope_of(subject: &Subject, request: &BackupRequest) -> Result<Scope> {
@@ -228,47 +239,6 @@ fn default_set(environment: &Environment, shop: ShopId) -> Result<Set> {
         created: environment.host.clock.now(),
     };
     environment.wait(environment.catalog.find_or_add_set(&set)).doing("recording the set")
-}
-
-fn patterns(texts: &[String]) -> Result<Vec<Pattern>> {
-    texts.iter().map(|text| Pattern::new(text).doing(format!("reading the table pattern {text}"))).collect()
-}
-
-fn database_plan(
-    environment: &Environment,
-    subject: &Subject,
-    request: &BackupRequest,
-    journals: &[crate::restore::Journal],
-) -> Result<DatabasePlan> {
-    let database = subject.require_database()?.clone();
-    let mut contents_excluded = patterns(&request.exclude_table)?;
-    if let Some(layout) = subject.layout.as_ref().filter(|_| request.default_exclusions) {
-        for excluded in &layout.excluded_contents {
-            contents_excluded.push(exact_or_star(&excluded.pattern)?);
-        }
-    }
-    let selection = TableSelection {
-        only: patterns(&request.only_tables)?,
-        contents_excluded,
-        excluded_entirely: patterns(&request.exclude_table_entirely)?,
-    };
-    let mut not_ours = Vec::new();
-    for journal in journals {
-        not_ours.extend(crate::restore::aside_names(environment, journal)?);
-    }
-    Ok(DatabasePlan { database, selection, not_ours })
-}
-
-/// A platform's pattern knows `*` alone; everything else in it means itself.
-fn exact_or_star(text: &str) -> Result<Pattern> {
-    let mut glob = String::new();
-    for character in text.chars() {
-        if matches!(character, '?' | '[' | ']' | '{' | '}' | '!' | '\\') {
-            glob.push('\\');
-        }
-        glob.push(character);
-    }
-    Ok(Pattern::new(&glob).doing(format!("reading the table pattern {text}"))?.for_some_shops())
 }
 
 fn files_plan(environment: &Environment, subject: &Subject, request: &BackupRequest) -> Result<FilesPlan> {
@@ -436,11 +406,5 @@ mod tests {
         assert_eq!(slug("../../etc"), "etc");
         assert_eq!(slug("ß"), "shop");
         assert!(slug(&"x".repeat(300)).len() <= 40);
-    }
-
-    #[test]
-    fn a_platforms_pattern_knows_the_star_alone() {
-        let pattern = exact_or_star("oc_[a]*").unwrap();
-        assert!(pattern.matches(b"oc_[a]bc") && !pattern.matches(b"oc_abc"));
     }
 }

@@ -13,7 +13,7 @@ use backstock_database::{
     ServerFacts, TableSelection,
 };
 use backstock_host::Host;
-use backstock_vocabulary::{ArtifactKind, Codec, RunId};
+use backstock_vocabulary::{ArtifactKind, Codec, Reason, RunId};
 use serde::{Deserialize, Serialize};
 
 use super::interrupted;
@@ -297,7 +297,11 @@ fn write_database_index(
     for (key, object) in &lines {
         index.add(key, object).doing(act())?;
     }
-    let problems = database_problems(report);
+    let mut problems = database_problems(report);
+    for name in plan.further_databases.iter().filter(|_| plan.reason != Reason::PreRestore) {
+        let message = "the shop keeps data in this database too, and a backup takes one database: back it up by its name";
+        problems.push(ReportedProblem::exception("not-dumped", format!("database {name}"), message));
+    }
     let summary = DatabaseSummary {
         server: report.server.clone(),
         database: report.database.clone(),
