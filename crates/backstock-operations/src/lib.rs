@@ -29,8 +29,8 @@ pub use monitor::{Expected, Monitor, Phase, Unwatched};
 pub use rebuild::{RebuildReport, rebuild_catalog};
 pub use restore::{
     AcceptReport, Ask, ChangedSince, ElsewhereReport, Journal, RestorePlan, RestoreReport, RestoreRequest,
-    RestoreSummary, Stage, StepResult, UndoPlan, UndoReport, accept, open_restores, plan_restore, plan_undo,
-    restore, restore_files_elsewhere, resume, undo,
+    RestoreSummary, Stage, StepResult, UndoPlan, UndoReport, accept, accept_expired, open_restores,
+    plan_restore, plan_undo, restore, restore_files_elsewhere, resume, undo,
 };
 pub use show::{
     ListedBackup, ListedReplica, ShownArtifact, ShownBackup, ShownFile, ShownTable, find_shop, list, runs,

@@ -20,7 +20,7 @@ pub use elsewhere::{ElsewhereReport, restore_files_elsewhere};
 pub use journal::{Journal, Stage};
 pub use plan::{RestorePlan, RestoreRequest, RestoreSummary, plan_restore};
 pub use snapshot::Ask;
-pub use undo::{AcceptReport, ChangedSince, UndoPlan, UndoReport, accept, plan_undo, undo};
+pub use undo::{AcceptReport, ChangedSince, UndoPlan, UndoReport, accept, accept_expired, plan_undo, undo};
 
 pub(crate) use journal::open_journals;
 

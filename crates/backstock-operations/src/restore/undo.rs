@@ -7,18 +7,19 @@ use std::path::{Path, PathBuf};
 
 use backstock_database::TableChange;
 use backstock_host::failpoint;
-use backstock_vocabulary::{Outcome, RunId, RunKind};
+use backstock_vocabulary::{Outcome, RunId, RunKind, VerifyLevel};
 use serde::Serialize;
 
 use super::act::{self, OpenRestore, clear_caches, discard_new, swap_marks};
 use super::after::StepResult;
-use super::journal::{Journal, Stage};
+use super::journal::{Journal, Stage, open_journals};
 use super::maintenance::Side;
 use super::{database, files};
 use crate::environment::Environment;
-use crate::error::{Doing, ErrorKind, OperationError, Result};
+use crate::error::{Doing, ErrorKind, OperationError, Result, chain};
 use crate::monitor::{Expected, Monitor, Phase};
 use crate::run::{RunRecord, close_dead_runs, lock_shop};
+use crate::verify::verify;
 
 /// What an undo will do.
 pub struct UndoPlan {
@@ -250,6 +251,45 @@ pub fn accept(environment: &Environment, journal: Journal, monitor: &dyn Monitor
             run.fail(environment, &error);
             Err(error)
         }
+    }
+}
+
+/// Accepts the restores whose undo window is over, each only while its safety snapshot is there and decodes: after
+/// acceptance the snapshot is all that is left of the old side. Tells what was done, and why where it was not.
+pub fn accept_expired(environment: &Environment, monitor: &dyn Monitor) -> Result<Vec<String>> {
+    let now = environment.host.clock.now();
+    let mut lines = Vec::new();
+    for journal in open_journals(&environment.host, &environment.state)? {
+        let is_over =
+            journal.stage == Stage::Restored && journal.undo_until().is_some_and(|until| until <= now);
+        if !is_over {
+            continue;
+        }
+        let shop = journal.shop_title.clone();
+        match snapshot_decodes(environment, &journal, monitor) {
+            Ok(true) => {
+                accept(environment, journal, monitor)?;
+                lines.push(format!("the undo window of the restore of {shop} is over: the old side was removed"));
+            }
+            Ok(false) => lines.push(format!(
+                "the undo window of the restore of {shop} is over, but its safety snapshot does not decode: \
+                 the old side is kept until `backstock restore --accept`"
+            )),
+            Err(error) => lines.push(format!(
+                "the undo window of the restore of {shop} is over; its safety snapshot could not be checked: {}",
+                chain(&error)
+            )),
+        }
+    }
+    Ok(lines)
+}
+
+fn snapshot_decodes(environment: &Environment, journal: &Journal, monitor: &dyn Monitor) -> Result<bool> {
+    let Some(id) = journal.snapshot else { return Ok(false) };
+    let record = environment.wait(environment.catalog.backup(id)).doing("looking for the safety snapshot")?;
+    match record {
+        Some(record) => Ok(verify(environment, record, VerifyLevel::Decoded, monitor)?.is_good()),
+        None => Ok(false),
     }
 }
 

@@ -1,6 +1,8 @@
 //! `backstock backup`: database and files of a shop.
 
-use backstock_operations::{BackupPlan, BackupReport, BackupRequest, SetSettings, backup, plan_backup};
+use backstock_operations::{
+    BackupPlan, BackupReport, BackupRequest, SetSettings, Unwatched, accept_expired, backup, plan_backup,
+};
 use backstock_vocabulary::{Codec, Content, Reason, Scope};
 use serde::Serialize;
 
@@ -12,6 +14,11 @@ use crate::terminal::{bytes_text, duration_text, printable};
 
 pub(super) fn run(session: &Session, arguments: &BackupArguments) -> Result {
     let environment = session.open()?;
+    if !arguments.dry_run {
+        for line in accept_expired(&environment, &Unwatched)? {
+            session.terminal.warn(&printable(&line));
+        }
+    }
     let overrides = arguments.database.overrides();
     let (subject, set) = session.subject(&environment, arguments.shop.as_deref(), overrides)?;
     for note in &subject.notes {
