@@ -51,11 +51,12 @@ fn holds(is_so: bool, promise: &'static str, seen: &(impl ToString + ?Sized)) ->
 
 /// Checks every promise. `spool` is an existing folder of this machine for the parts that are put.
 pub async fn check(host: &Host, storage: &dyn Storage, spool: &Path) -> Checked {
-    storage.probe().await.map_err(failed("the place can be written, read, listed and deleted"))?;
+    storage.probe(None).await.map_err(failed("the place can be written, read, listed and deleted"))?;
     let mut mark = [0; 8];
     host.random.fill(&mut mark);
     let folder = ObjectName::new(&format!("backstock-contract-{}", hex::encode(&mark)))
         .map_err(|error| failed("a test folder has a name")(error.into()))?;
+    storage.probe(Some(&folder)).await.map_err(failed("the same in a folder that is not there yet"))?;
     let trial = Trial { host, storage, spool, folder };
     let result = trial.run().await;
     let swept = trial.sweep().await;

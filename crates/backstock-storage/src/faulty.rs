@@ -169,8 +169,8 @@ impl Storage for Faulty {
         self.call("sweep", name, self.inner.delete_leftovers(folder)).await
     }
 
-    async fn probe(&self) -> Result<Properties> {
-        self.call("test", "", self.inner.probe()).await
+    async fn probe(&self, folder: Option<&ObjectName>) -> Result<Properties> {
+        self.call("test", "", self.inner.probe(folder)).await
     }
 
     async fn free_bytes(&self) -> Result<Option<u64>> {
@@ -232,7 +232,7 @@ mod tests {
         assert!(error.is_full() && error.class() == backstock_vocabulary::ErrorClass::Ask);
         storage.put_small(&ObjectName::new("c").unwrap(), b"byte").await.unwrap();
         storage.fail_from(0, Failure::Refused(io::ErrorKind::TimedOut));
-        assert!(storage.list(None).await.is_err() && storage.probe().await.is_err());
+        assert!(storage.list(None).await.is_err() && storage.probe(None).await.is_err());
         storage.mend();
         assert_eq!(storage.list(None).await.unwrap().len(), 2);
     }

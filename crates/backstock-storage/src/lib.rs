@@ -65,12 +65,14 @@ pub trait Storage: Send + Sync + Debug {
     /// Deletes an object. One that is not there is no error.
     async fn delete(&self, name: &ObjectName) -> Result<()>;
 
-    /// Removes what unfinished uploads have left below a folder (`None`: everywhere) and tells how many there were.
+    /// Removes what unfinished uploads have left below a folder (`None`: everywhere), and folders that hold nothing;
+    /// tells how many uploads there were.
     /// Only for a folder in which no one else is writing.
     async fn delete_leftovers(&self, folder: Option<&ObjectName>) -> Result<u64>;
 
-    /// Writes, reads back, lists and deletes a small object, and tells what the place can do.
-    async fn probe(&self) -> Result<Properties>;
+    /// Writes, reads back, lists and deletes a small object in a folder (`None`: at the top), and tells what the place
+    /// can do. What a test that died has left is swept by [`Storage::delete_leftovers`] of that folder.
+    async fn probe(&self, folder: Option<&ObjectName>) -> Result<Properties>;
 
     /// Bytes that may still be stored, where the place can tell.
     async fn free_bytes(&self) -> Result<Option<u64>>;

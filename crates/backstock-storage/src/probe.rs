@@ -9,18 +9,24 @@ const CONTENT_BYTES: usize = 1024;
 
 /// Whether an object is what a test has left behind.
 pub(crate) fn is_probe(name: &ObjectName) -> bool {
-    name.as_str().starts_with(PREFIX)
+    name.last_step().starts_with(PREFIX)
 }
 
 /// Does the test. The content is random, so that no cache and no earlier test can answer for the place.
-pub(crate) async fn write_read_delete(storage: &dyn Storage, place: &str, random: &dyn Random) -> Result<()> {
+pub(crate) async fn write_read_delete(
+    storage: &dyn Storage,
+    place: &str,
+    folder: Option<&ObjectName>,
+    random: &dyn Random,
+) -> Result<()> {
     let mut mark = [0; 8];
     random.fill(&mut mark);
     let mut content = vec![0; CONTENT_BYTES];
     random.fill(&mut content);
-    let name = ObjectName::new(&format!("{PREFIX}{}", hex::encode(&mark)))?;
+    let name = format!("{PREFIX}{}", hex::encode(&mark));
+    let name = ObjectName::new(&folder.map_or(name.clone(), |folder| format!("{}/{name}", folder.as_str())))?;
     storage.put_small(&name, &content).await?;
-    let seen = compare(storage, place, &name, &content).await;
+    let seen = compare(storage, place, folder, &name, &content).await;
     storage.delete(&name).await?;
     seen?;
     if storage.stat(&name).await?.is_some() {
@@ -29,7 +35,13 @@ pub(crate) async fn write_read_delete(storage: &dyn Storage, place: &str, random
     Ok(())
 }
 
-async fn compare(storage: &dyn Storage, place: &str, name: &ObjectName, content: &[u8]) -> Result<()> {
+async fn compare(
+    storage: &dyn Storage,
+    place: &str,
+    folder: Option<&ObjectName>,
+    name: &ObjectName,
+    content: &[u8],
+) -> Result<()> {
     let size_bytes = content.len() as u64;
     if storage.stat(name).await?.map(|facts| facts.size_bytes) != Some(size_bytes) {
         return Err(unreliable(place, "an object that was written is missing or has another length"));
@@ -37,7 +49,7 @@ async fn compare(storage: &dyn Storage, place: &str, name: &ObjectName, content:
     if storage.read_range(name, 0, size_bytes).await? != content {
         return Err(unreliable(place, "an object reads back different from what was written"));
     }
-    if !storage.list(None).await?.iter().any(|facts| facts.name == *name) {
+    if !storage.list(folder).await?.iter().any(|facts| facts.name == *name) {
         return Err(unreliable(place, "an object that was written is not listed"));
     }
     Ok(())

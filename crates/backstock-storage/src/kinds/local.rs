@@ -171,13 +171,14 @@ impl Storage for Local {
             for path in &leftovers {
                 folder.remove(path)?;
             }
+            folder.remove_empty_folders(below.as_ref())?;
             Ok(leftovers.len() as u64)
         })
         .await
     }
 
-    async fn probe(&self) -> Result<Properties> {
-        probe::write_read_delete(self, &self.folder.place(), &*self.folder.random).await?;
+    async fn probe(&self, folder: Option<&ObjectName>) -> Result<Properties> {
+        probe::write_read_delete(self, &self.folder.place(), folder, &*self.folder.random).await?;
         Ok(Properties::local())
     }
 

@@ -287,6 +287,27 @@ impl Folder {
         Ok(())
     }
 
+    /// Removes the folders below a folder that hold nothing: a run that died had made them and stored nothing yet.
+    pub(super) fn remove_empty_folders(&self, below: Option<&ObjectName>) -> Result<()> {
+        let mut found = vec![below.map_or_else(|| self.path.clone(), |name| self.path_of(name))];
+        let mut next = 0;
+        while let Some(path) = found.get(next).cloned() {
+            next += 1;
+            match self.files.list(&path) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                other => {
+                    let entries = other.map_err(self.failed("list", &path.display().to_string()))?;
+                    found.extend(entries.into_iter().filter(|entry| entry.1.is_folder).map(|entry| entry.0));
+                }
+            }
+        }
+        for path in found.iter().skip(1).rev() {
+            // One that is not empty stays.
+            let _ = self.files.remove_folder(path);
+        }
+        Ok(())
+    }
+
     /// Free space where the folder lies or, before its first use, where it will lie.
     pub(super) fn free_bytes(&self) -> Result<u64> {
         let mut path = self.path.as_path();

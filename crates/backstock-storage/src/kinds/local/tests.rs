@@ -232,6 +232,7 @@ async fn leftovers_of_a_run_that_died_are_swept_and_never_listed() {
     let aside = Path::new(FOLDER).join("shop/x/.db.sql.zst.0a1b2c3d.uploading");
     machine.host.files.create_folder(aside.parent().unwrap()).unwrap();
     machine.host.files.create_new(&aside).unwrap().write_all(b"half").unwrap();
+    machine.host.files.create_folder(&Path::new(FOLDER).join("shop/y/db")).unwrap();
     let probe = Path::new(FOLDER).join("backstock-probe-00");
     machine.host.files.create_new(&probe).unwrap();
     assert_eq!(storage.list(Some(&ObjectName::new("shop").unwrap())).await.unwrap(), []);
