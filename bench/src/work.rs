@@ -79,6 +79,7 @@ impl Bench {
             ("BACKSTOCK_CONFIG".to_owned(), place("backstock.toml")),
             ("OUT".to_owned(), place("out")),
             ("SHOP".to_owned(), self.shop.root().display().to_string()),
+            ("STORAGE".to_owned(), self.shop.storage().display().to_string()),
             ("DUMP".to_owned(), self.dump_command()),
         ]
     }
@@ -136,14 +137,14 @@ impl Bench {
                 work: "files.tgz",
                 peer: "tar | gzip",
                 ours: files("gzip"),
-                theirs: "tar -C \"$SHOP\" -cf - . | gzip > \"$OUT/files.tgz\"".to_owned(),
+                theirs: "tar -Pcf - \"$SHOP\" \"$STORAGE\" | gzip > \"$OUT/files.tgz\"".to_owned(),
                 wall_goal: None,
             },
             Pair {
                 work: "files.tar.zst",
                 peer: "tar --zstd",
                 ours: files("zstd"),
-                theirs: "tar -C \"$SHOP\" --zstd -cf \"$OUT/files.tar.zst\" .".to_owned(),
+                theirs: "tar -P --zstd -cf \"$OUT/files.tar.zst\" \"$SHOP\" \"$STORAGE\"".to_owned(),
                 wall_goal: None,
             },
         ]

@@ -298,7 +298,7 @@ mod tests {
             port: Some(3307),
             name: Some("shop".to_owned()),
             user: Some("owner".to_owned()),
-            password: Some("word".to_owned()),
+            password: Some("hunter2".to_owned()),
             ..DatabaseOverrides::default()
         };
         let subject = Subject::of_database(None, &overrides).unwrap();
@@ -306,7 +306,7 @@ mod tests {
         assert_eq!(database.server.address, Address::Tcp { host: "localhost".to_owned(), port: 3307 });
         assert_eq!(subject.title, "shop");
         assert_eq!(subject.key(), b"database:localhost:3307/shop");
-        assert!(!format!("{subject:?}{overrides:?}").contains("word"));
+        assert!(!format!("{subject:?}{overrides:?}").contains("hunter2"));
     }
 
     #[test]

@@ -114,7 +114,9 @@ fn a_signed_manifest_comes_back_with_its_signer_and_hash() {
 #[test]
 fn the_payload_has_the_members_of_the_published_form() {
     let value = value(&key(1));
-    let members: Vec<_> = value.as_object().unwrap().keys().map(String::as_str).collect();
+    let mut members: Vec<_> = value.as_object().unwrap().keys().map(String::as_str).collect();
+    // Whether a parsed object keeps the order of its text is up to how serde_json was built.
+    members.sort_unstable();
     let mut expected = vec![
         "format",
         "signer",
