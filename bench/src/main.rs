@@ -1,8 +1,7 @@
 //! `bench/run`: Backstock and its peers on the same work, alternated in one run, as one table of ratios.
 
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a benchmark prints its table")]
-
 mod measure;
+mod terminal;
 mod work;
 
 use std::error::Error;
@@ -36,36 +35,38 @@ struct Arguments {
 
 /// One row of the table: medians of ours divided by medians of the peer's.
 #[derive(Debug, Serialize)]
-struct Row {
-    work: String,
-    peer: String,
-    wall_ratio: f64,
-    cpu_ratio: f64,
-    size_ratio: f64,
-    peak_memory_bytes: u64,
-    goal: String,
-    met: Option<bool>,
-    wall_s: f64,
-    peer_wall_s: f64,
-    server_cpu_s: f64,
-    peer_server_cpu_s: f64,
+pub(crate) struct Row {
+    pub(crate) work: String,
+    pub(crate) peer: String,
+    pub(crate) wall_ratio: f64,
+    pub(crate) cpu_ratio: f64,
+    pub(crate) size_ratio: f64,
+    pub(crate) peak_memory_bytes: u64,
+    pub(crate) goal: String,
+    pub(crate) met: Option<bool>,
+    pub(crate) wall_s: f64,
+    pub(crate) peer_wall_s: f64,
+    pub(crate) server_cpu_s: f64,
+    pub(crate) peer_server_cpu_s: f64,
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments = Arguments::parse();
-    eprintln!("making a shop with {} products …", arguments.products);
+    terminal::say(&format!("making a shop with {} products …", arguments.products));
     let bench = Bench::prepare(&arguments.backstock, arguments.products)?;
-    eprintln!("{}", bench.description());
+    terminal::say(&bench.description());
     let wanted = |pair: &Pair| arguments.only.as_ref().is_none_or(|only| pair.name().contains(only.as_str()));
     let mut rows = Vec::new();
     for pair in bench.pairs().into_iter().filter(wanted) {
-        eprintln!("{} …", pair.name());
+        terminal::say(&format!("{} …", pair.name()));
         rows.push(measure_pair(&bench, &pair, arguments.rounds)?);
     }
     if arguments.json {
-        println!("{}", serde_json::to_string_pretty(&rows)?);
+        terminal::data(&serde_json::to_string_pretty(&rows)?);
     } else {
-        print_table(&rows);
+        for line in terminal::table(&rows) {
+            terminal::data(&line);
+        }
     }
     Ok(())
 }
@@ -108,26 +109,5 @@ fn row_of(pair: &Pair, ours: &[Measured], peers: &[Measured], bytes: (u64, u64))
         peer_wall_s: middle(peers, |measured| measured.wall_s),
         server_cpu_s: middle(ours, |measured| measured.server_cpu_s),
         peer_server_cpu_s: middle(peers, |measured| measured.server_cpu_s),
-    }
-}
-
-fn print_table(rows: &[Row]) {
-    println!(
-        "{:<16} {:<34} {:>7} {:>7} {:>6} {:>9} {:>9} {:>9} {:>10}",
-        "work", "peer", "wall", "cpu", "size", "ours s", "peer s", "memory", "goal"
-    );
-    for row in rows {
-        println!(
-            "{:<16} {:<34} {:>6.2}x {:>6.2}x {:>5.2}x {:>9.2} {:>9.2} {:>5} MiB {:>10}",
-            row.work,
-            row.peer,
-            row.wall_ratio,
-            row.cpu_ratio,
-            row.size_ratio,
-            row.wall_s,
-            row.peer_wall_s,
-            row.peak_memory_bytes / (1 << 20),
-            row.goal
-        );
     }
 }
