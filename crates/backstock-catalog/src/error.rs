@@ -25,7 +25,7 @@ pub enum Error {
         source: io::Error,
     },
     /// The file is not a catalog, or its bytes are damaged.
-    #[error("the catalog {path} is damaged; `backstock catalog rebuild` makes a new one from the backups")]
+    #[error("the catalog {path} is damaged")]
     Damaged {
         /// The file.
         path: String,

@@ -179,11 +179,27 @@ impl SetFolder {
         let act = || format!("reading the manifest of {folder}");
         let bytes = environment
             .wait(self.place.storage.read_small(&name, MANIFEST_LIMIT_BYTES))
-            .doing(act())?
-            .ok_or_else(|| {
-                OperationError::plain(ErrorKind::Damaged, format!("the manifest of {folder} is not there"))
-            })?;
+            .doing(act())?;
+        let Some(bytes) = bytes else { return Err(self.absence(environment, folder)) };
         SignedManifest::parse(&bytes).doing(act())
+    }
+
+    /// Why a manifest is not there: a place that holds nothing of the set at all is away, and tells nothing of a backup.
+    fn absence(&self, environment: &Environment, folder: &str) -> OperationError {
+        let listed = self
+            .root()
+            .and_then(|root| environment.wait(self.place.storage.list(Some(&root))).doing("looking around"));
+        match listed {
+            Ok(objects) if objects.is_empty() => OperationError::hinted(
+                ErrorKind::Storage,
+                format!("nothing of the set {} is at {}", self.name, self.place.record.title),
+                "check that the disk is mounted, or that the folder was not moved",
+            ),
+            Ok(_) => {
+                OperationError::plain(ErrorKind::Damaged, format!("the manifest of {folder} is not there"))
+            }
+            Err(error) => error,
+        }
     }
 
     /// Puts one part. Safe to repeat.

@@ -131,7 +131,17 @@ impl OperationError {
         match self {
             Self::Plain { kind, .. } => *kind,
             Self::Storage { .. } => ErrorKind::Storage,
-            Self::Archive { source, .. } if source.is_damage() => ErrorKind::Damaged,
+            Self::Archive { source, .. } => match **source {
+                backstock_archive::Error::NewerFormat { .. } => ErrorKind::Refused,
+                backstock_archive::Error::Cancelled => ErrorKind::Interrupted,
+                _ if source.is_damage() => ErrorKind::Damaged,
+                _ => ErrorKind::Failed,
+            },
+            Self::Database { source, .. } => match **source {
+                backstock_database::Error::Cancelled { .. }
+                | backstock_database::Error::LoadStopped { .. } => ErrorKind::Interrupted,
+                _ => ErrorKind::Failed,
+            },
             Self::Platform { .. } => ErrorKind::NotFound,
             Self::Catalog { source, .. } => match **source {
                 backstock_catalog::Error::NoBackups | backstock_catalog::Error::NoSuchBackup { .. } => {
@@ -169,15 +179,54 @@ impl OperationError {
                 "the shop stays closed; `backstock restore --resume` finishes it, `backstock undo` takes it back"
                     .to_owned(),
             ),
-            Self::Machine { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
-                Some("make room on that disk, or give another folder with --state or --to".to_owned())
+            Self::Archive { source, .. }
+                if matches!(**source, backstock_archive::Error::NewerFormat { .. }) =>
+            {
+                Some("use the version of Backstock that made it, or a newer one".to_owned())
             }
-            Self::Machine { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
-                Some("run Backstock as the user who owns the shop, or as root".to_owned())
+            Self::Catalog { source, .. }
+                if matches!(**source, backstock_catalog::Error::Damaged { .. }) =>
+            {
+                Some("`backstock catalog rebuild <folder of backups>` makes a new one; no backup is lost".to_owned())
             }
-            _ => None,
+            Self::Database { source, .. } => hint_of_database(source).or_else(|| hint_of_machine(self)),
+            _ => hint_of_machine(self),
         }
     }
+}
+
+fn hint_of_database(error: &backstock_database::Error) -> Option<String> {
+    use backstock_database::Error::{Connect, LogIn, LogInMethod, NoDatabase};
+    let hint = match error {
+        Connect { .. } => "check that the server runs, and give --database-host, --database-port or --database-socket",
+        LogIn { .. } | LogInMethod { .. } => {
+            "check the account, and give --database-user and --database-password-file"
+        }
+        NoDatabase { .. } => "check the name with --database-name, and the rights of the account",
+        _ => return None,
+    };
+    Some(hint.to_owned())
+}
+
+/// What the machine's own answer suggests, however deep it lies.
+fn hint_of_machine(error: &OperationError) -> Option<String> {
+    let mut cause: Option<&(dyn StdError + 'static)> = Some(error);
+    while let Some(inner) = cause {
+        let hint = match inner.downcast_ref::<io::Error>().map(io::Error::kind) {
+            Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) => {
+                "make room on that disk, or give another folder with --state or --to"
+            }
+            Some(io::ErrorKind::PermissionDenied) => {
+                "run Backstock as the user who owns the shop, or as root"
+            }
+            _ => {
+                cause = inner.source();
+                continue;
+            }
+        };
+        return Some(hint.to_owned());
+    }
+    None
 }
 
 /// Adds the act and the thing to a cause.

@@ -5,6 +5,8 @@ mod backup_kills;
 #[cfg(test)]
 mod backup_layout;
 #[cfg(test)]
+mod catalog;
+#[cfg(test)]
 mod harness;
 #[cfg(test)]
 mod main_job;
@@ -12,3 +14,5 @@ mod main_job;
 mod plain_shop;
 #[cfg(test)]
 mod tidy;
+#[cfg(test)]
+mod verify;
