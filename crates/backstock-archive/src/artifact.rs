@@ -54,6 +54,8 @@ pub struct ArtifactOptions {
     pub part_size_bytes: u64,
     /// How many threads compress.
     pub workers: usize,
+    /// Bytes that must stay free on the disk that is written to.
+    pub reserve_bytes: u64,
 }
 
 impl ArtifactOptions {
@@ -63,7 +65,7 @@ impl ArtifactOptions {
             Codec::Zstd => ZSTD_LEVEL,
             Codec::Gzip => GZIP_LEVEL,
         };
-        Self { codec, level, part_size_bytes: PART_SIZE_BYTES, workers }
+        Self { codec, level, part_size_bytes: PART_SIZE_BYTES, workers, reserve_bytes: 0 }
     }
 }
 

@@ -1,15 +1,15 @@
 //! Reading a backup back and checking it, to an honest depth: what was not reached is never reported as reached.
 
 use std::collections::HashMap;
+use std::ops::ControlFlow;
 
-use backstock_archive::ReadAt;
+use backstock_archive::check_part;
 use backstock_archive::manifest::ManifestArtifact;
 use backstock_catalog::{Backup, Replica};
 use backstock_database::{
     Checksum, Contents, DumpedObject, RawText, check_rows_frame, check_statements, readable,
 };
 use backstock_vocabulary::{ArtifactKind, BackupId, Proof, ReplicaState, VerifyLevel};
-use ring::digest::{Context, SHA256};
 use serde::Serialize;
 
 use crate::backup::FilesSummary;
@@ -17,9 +17,6 @@ use crate::environment::Environment;
 use crate::error::{Doing, ErrorKind, Result, chain};
 use crate::monitor::{Expected, Monitor, Phase, TreeWatch};
 use crate::stored::StoredBackup;
-
-/// Bytes read at a time.
-const READ_BYTES: usize = 1024 * 1024;
 
 /// What a verification found.
 #[derive(Debug, Clone, Serialize)]
@@ -187,55 +184,21 @@ fn check_bytes(
 ) -> Result<()> {
     for part in stored.signed.manifest.artifacts.iter().flat_map(|artifact| &artifact.parts) {
         let source = stored.set_folder.open_part(environment, &stored.folder, part)?;
-        let mut whole = Context::new(&SHA256);
-        let mut wrong_blocks = Vec::new();
-        for (at, expected) in part.block_sha256.iter().enumerate() {
-            let begin = at as u64 * backstock_archive::artifact::BLOCK_SIZE_BYTES;
-            let end = (begin + backstock_archive::artifact::BLOCK_SIZE_BYTES).min(part.size_bytes);
-            if monitor.is_cancelled() {
-                return Err(crate::backup::interrupted());
-            }
-            let found = hash_range(&source, begin, end, &mut whole, monitor)
-                .doing(format!("reading {} of {}", part.name, stored.folder))?;
-            report.read_bytes += end - begin;
-            if found != expected.0 {
-                wrong_blocks.push(format!("{begin} to {end}"));
-            }
+        let mut progress = |count: u64| {
+            monitor.bytes(count);
+            if monitor.is_cancelled() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        };
+        let checked = check_part(&source, part, &mut progress);
+        if monitor.is_cancelled() {
+            return Err(crate::backup::interrupted());
         }
-        let whole = whole.finish();
-        if whole.as_ref() != part.sha256.0 || !wrong_blocks.is_empty() {
-            let what =
-                format!("its bytes are not those that were written (bytes {})", wrong_blocks.join(", "));
-            report.damage.push(Damage { part: part.name.clone(), what });
-        }
+        let wrong = checked.doing(format!("reading {} of {}", part.name, stored.folder))?;
+        report.read_bytes += part.size_bytes;
+        report
+            .damage
+            .extend(wrong.iter().map(|error| Damage { part: part.name.clone(), what: chain(error) }));
     }
     Ok(())
-}
-
-fn hash_range(
-    source: &dyn ReadAt,
-    begin: u64,
-    end: u64,
-    whole: &mut Context,
-    monitor: &dyn Monitor,
-) -> std::io::Result<[u8; 32]> {
-    let mut block = Context::new(&SHA256);
-    let mut buffer = vec![0; READ_BYTES];
-    let mut at = begin;
-    while at < end {
-        let wanted = usize::try_from(end - at).unwrap_or(READ_BYTES).min(READ_BYTES);
-        let count = source.read_at(&mut buffer[..wanted], at)?;
-        if count == 0 {
-            break;
-        }
-        block.update(&buffer[..count]);
-        whole.update(&buffer[..count]);
-        monitor.bytes(count as u64);
-        at += count as u64;
-    }
-    let mut hash = [0; 32];
-    hash.copy_from_slice(block.finish().as_ref());
-    Ok(hash)
 }
 
 fn check_decoded(

@@ -71,6 +71,7 @@ pub(crate) struct PartWriter {
     folder: PathBuf,
     name: String,
     part_size_bytes: u64,
+    reserve_bytes: u64,
     current: Option<OpenPart>,
     finished: Vec<Part>,
 }
@@ -83,11 +84,25 @@ impl PartWriter {
             folder: folder.to_owned(),
             name: name.to_owned(),
             part_size_bytes,
+            reserve_bytes: 0,
             current: None,
             finished: Vec::new(),
         };
         writer.current = Some(writer.open(name.to_owned())?);
         Ok(writer)
+    }
+
+    /// The same, leaving so many bytes of the disk free.
+    pub(crate) fn with_reserve(self, reserve_bytes: u64) -> Self {
+        Self { reserve_bytes, ..self }
+    }
+
+    /// Asks before every frame: others write to the disk too.
+    fn require_space(&self, size_bytes: u64) -> std::io::Result<()> {
+        if self.reserve_bytes == 0 {
+            return Ok(());
+        }
+        self.host.files.require_space(&self.folder, size_bytes, self.reserve_bytes)
     }
 
     /// The file name of a part, numbered from 1.
@@ -114,6 +129,7 @@ impl PartWriter {
             None => self.open(self.numbered(self.finished.len() + 1))?,
         };
         failpoint::reach("artifact.write")
+            .and_then(|()| self.require_space(size_bytes))
             .and_then(|()| part.file.write_all(frame))
             .map_err(|source| Error::io("write", &part.path, source))?;
         part.hasher.update(frame);

@@ -92,6 +92,7 @@ impl ArtifactWriter {
         let encoders =
             (0..workers).map(|_| Encoder::new(options)).collect::<Result<Vec<_>, _>>().map_err(option)?;
         let parts = PartWriter::create(host, folder, name, options.part_size_bytes)?;
+        let parts = parts.with_reserve(options.reserve_bytes);
         let shelf = workers * 2 + 4;
         let shared = Arc::new(Shared {
             queue: Queue::new(name, workers),

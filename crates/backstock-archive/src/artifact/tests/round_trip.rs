@@ -25,7 +25,7 @@ fn options() -> impl Strategy<Value = ArtifactOptions> {
     (prop::bool::ANY, 1..5_usize, 1..7, part_size_bytes).prop_map(
         |(gzip, workers, level, part_size_bytes)| {
             let codec = if gzip { Codec::Gzip } else { Codec::Zstd };
-            ArtifactOptions { codec, level, part_size_bytes, workers }
+            ArtifactOptions { codec, level, part_size_bytes, workers, reserve_bytes: 0 }
         },
     )
 }

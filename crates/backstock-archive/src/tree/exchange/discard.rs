@@ -46,12 +46,25 @@ impl FileChange {
 /// # Errors
 /// When the plan or a root cannot be read.
 pub fn changed_since(host: &Host, plan: &ExchangePlan, monitor: &dyn TreeMonitor) -> Result<FileChange> {
+    let mut change = FileChange::default();
+    visit_live(host, plan, monitor, &mut |step, live, new_inode| {
+        compare(step, live, new_inode, &mut change)
+    })?;
+    Ok(change)
+}
+
+/// Gives each step, what lies at its path now, and the inode that the exchange put there.
+pub(super) fn visit_live(
+    host: &Host,
+    plan: &ExchangePlan,
+    monitor: &dyn TreeMonitor,
+    act: &mut dyn FnMut(&Step, Option<&Facts>, u64),
+) -> Result<()> {
     let staged = Staged::read(host, plan)?;
     let mut roots = Vec::new();
     for root in &plan.roots {
         roots.push(Inside::open(&root.path).map_err(|error| Error::io("open", &root.path, error))?);
     }
-    let mut change = FileChange::default();
     StepReader::open(host, plan)?.forward(&mut |step| {
         if monitor.is_cancelled() {
             return Err(Error::Cancelled);
@@ -60,10 +73,9 @@ pub fn changed_since(host: &Host, plan: &ExchangePlan, monitor: &dyn TreeMonitor
         let (parent, name) = split(&path);
         let live = roots[step.root].folder(parent).and_then(|folder| look(&*folder, name)).unwrap_or(None);
         let number = usize::try_from(step.number).unwrap_or(usize::MAX);
-        compare(&step, live.as_ref(), staged.inodes.get(number).copied().unwrap_or(0), &mut change);
+        act(&step, live.as_ref(), staged.inodes.get(number).copied().unwrap_or(0));
         Ok(())
-    })?;
-    Ok(change)
+    })
 }
 
 pub(super) fn compare(step: &Step, live: Option<&Facts>, new_inode: u64, change: &mut FileChange) {

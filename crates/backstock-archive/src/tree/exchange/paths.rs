@@ -7,16 +7,13 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use super::super::entry::FileKind;
-use super::super::inside::Inside;
-use super::super::order::split;
 use super::super::report::TreeMonitor;
 use super::super::request::as_path;
-use super::discard::{FileChange, compare};
-use super::plan_file::{Staged, StepReader};
+use super::discard::{FileChange, compare, visit_live};
+use super::plan_file::StepReader;
 use super::request::ExchangePlan;
-use super::slots::look;
 use super::step::Act;
-use crate::{Error, Result};
+use crate::Result;
 
 /// The paths, as a backup names them, of everything live that the exchange takes away or changes.
 ///
@@ -51,27 +48,15 @@ pub fn changed_paths(
     plan: &ExchangePlan,
     monitor: &dyn TreeMonitor,
 ) -> Result<Vec<(usize, Vec<u8>, PathBuf)>> {
-    let staged = Staged::read(host, plan)?;
-    let mut roots = Vec::new();
-    for root in &plan.roots {
-        roots.push(Inside::open(&root.path).map_err(|error| Error::io("open", &root.path, error))?);
-    }
     let mut paths = Vec::new();
-    StepReader::open(host, plan)?.forward(&mut |step| {
-        if monitor.is_cancelled() {
-            return Err(Error::Cancelled);
-        }
-        let path = step.path();
-        let (parent, name) = split(&path);
-        let live = roots[step.root].folder(parent).and_then(|folder| look(&*folder, name)).unwrap_or(None);
-        let number = usize::try_from(step.number).unwrap_or(usize::MAX);
+    visit_live(host, plan, monitor, &mut |step, live, new_inode| {
         let mut change = FileChange::default();
-        compare(&step, live.as_ref(), staged.inodes.get(number).copied().unwrap_or(0), &mut change);
+        compare(step, live, new_inode, &mut change);
         if live.is_some() && !change.is_empty() {
+            let path = step.path();
             let place = plan.roots[step.root].path.join(as_path(&path));
             paths.push((step.root, path, place));
         }
-        Ok(())
     })?;
     Ok(paths)
 }
