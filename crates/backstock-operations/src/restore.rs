@@ -22,7 +22,7 @@ pub use plan::{RestorePlan, RestoreRequest, RestoreSummary, plan_restore};
 pub use snapshot::Ask;
 pub use undo::{AcceptReport, ChangedSince, UndoPlan, UndoReport, accept, accept_expired, plan_undo, undo};
 
-pub(crate) use journal::open_journals;
+pub(crate) use journal::{open_journals, remove_unbegun};
 
 use backstock_database::LoadPlan;
 

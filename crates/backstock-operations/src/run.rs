@@ -147,6 +147,9 @@ pub(crate) fn lock_shop(environment: &Environment, shop: ShopId, title: &str) ->
 /// Marks runs whose process is gone as interrupted and removes their spools. With a shop, whose lock the caller holds,
 /// every run of that shop that is still open is dead.
 pub(crate) fn close_dead_runs(environment: &Environment, locked: Option<ShopId>) -> Result<Vec<RunId>> {
+    if let Some(shop) = locked {
+        crate::restore::remove_unbegun(&environment.host, &environment.state, shop)?;
+    }
     let mut dead = Vec::new();
     let runs = environment.wait(environment.catalog.unfinished_runs()).doing("looking for dead runs")?;
     for run in runs {

@@ -27,6 +27,8 @@ const JOURNAL_LIMIT_BYTES: u64 = 1024 * 1024;
 /// A plan of more bytes is none. 10,000 tables with their definitions stay far below.
 const PLAN_LIMIT_BYTES: u64 = 512 * 1024 * 1024;
 const JOURNAL_FILE: &str = "journal.json";
+/// Names the shop while there is no journal yet.
+const SHOP_FILE: &str = "shop.json";
 /// How long a finished restore waits for its acceptance.
 pub(crate) const UNDO_WINDOW_HOURS: i64 = 7 * 24;
 
@@ -125,12 +127,13 @@ impl JournalFolder {
         &self.folder
     }
 
-    /// Makes the folder.
-    pub(crate) fn create(&self) -> Result<()> {
+    /// Makes the folder, for a restore of this shop.
+    pub(crate) fn create(&self, shop: ShopId) -> Result<()> {
         self.host
             .files
             .create_folder(&self.folder)
-            .doing(format!("making the folder {}", self.folder.display()))
+            .doing(format!("making the folder {}", self.folder.display()))?;
+        self.write(SHOP_FILE, &shop)
     }
 
     /// Writes the journal.
@@ -207,6 +210,26 @@ pub(crate) fn open_journals(host: &Host, state: &StateFolder) -> Result<Vec<Jour
     }
     journals.sort_by_key(|journal| journal.run);
     Ok(journals)
+}
+
+/// Removes what restores of a shop left that died before they had a journal: nothing was changed then. The caller holds
+/// the shop's lock.
+pub(crate) fn remove_unbegun(host: &Host, state: &StateFolder, shop: ShopId) -> Result<()> {
+    let folder = state.journals();
+    if host.files.stat(&folder).doing(format!("looking for {}", folder.display()))?.is_none() {
+        return Ok(());
+    }
+    for (path, stat) in host.files.list(&folder).doing(format!("listing {}", folder.display()))? {
+        let has = |name: &str| host.files.stat(&path.join(name)).ok().flatten().is_some();
+        if stat.is_folder && has(SHOP_FILE) && !has(JOURNAL_FILE) {
+            let place = JournalFolder { host: host.clone(), folder: path };
+            // Another shop's restore may be planned right now.
+            if place.read::<ShopId>(SHOP_FILE).is_ok_and(|of| of == shop) {
+                place.remove()?;
+            }
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -148,7 +148,7 @@ pub fn plan_restore(
     let run = environment.host.new_id(RunId::from_parts);
     let tag = run.short()[2..].to_owned();
     let folder = JournalFolder::of(&environment.host, &environment.state, run);
-    folder.create()?;
+    folder.create(shop.id)?;
     let parts =
         plan_parts(environment, &stored, &subject, target.as_ref(), request, scope, &tag, &switch, &folder);
     let (database, files) = match parts {

@@ -36,6 +36,11 @@ impl Rights {
             && !self.revoked.iter().any(|known| known == right)
     }
 
+    /// Whether the account has a right that is given on the whole server only: `ALL` on a database does not hold it.
+    pub fn has_global(&self, right: &str) -> bool {
+        self.global.iter().any(|known| known == right || known == "ALL PRIVILEGES" || known == "ALL")
+    }
+
     /// Whether it has one on this table.
     pub fn has_on(&self, right: &str, table: &[u8]) -> bool {
         let given = |list: &[String]| {
@@ -46,7 +51,7 @@ impl Rights {
 
     /// Whether the threads of other accounts can be seen.
     pub fn sees_all_threads(&self) -> bool {
-        self.global.iter().any(|known| known == "PROCESS" || known == "ALL PRIVILEGES" || known == "ALL")
+        self.has_global("PROCESS")
     }
 
     /// What a dump by this account lacks, or may lack. `tables` are those that it would read.

@@ -79,7 +79,8 @@ pub fn plan_load(settings: &ServerSettings, request: &LoadRequest) -> Result<Loa
     let tables = || plan.new_tables().map(|(_, record)| record.estimated_bytes);
     plan.estimated_bytes = tables().sum::<u64>() * ESTIMATE_FACTOR + tables().max().unwrap_or(0);
     check_rights(&mut plan, &live.rights, request.in_place).map_err(refuse)?;
-    plan_code::warn(&mut plan, &live);
+    plan_code::check_binary_log(&plan, &mut live)?;
+    plan_code::warn(&mut plan, &mut live)?;
     Ok(plan)
 }
 

@@ -7,7 +7,7 @@ use super::super::session::prepare_to_read;
 use super::plan::Live;
 use crate::RawText;
 use crate::dump::TableKind;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::load::{LoadPlan, NewSide};
 use crate::record::{DumpedObject, SessionContext};
 
@@ -118,9 +118,46 @@ fn context(object: &DumpedObject) -> Option<(&RawText, &SessionContext)> {
     }
 }
 
+/// Refuses what would stop in the middle: a server with a binary log lets no plain account make triggers and functions,
+/// unless it is told to trust them (its error 1419). Those of now count too: an undo makes them again.
+pub(super) fn check_binary_log(plan: &LoadPlan, live: &mut Live) -> Result<()> {
+    let is_guarded = |object: &&DumpedObject| match object {
+        DumpedObject::Trigger(_) => true,
+        DumpedObject::Routine(record) => record.routine_kind.sql() == "FUNCTION",
+        _ => false,
+    };
+    let guarded: BTreeSet<String> = plan
+        .new_code
+        .iter()
+        .chain(&plan.old_code)
+        .filter(is_guarded)
+        .map(|object| object.name().to_string())
+        .collect();
+    let may = ["SUPER", "BINLOG ADMIN"].iter().any(|right| live.rights.has_global(right));
+    if guarded.is_empty() || may {
+        return Ok(());
+    }
+    let sql = b"SHOW GLOBAL VARIABLES WHERE Variable_name IN ('log_bin', 'log_bin_trust_function_creators')";
+    let shown = live.connection.query(sql)?;
+    let is = |name: &[u8], value: &[u8]| {
+        shown.rows.iter().any(|row| matches!(&row[..], [Some(is), Some(has)] if is == name && has == value))
+    };
+    if !is(b"log_bin", b"ON") || !is(b"log_bin_trust_function_creators", b"OFF") {
+        return Ok(());
+    }
+    let reason = format!(
+        "the server writes a binary log and lets this account make no triggers and functions ({}): it lacks SUPER; \
+         let an administrator SET GLOBAL log_bin_trust_function_creators=1 until the restore is accepted",
+        some(guarded.iter().map(String::as_str))
+    );
+    Err(Error::Plan { database: plan.target.name.to_string(), reason })
+}
+
 /// Adds what a person should know before the load.
-pub(super) fn warn(plan: &mut LoadPlan, live: &Live) {
+pub(super) fn warn(plan: &mut LoadPlan, live: &mut Live) -> Result<()> {
     let mut warnings = Vec::new();
+    let shown = live.connection.query(b"SELECT CURRENT_USER()")?;
+    let own = String::from_utf8_lossy(shown.single().unwrap_or_default()).into_owned();
     if !plan.is_same_version() {
         warnings.push(format!(
             "the backup is of {}, this server is {}: definitions may change their meaning",
@@ -128,11 +165,14 @@ pub(super) fn warn(plan: &mut LoadPlan, live: &Live) {
         ));
     }
     let super_right = ["SUPER", "SET USER", "SET_ANY_DEFINER", "SET_USER_ID"];
-    let names_others = super_right.iter().any(|right| live.rights.has(right));
+    let names_others = super_right.iter().any(|right| live.rights.has_global(right));
+    // Those of now too: an undo makes them again.
     let definers: BTreeSet<String> = plan
         .new_code
         .iter()
+        .chain(&plan.old_code)
         .filter_map(|object| context(object)?.1.definer.as_ref().map(ToString::to_string))
+        .filter(|definer| definer.replace('`', "") != own)
         .collect();
     if !names_others && !definers.is_empty() {
         warnings.push(format!(
@@ -169,6 +209,7 @@ pub(super) fn warn(plan: &mut LoadPlan, live: &Live) {
         }
     }
     plan.warnings.extend(warnings);
+    Ok(())
 }
 
 fn some<'a>(names: impl ExactSizeIterator<Item = &'a str>) -> String {
