@@ -48,7 +48,7 @@ impl FileChange {
 pub fn changed_since(host: &Host, plan: &ExchangePlan, monitor: &dyn TreeMonitor) -> Result<FileChange> {
     let mut change = FileChange::default();
     visit_live(host, plan, monitor, &mut |step, live, new_inode| {
-        compare(step, live, new_inode, &mut change)
+        compare(step, live, new_inode, &mut change);
     })?;
     Ok(change)
 }
