@@ -177,9 +177,8 @@ impl SetFolder {
     pub(crate) fn manifest(&self, environment: &Environment, folder: &str) -> Result<SignedManifest> {
         let name = self.object(&format!("{folder}/{MANIFEST_NAME}"))?;
         let act = || format!("reading the manifest of {folder}");
-        let bytes = environment
-            .wait(self.place.storage.read_small(&name, MANIFEST_LIMIT_BYTES))
-            .doing(act())?;
+        let bytes =
+            environment.wait(self.place.storage.read_small(&name, MANIFEST_LIMIT_BYTES)).doing(act())?;
         let Some(bytes) = bytes else { return Err(self.absence(environment, folder)) };
         SignedManifest::parse(&bytes).doing(act())
     }

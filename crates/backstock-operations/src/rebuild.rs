@@ -12,7 +12,7 @@ use crate::backup::{
 };
 use crate::destination::{FoundManifest, Place, SetFolder};
 use crate::environment::Environment;
-use crate::error::{Doing, Result, chain};
+use crate::error::{Doing, ErrorKind, OperationError, Result, chain};
 use crate::monitor::{Expected, Monitor, Phase};
 use crate::stored::open_index;
 
@@ -36,6 +36,10 @@ pub fn rebuild_catalog(
     monitor: &dyn Monitor,
 ) -> Result<RebuildReport> {
     monitor.phase(Phase::Preparing, Expected::default());
+    if !folder.is_dir() {
+        let message = format!("there is no folder {}", folder.display());
+        return Err(OperationError::plain(ErrorKind::NotFound, message));
+    }
     let place = Place::local(environment, folder)?;
     let mut report = RebuildReport::default();
     for name in place.set_folders(environment)? {

@@ -63,6 +63,7 @@ impl<'a> Commit<'a> {
         spooled: &Spooled,
         monitor: &dyn Monitor,
     ) -> Result<()> {
+        self.require_room(environment, spooled)?;
         for artifact in &spooled.artifacts {
             for part in &artifact.parts {
                 backstock_host::failpoint::reach("backup.before_part").doing("storing a part")?;
@@ -80,6 +81,33 @@ impl<'a> Commit<'a> {
             }
         }
         Ok(())
+    }
+
+    /// The reserve stays free at the destination too. On the spool's own device the parts are there already.
+    fn require_room(&self, environment: &Environment, spooled: &Spooled) -> Result<()> {
+        use std::os::unix::fs::MetadataExt;
+        let place = &self.folder.place;
+        let act = || format!("measuring the free space at {}", place.record.title);
+        let device = |path: &Path| std::fs::metadata(path).map(|facts| facts.dev()).doing(act());
+        if let Ok(folder) = place.folder()
+            && device(&folder)? == device(&spooled.folder)?
+        {
+            return Ok(());
+        }
+        let free_bytes = environment.wait(place.storage.free_bytes()).doing(act())?;
+        let needed_bytes = spooled.stored_bytes();
+        if free_bytes.is_none_or(|free_bytes| free_bytes >= needed_bytes + RESERVE_BYTES) {
+            return Ok(());
+        }
+        Err(OperationError::hinted(
+            ErrorKind::Failed,
+            format!(
+                "the backup has {needed_bytes} bytes, {} are free at {} and {RESERVE_BYTES} of them stay in reserve",
+                free_bytes.unwrap_or(0),
+                place.record.title
+            ),
+            "make room on that disk, or give another folder with --to",
+        ))
     }
 
     /// Writes the manifest: from here on the backup exists. Then tells the catalog.

@@ -9,7 +9,7 @@ use backstock_archive::manifest::{ExceptionCounts, ManifestArtifact};
 use backstock_archive::tree::{self, DEFAULT_READERS, Exclusions, TreeReport, TreeRequest};
 use backstock_archive::{Artifact, ArtifactOptions, ArtifactWriter, IndexWriter, Storing, layout};
 use backstock_database::{
-    DatabaseFacts, DumpReport, DumpRequest, DumpSink, DumpTarget, DumpedObject, RawText, RoutineKind,
+    DatabaseFacts, DumpReport, DumpRequest, DumpSink, DumpTarget, DumpedObject, Pattern, RawText, RoutineKind,
     ServerFacts, TableSelection,
 };
 use backstock_host::Host;
@@ -20,7 +20,7 @@ use super::interrupted;
 use super::plan::{BackupPlan, DatabasePlan, FilesPlan};
 use super::report::ReportedProblem;
 use crate::environment::Environment;
-use crate::error::{Doing, Result};
+use crate::error::{Doing, ErrorKind, OperationError, Result};
 use crate::monitor::{DumpWatch, Expected, Monitor, Phase, TreeWatch};
 use crate::subject::ShopDatabase;
 
@@ -165,7 +165,7 @@ fn shop_header(plan: &BackupPlan) -> ShopHeader {
 
 fn options(plan: &BackupPlan) -> ArtifactOptions {
     let workers = std::thread::available_parallelism().map_or(2, usize::from);
-    ArtifactOptions::of(plan.codec, workers)
+    ArtifactOptions { reserve_bytes: RESERVE_BYTES, ..ArtifactOptions::of(plan.codec, workers) }
 }
 
 fn artifact_place(folder: &Path, kind: ArtifactKind, codec: Codec) -> (PathBuf, &'static str) {
@@ -180,6 +180,7 @@ fn spool_database(
     monitor: &dyn Monitor,
 ) -> Result<()> {
     monitor.phase(Phase::Dumping, Expected::default());
+    refuse_pickers_of_nothing(database)?;
     let name = String::from_utf8_lossy(&database.database.name).into_owned();
     let (folder, file) = artifact_place(&spooled.folder, ArtifactKind::Database, plan.codec);
     environment.host.files.create_folder(&folder).doing(format!("making the folder {}", folder.display()))?;
@@ -209,6 +210,25 @@ fn spool_database(
     write_database_index(environment, plan, &folder, &artifact, &report, spooled)?;
     spooled.artifacts.insert(0, ManifestArtifact::data(ArtifactKind::Database, &artifact));
     Ok(())
+}
+
+/// A picker that fits no table is a slip of the pen, and what it meant would be missing.
+fn refuse_pickers_of_nothing(database: &DatabasePlan) -> Result<()> {
+    let ShopDatabase { server, name } = &database.database;
+    let readable = String::from_utf8_lossy(name);
+    if database.selection.only.is_empty() {
+        return Ok(());
+    }
+    let act = format!("looking for the tables of {readable}");
+    let tables = backstock_database::list_tables(server, name).doing(act)?;
+    let fits_none = |pattern: &&Pattern| !tables.iter().any(|table| pattern.matches(&table.name.0));
+    match database.selection.only.iter().find(fits_none) {
+        None => Ok(()),
+        Some(pattern) => Err(OperationError::plain(
+            ErrorKind::NotFound,
+            format!("no table of {readable} is called {}", pattern.as_str()),
+        )),
+    }
 }
 
 /// Dumps some tables into a file of a folder, outside of any backup.
@@ -259,8 +279,8 @@ impl SpoolTarget<'_> {
 
     fn finish(&self) -> Result<Artifact> {
         let writer = self.take().ok_or_else(|| {
-            crate::OperationError::plain(
-                crate::ErrorKind::Failed,
+            OperationError::plain(
+                ErrorKind::Failed,
                 "the dump kept hold of its artifact after its end",
             )
         })?;
@@ -359,6 +379,10 @@ fn database_problems(report: &DumpReport) -> Vec<ReportedProblem> {
         problems.push(ReportedProblem::note("not-in-snapshot", name.to_string(), message));
     }
     let database = report.database.name.to_string();
+    if report.objects.is_empty() && report.problems.is_empty() {
+        let message = "it holds nothing at all: neither table nor view nor routine";
+        problems.push(ReportedProblem::exception("empty", database.clone(), message));
+    }
     problems.extend(report.notes.iter().map(|note| ReportedProblem::note("note", database.clone(), note)));
     problems
 }

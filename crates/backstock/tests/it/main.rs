@@ -5,6 +5,8 @@ mod backup_kills;
 #[cfg(test)]
 mod backup_layout;
 #[cfg(test)]
+mod bad_input;
+#[cfg(test)]
 mod catalog;
 #[cfg(test)]
 mod harness;
