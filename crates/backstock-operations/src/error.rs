@@ -140,6 +140,7 @@ impl OperationError {
             Self::Database { source, .. } => match **source {
                 backstock_database::Error::Cancelled { .. }
                 | backstock_database::Error::LoadStopped { .. } => ErrorKind::Interrupted,
+                _ if holds_damage(source) => ErrorKind::Damaged,
                 _ => ErrorKind::Failed,
             },
             Self::Platform { .. } => ErrorKind::NotFound,
@@ -195,10 +196,26 @@ impl OperationError {
     }
 }
 
+/// Whether damaged bytes of a backup are what an operation of another room failed at.
+fn holds_damage(error: &(dyn StdError + 'static)) -> bool {
+    let mut cause = Some(error);
+    while let Some(inner) = cause {
+        let carried = inner.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        let archive = carried.and_then(|carried| carried.downcast_ref::<backstock_archive::Error>());
+        if archive.is_some_and(backstock_archive::Error::is_damage) {
+            return true;
+        }
+        cause = inner.source();
+    }
+    false
+}
+
 fn hint_of_database(error: &backstock_database::Error) -> Option<String> {
     use backstock_database::Error::{Connect, LogIn, LogInMethod, NoDatabase};
     let hint = match error {
-        Connect { .. } => "check that the server runs, and give --database-host, --database-port or --database-socket",
+        Connect { .. } => {
+            "check that the server runs, and give --database-host, --database-port or --database-socket"
+        }
         LogIn { .. } | LogInMethod { .. } => {
             "check the account, and give --database-user and --database-password-file"
         }

@@ -1,15 +1,15 @@
 //! The database part of a restore: load aside, compare, swap step by step, undo, accept.
 
 use backstock_database::{
-    Connection, InPlace, LoadMonitor, LoadPhase, LoadPlan, LoadReport, LoadRequest, LoadSelection, Pattern,
-    RawText, SettingPatch, SwapMarks, TableChange,
+    Connection, DumpedObject, InPlace, LoadMonitor, LoadPhase, LoadPlan, LoadReport, LoadRequest,
+    LoadSelection, Pattern, RawText, SettingPatch, SwapMarks, TableChange,
 };
 use backstock_host::failpoint;
 use backstock_vocabulary::ArtifactKind;
 
 use super::maintenance::{Setting, Switch};
 use crate::environment::Environment;
-use crate::error::{Doing, Result};
+use crate::error::{Doing, ErrorKind, OperationError, Result};
 use crate::monitor::{Expected, Monitor, Phase};
 use crate::stored::{StoredBackup, StoredFrames};
 use crate::subject::ShopDatabase;
@@ -37,7 +37,14 @@ pub(super) fn plan(
     } else {
         let patterns =
             wish.tables.iter().map(|text| Pattern::new(text).doing(format!("reading the pattern {text}")));
-        LoadSelection::Tables(patterns.collect::<Result<_>>()?)
+        let patterns = patterns.collect::<Result<Vec<_>>>()?;
+        for (pattern, text) in patterns.iter().zip(&wish.tables) {
+            if !objects.iter().any(|object| is_table_like(object) && pattern.matches(object.name())) {
+                let message = format!("the backup has no table like {text}");
+                return Err(OperationError::plain(ErrorKind::NotFound, message));
+            }
+        }
+        LoadSelection::Tables(patterns)
     };
     let request = LoadRequest {
         database: target.name.clone(),
@@ -52,6 +59,11 @@ pub(super) fn plan(
     };
     let act = format!("planning the load into the database {}", String::from_utf8_lossy(&target.name));
     backstock_database::plan_load(&target.server, &request).doing(act)
+}
+
+/// Whether a pattern for tables can mean an object.
+fn is_table_like(object: &DumpedObject) -> bool {
+    matches!(object, DumpedObject::Table(_) | DumpedObject::View(_) | DumpedObject::Sequence(_))
 }
 
 /// A switch in the database is set in the shadow too, so that the shop stays closed across the swap.

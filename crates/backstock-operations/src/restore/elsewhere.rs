@@ -45,6 +45,10 @@ pub fn restore_files_elsewhere(
     monitor: &dyn Monitor,
 ) -> Result<ElsewhereReport> {
     let id = backup.id;
+    if environment.host.files.list(folder).is_ok_and(|entries| !entries.is_empty()) {
+        let message = format!("{} is not empty", folder.display());
+        return Err(OperationError::hinted(ErrorKind::Declined, message, "give a new or an empty folder"));
+    }
     let stored = StoredBackup::open(environment, backup)?;
     let (reader, index) = stored.artifact(environment, ArtifactKind::Files)?;
     monitor.phase(Phase::Staging, Expected::default());

@@ -30,6 +30,8 @@ pub(super) type FilesSummary = ExchangeSummary;
 pub(super) struct FilesPart {
     pub(super) exchange: ExchangePlan,
     roots: Vec<(Vec<u8>, std::path::PathBuf)>,
+    /// Folders that were not there and had to be made, outermost first.
+    made: Vec<std::path::PathBuf>,
 }
 
 impl FilesPart {
@@ -40,6 +42,11 @@ impl FilesPart {
             path: path.clone(),
         };
         self.roots.iter().map(root).collect()
+    }
+
+    /// Removes the folders that were missing, where they are empty again.
+    pub(super) fn remove_made(&self) {
+        remove_empty(&self.made);
     }
 
     /// Numbers and first names.
@@ -77,7 +84,8 @@ pub(super) fn plan(
     } else {
         Selection::Globs(request.files.clone())
     };
-    let kept = roots.iter().map(|root| (root.prefix.clone(), root.path.clone())).collect();
+    let kept: Vec<(Vec<u8>, std::path::PathBuf)> =
+        roots.iter().map(|root| (root.prefix.clone(), root.path.clone())).collect();
     let exchange = ExchangeRequest {
         roots,
         selection,
@@ -90,13 +98,48 @@ pub(super) fn plan(
         tag: tag.to_owned(),
         folder: folder.path().to_owned(),
     };
-    let exchange = plan_exchange(&environment.host, &index, &exchange, &NoMonitor)
-        .doing(format!("comparing the files of {} with the backup", subject.title))?;
-    if !request.files.is_empty() && exchange.summary.steps == 0 && exchange.summary.unchanged == 0 {
-        let message = format!("the backup has no file like {}", request.files.join(", "));
-        return Err(OperationError::plain(ErrorKind::NotFound, message));
+    let made = make_roots(&kept)?;
+    let planned = plan_exchange(&environment.host, &index, &exchange, &NoMonitor)
+        .doing(format!("comparing the files of {} with the backup", subject.title))
+        .and_then(|exchange| {
+            if request.files.is_empty() || exchange.summary.steps > 0 || exchange.summary.unchanged > 0 {
+                return Ok(exchange);
+            }
+            let message = format!("the backup has no file like {}", request.files.join(", "));
+            Err(OperationError::plain(ErrorKind::NotFound, message))
+        });
+    match planned {
+        Ok(exchange) => Ok(FilesPart { exchange, roots: kept, made }),
+        Err(error) => {
+            remove_empty(&made);
+            Err(error)
+        }
     }
-    Ok(FilesPart { exchange, roots: kept })
+}
+
+/// Makes roots that are gone altogether, empty: everything else is compared with them. They go again with the plan.
+fn make_roots(roots: &[(Vec<u8>, std::path::PathBuf)]) -> Result<Vec<std::path::PathBuf>> {
+    let mut made: Vec<std::path::PathBuf> = Vec::new();
+    for (_, root) in roots {
+        let mut missing: Vec<&Path> =
+            root.ancestors().take_while(|folder| folder.symlink_metadata().is_err()).collect();
+        missing.reverse();
+        for folder in missing {
+            if let Err(error) = std::fs::create_dir(folder) {
+                remove_empty(&made);
+                return Err(error).doing(format!("making the folder {}", folder.display()));
+            }
+            made.push(folder.to_owned());
+        }
+    }
+    Ok(made)
+}
+
+fn remove_empty(folders: &[std::path::PathBuf]) {
+    for folder in folders.iter().rev() {
+        // One that is not empty is in use: by the new side, or by somebody else.
+        let _ = std::fs::remove_dir(folder);
+    }
 }
 
 /// Where each root of the backup lies in the shop as it is now: by prefix, else where it was.
@@ -196,5 +239,6 @@ pub(super) fn discard(environment: &Environment, part: &FilesPart) -> Result<()>
     for path in left {
         tracing::warn!(path = %path.display(), "something was put there by somebody else; it was left");
     }
+    part.remove_made();
     Ok(())
 }

@@ -285,6 +285,9 @@ fn target_of(subject: &Subject, scope: Scope, request: &RestoreRequest) -> Resul
 impl RestorePlan {
     /// Forgets the plan: nothing was changed, nothing stays.
     pub fn abandon(self) -> Result<()> {
+        if let Some(files) = &self.files {
+            files.remove_made();
+        }
         self.folder.remove()
     }
 
