@@ -1,5 +1,7 @@
 //! The one integration-test binary: what no single crate can test by itself.
 
+#[cfg(test)]
+mod backup_beginnings;
 #[cfg(all(test, feature = "failpoints"))]
 mod backup_kills;
 #[cfg(test)]
@@ -8,12 +10,22 @@ mod backup_layout;
 mod bad_input;
 #[cfg(test)]
 mod catalog;
+#[cfg(all(test, feature = "failpoints"))]
+mod hard_cases;
 #[cfg(test)]
 mod harness;
 #[cfg(test)]
 mod main_job;
 #[cfg(test)]
 mod plain_shop;
+#[cfg(all(test, feature = "failpoints"))]
+mod restore_kills;
+#[cfg(test)]
+mod restore_rights;
+#[cfg(test)]
+mod restore_shop;
+#[cfg(test)]
+mod restore_whole;
 #[cfg(test)]
 mod tidy;
 #[cfg(test)]
