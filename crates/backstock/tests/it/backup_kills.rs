@@ -144,20 +144,25 @@ fn one_run_per_shop_at_a_time() {
 #[test]
 fn an_interrupted_backup_cleans_up() {
     let Some(shop) = PlainShop::new(ServerKind::MariaDb) else { return };
-    let paused = shop
-        .place
-        .command(&shop.backup_arguments(&[]))
-        .env("BACKSTOCK_FAILPOINT", "backup.frame=sleep:1:1500")
-        .env("BACKSTOCK_FAILPOINT_LOG", shop.place.folder().join("paused.log"))
-        .spawn()
-        .unwrap();
-    wait_for(&shop.place, "backup.frame");
-    let process = rustix::process::Pid::from_raw(i32::try_from(paused.id()).unwrap()).unwrap();
-    rustix::process::kill_process(process, rustix::process::Signal::TERM).unwrap();
-    Run::of(&paused.wait_with_output().unwrap()).expect_error(130, &["stopped by a signal"]);
-    assert_eq!(shop.place.list().len(), 0);
-    assert_eq!(leftovers(&shop.place), Vec::<String>::new());
-    assert_eq!(outcomes(&shop.place), [Outcome::Interrupted]);
+    for (only, point) in [("database", "backup.frame"), ("files", "artifact.write"), ("files", "backup.spooled")] {
+        let log = shop.place.folder().join("paused.log");
+        let _ = fs::remove_file(&log);
+        let paused = shop
+            .place
+            .command(&shop.backup_arguments(&["--only", only]))
+            .env("BACKSTOCK_FAILPOINT", format!("{point}=sleep:1:1000"))
+            .env("BACKSTOCK_FAILPOINT_LOG", &log)
+            .spawn()
+            .unwrap();
+        wait_for(&shop.place, point);
+        let process = rustix::process::Pid::from_raw(i32::try_from(paused.id()).unwrap()).unwrap();
+        rustix::process::kill_process(process, rustix::process::Signal::TERM).unwrap();
+        Run::of(&paused.wait_with_output().unwrap()).expect_error(130, &["stopped"]);
+        assert_eq!(shop.place.list().len(), 0, "{point}");
+        assert_eq!(leftovers(&shop.place), Vec::<String>::new(), "{point}");
+        let outcomes = outcomes(&shop.place);
+        assert!(outcomes.iter().all(|outcome| *outcome == Outcome::Interrupted), "{point}: {outcomes:?}");
+    }
 }
 
 /// A disk that is full, or an error of any other kind, at every point where bytes are written (F06, F07).

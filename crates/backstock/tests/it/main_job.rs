@@ -68,6 +68,7 @@ fn stock_tools_bring_the_demo_shop_back(kind: ServerKind) {
     for codec in ["zstd", "gzip"] {
         scene.on_shop("backup", &["--codec", codec]).expect(0);
         backups.push((codec, scene.place.newest_backup()));
+        scene.place.run(&["verify", "--level", "decoded"]).expect(0);
     }
     assert_same(&scene.picture(), &before);
     for (codec, backup) in backups {
