@@ -1,7 +1,7 @@
 //! Files that must survive a crash: state, spool, journals and local storage.
 //!
 //! Data can be lost here. The order that makes a new file durable is: write it under a name that nobody reads, sync
-//! it, rename it, sync the folder ([`Files::write_durably`]). After a failed sync the file counts as lost; a second
+//! it, rename it, sync the folder (`write_durably`). After a failed sync the file counts as lost; a second
 //! sync that succeeds proves nothing.
 
 use std::fmt;
