@@ -2,7 +2,8 @@
 
 #[cfg(test)]
 mod backup_beginnings;
-#[cfg(all(test, feature = "failpoints"))]
+#[cfg(test)]
+#[cfg(feature = "failpoints")]
 mod backup_kills;
 #[cfg(test)]
 mod backup_layout;
@@ -10,7 +11,8 @@ mod backup_layout;
 mod bad_input;
 #[cfg(test)]
 mod catalog;
-#[cfg(all(test, feature = "failpoints"))]
+#[cfg(test)]
+#[cfg(feature = "failpoints")]
 mod hard_cases;
 #[cfg(test)]
 mod harness;
@@ -18,15 +20,20 @@ mod harness;
 mod main_job;
 #[cfg(test)]
 mod plain_shop;
-#[cfg(all(test, feature = "failpoints"))]
+#[cfg(test)]
+#[cfg(feature = "failpoints")]
 mod restore_kills;
 #[cfg(test)]
 mod restore_rights;
+#[cfg(test)]
+mod restore_scopes;
 #[cfg(test)]
 mod restore_shop;
 #[cfg(test)]
 mod restore_whole;
 #[cfg(test)]
 mod tidy;
+#[cfg(test)]
+mod undo_window;
 #[cfg(test)]
 mod verify;
