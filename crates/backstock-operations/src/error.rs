@@ -134,12 +134,14 @@ impl OperationError {
             Self::Archive { source, .. } => match **source {
                 backstock_archive::Error::NewerFormat { .. } => ErrorKind::Refused,
                 backstock_archive::Error::Cancelled => ErrorKind::Interrupted,
+                backstock_archive::Error::Glob { .. } => ErrorKind::Declined,
                 _ if source.is_damage() => ErrorKind::Damaged,
                 _ => ErrorKind::Failed,
             },
             Self::Database { source, .. } => match **source {
                 backstock_database::Error::Cancelled { .. }
                 | backstock_database::Error::LoadStopped { .. } => ErrorKind::Interrupted,
+                backstock_database::Error::Pattern { .. } => ErrorKind::Declined,
                 _ if holds_damage(source) => ErrorKind::Damaged,
                 _ => ErrorKind::Failed,
             },

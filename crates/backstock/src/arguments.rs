@@ -1,5 +1,6 @@
 //! What may be typed: every command, flag and argument.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use backstock_operations::DatabaseOverrides;
@@ -141,7 +142,7 @@ pub(crate) struct DetectArguments {
 #[derive(Debug, Args)]
 pub(crate) struct BackupArguments {
     /// The shop's folder, or the name of a known shop or set. May be left out when --database-name is given
-    pub(crate) shop: Option<String>,
+    pub(crate) shop: Option<OsString>,
     /// Take the database or the files alone
     #[arg(long)]
     pub(crate) only: Option<Only>,

@@ -1,5 +1,6 @@
 //! What every command needs: the configuration, the state folder, the terminal, and the wish to stop.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -80,13 +81,15 @@ impl Session {
     pub(crate) fn subject(
         &self,
         environment: &Environment,
-        given: Option<&str>,
+        given: Option<&OsStr>,
         overrides: DatabaseOverrides,
     ) -> Result<(Subject, SetSettings), CommandError> {
-        let Some(text) = given else {
+        let Some(given) = given else {
             return Ok((Subject::of_database(None, &overrides)?, SetSettings::default()));
         };
-        let folder = PathBuf::from(text);
+        // The name of a folder need not be text; that of a set or a shop is.
+        let folder = PathBuf::from(given);
+        let text = &*given.to_string_lossy();
         let set = self.configuration.set(text);
         let set = set.or_else(|| self.configuration.set_of_folder(&absolute(&folder))).unwrap_or_default();
         let overrides = overrides.or(set.database.clone());

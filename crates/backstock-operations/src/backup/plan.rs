@@ -136,7 +136,7 @@ pub fn plan_backup(
     request: &BackupRequest,
 ) -> Result<BackupPlan> {
     let scope = scope_of(subject, request)?;
-    refuse_bad_places(subject, request)?;
+    refuse_bad_places(environment, subject, request)?;
     let place = Place::local(environment, &request.backups)?;
     let shop = known_shop(environment, subject)?;
     let set = default_set(environment, shop.id)?;
@@ -200,22 +200,30 @@ fn is_plain(subject: &Subject) -> bool {
     subject.layout.as_ref().is_some_and(|layout| layout.platform == "plain")
 }
 
-fn refuse_bad_places(subject: &Subject, request: &BackupRequest) -> Result<()> {
+/// Neither backups nor the state folder, in whose spool they grow, may lie where a web server hands them out.
+fn refuse_bad_places(environment: &Environment, subject: &Subject, request: &BackupRequest) -> Result<()> {
     let mut shop_roots = Vec::new();
     if let Some(layout) = &subject.layout {
         shop_roots.push(layout.root.clone());
         shop_roots.extend(layout.outside_folders.iter().map(|folder| folder.path.clone()));
     }
-    let act = || format!("looking where {} leads", request.backups.display());
-    let folder = placement::resolve(&request.backups).doing(act())?;
-    match placement::refusal(&folder, &shop_roots, &request.web_roots) {
-        None => Ok(()),
-        Some(refusal) => Err(OperationError::hinted(
-            ErrorKind::Refused,
-            format!("backups may not be kept there: {refusal}"),
-            "give a folder that no web server shows, with --to",
-        )),
+    for (what, folder, flag) in
+        [("backups", &*request.backups, "--to"), ("state", environment.state.root(), "--state")]
+    {
+        let act = format!("looking where {} leads", folder.display());
+        let resolved = placement::resolve(folder).doing(act)?;
+        // Also as it was named: a web server follows links too.
+        let refusal = placement::refusal(&resolved, &shop_roots, &request.web_roots)
+            .or_else(|| placement::refusal(folder, &shop_roots, &request.web_roots));
+        if let Some(refusal) = refusal {
+            return Err(OperationError::hinted(
+                ErrorKind::Refused,
+                format!("{what} may not be kept there: {refusal}"),
+                format!("give a folder that no web server shows, with {flag}"),
+            ));
+        }
     }
+    Ok(())
 }
 
 /// The shop in the catalog: found by its folder, or made known.
@@ -246,7 +254,8 @@ fn files_plan(environment: &Environment, subject: &Subject, request: &BackupRequ
         OperationError::plain(ErrorKind::Declined, format!("{} has no folder", subject.title))
     })?;
     let roots = roots_of(layout);
-    let mut exclusions = Exclusions { globs: request.exclude.clone(), ..Exclusions::default() };
+    let globs = request.exclude.iter().map(|pattern| in_archive(pattern, &roots)).collect();
+    let mut exclusions = Exclusions { globs, ..Exclusions::default() };
     if request.default_exclusions {
         for excluded in &layout.excluded_paths {
             add_exclusion(&mut exclusions, &roots, layout, excluded);
@@ -254,6 +263,19 @@ fn files_plan(environment: &Environment, subject: &Subject, request: &BackupRequ
     }
     let never = vec![request.backups.clone(), environment.state.root().to_owned()];
     Ok(FilesPlan { roots, exclusions, never })
+}
+
+/// A pattern as paths in the archive are spelled: people also write `./tmp`, or the whole path of a folder.
+fn in_archive(pattern: &str, roots: &[TreeRoot]) -> String {
+    let pattern = pattern.strip_prefix('.').filter(|rest| rest.starts_with('/')).unwrap_or(pattern);
+    // The longest root first: an outside folder may lie in another.
+    let within = |root: &&TreeRoot| Path::new(pattern).starts_with(&root.path);
+    let Some(root) = roots.iter().filter(within).max_by_key(|root| root.path.as_os_str().len()) else {
+        return pattern.to_owned();
+    };
+    let rest = pattern.get(root.path.as_os_str().len()..).unwrap_or_default();
+    let prefix = String::from_utf8_lossy(&root.prefix);
+    if prefix.is_empty() { rest.to_owned() } else { format!("/{prefix}{rest}") }
 }
 
 /// The shop's root at the top of the archive, folders outside it below `@outside`.
@@ -320,7 +342,8 @@ fn definition_of(
         codec: Codec,
         platform: &'a str,
         table_prefix: Option<&'a str>,
-        roots: Vec<(&'a [u8], &'a Path)>,
+        // A path need not be text.
+        roots: Vec<(Vec<u8>, backstock_database::RawText)>,
         exclusions: Option<&'a Exclusions>,
         tables: [Vec<&'a str>; 3],
     }
@@ -331,15 +354,17 @@ fn definition_of(
     let lists =
         [texts(&selection.only), texts(&selection.contents_excluded), texts(&selection.excluded_entirely)];
     let layout = subject.layout.as_ref();
+    let raw = |root: &'_ TreeRoot| {
+        let path = root.path.as_os_str().as_encoded_bytes().to_vec();
+        (root.prefix.clone(), backstock_database::RawText(path))
+    };
     let definition = Definition {
         format: serde_json::to_string(&Manifest::format()).unwrap_or_default(),
         scope,
         codec: request.codec,
         platform: layout.map_or("database", |layout| layout.platform),
         table_prefix: layout.and_then(|layout| layout.table_prefix.as_deref()),
-        roots: files
-            .map(|files| files.roots.iter().map(|root| (&root.prefix[..], &*root.path)).collect())
-            .unwrap_or_default(),
+        roots: files.map(|files| files.roots.iter().map(raw).collect()).unwrap_or_default(),
         exclusions: files.map(|files| &files.exclusions),
         tables: [
             lists[0].iter().map(String::as_str).collect(),
@@ -399,6 +424,23 @@ impl BackupPlan {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn exclusions_may_be_spelled_from_here_and_from_the_root() {
+        let root = |prefix: &str, path: &str| TreeRoot { prefix: prefix.into(), path: path.into() };
+        let roots = [root("", "/srv/shop"), root("@outside/storage", "/srv/shop-storage")];
+        for (pattern, expected) in [
+            ("tmp", "tmp"),
+            ("./tmp/*", "/tmp/*"),
+            (".*", ".*"),
+            ("/tmp", "/tmp"),
+            ("/srv/shop/tmp/", "/tmp/"),
+            ("/srv/shop-storage/cache", "/@outside/storage/cache"),
+            ("/srv/shopping", "/srv/shopping"),
+        ] {
+            assert_eq!(in_archive(pattern, &roots), expected);
+        }
+    }
 
     #[test]
     fn a_title_becomes_a_folder_name() {

@@ -43,6 +43,26 @@ fn the_first_backup_of_all_may_be_killed_at_any_point() {
     }
 }
 
+/// The name of a folder is bytes; so are those in it.
+#[test]
+fn a_folder_whose_name_is_no_text_is_backed_up() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+    let place = Place::new();
+    let root = place.folder().join(OsStr::from_bytes(b"sh\xff\xfep"));
+    let file = root.join(OsStr::from_bytes(b"\xc3\x28"));
+    fs::create_dir(&root).unwrap();
+    fs::write(&file, "kept").unwrap();
+    for _ in 0..2 {
+        Run::of(&place.command(&["backup"]).arg(&root).output().unwrap()).expect(0);
+    }
+    assert_eq!(walk(&place.backups()).keys().filter(|name| !name.contains('/')).count(), 1, "one set");
+    place.run(&["verify"]).expect(0);
+    place.run(&["restore", "latest", "--yes", "--to", "elsewhere"]).expect(0);
+    let restored = place.folder().join("elsewhere").join(file.file_name().unwrap());
+    assert_eq!(fs::read(restored).unwrap(), b"kept");
+}
+
 /// Many first runs at once share one new state folder: one key, one catalog, every shop backed up.
 #[test]
 fn many_first_runs_at_once_get_on() {

@@ -144,7 +144,9 @@ fn one_run_per_shop_at_a_time() {
 #[test]
 fn an_interrupted_backup_cleans_up() {
     let Some(shop) = PlainShop::new(ServerKind::MariaDb) else { return };
-    for (only, point) in [("database", "backup.frame"), ("files", "artifact.write"), ("files", "backup.spooled")] {
+    for (only, point) in
+        [("database", "backup.frame"), ("files", "artifact.write"), ("files", "backup.spooled")]
+    {
         let log = shop.place.folder().join("paused.log");
         let _ = fs::remove_file(&log);
         let paused = shop

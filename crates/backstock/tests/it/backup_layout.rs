@@ -131,6 +131,11 @@ fn flags_take_and_leave_out_what_they_say() {
     assert!(!has("folder-1/text") && !has("picture.jpg") && !has("folder-2/text-22.txt"), "{files:?}");
     assert!(has("folder-2/text-18.txt") && has("folder-0/text-0.txt"), "{files:?}");
 
+    let whole = shop.root().join("folder-3");
+    let ((_, files), _) = run(&["--exclude", "./folder-0", "--exclude", whole.to_str().unwrap()]);
+    let has = |name: &str| files.iter().any(|path| path.contains(name));
+    assert!(!has("folder-0") && !has("folder-3") && has("folder-1/text-1.txt"), "{files:?}");
+
     let more = ["--exclude-table", "log_*", "--exclude-table-entirely", "cart"];
     let ((tables, _), backup) = run(&more);
     let rows = |name: &str| tables.iter().find(|table| table.0 == name).map(|table| table.1);
@@ -146,7 +151,7 @@ fn flags_take_and_leave_out_what_they_say() {
     assert_eq!(leftovers(&shop.place), Vec::<String>::new());
     let sequences: Vec<u64> =
         shop.place.list().iter().map(|backup| backup["sequence"].as_u64().unwrap()).collect();
-    assert_eq!(sequences, [5, 4, 3, 2, 1]);
+    assert_eq!(sequences, [6, 5, 4, 3, 2, 1]);
 }
 
 #[test]

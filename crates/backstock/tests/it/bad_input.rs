@@ -81,6 +81,12 @@ fn things_that_are_not_there_are_named() {
             place.run(command).expect_error(10, &[]);
         }
     }
+    for flag in ["--exclude", "--table", "--exclude-table"] {
+        let files_alone = if flag == "--exclude" { "files" } else { "database" };
+        let by_hand = ["--database-name", "x", "--database-user", "y", "--only", files_alone];
+        let arguments = [&["backup", shop.to_str().unwrap(), flag, "["], &by_hand[..]].concat();
+        place.run(&arguments).expect_error(2, &["\"[\""]);
+    }
     place.run(&["backup"]).expect_error(2, &["--database-name", "hint: "]);
     place.run(&["backup", shop.to_str().unwrap(), "--only", "database"]).expect_error(2, &["hint: "]);
     place.run(&["catalog", "rebuild", "/nowhere"]).expect_error(10, &["/nowhere"]);
@@ -99,12 +105,23 @@ fn backups_are_not_kept_where_a_web_server_shows_them() {
     let link = place.folder().join("innocent");
     std::os::unix::fs::symlink(shop.join("inside"), &link).unwrap();
     let root = shop.to_str().unwrap();
-    for folder in [shop.clone(), shop.join("inside/deep"), hosting.clone(), link.join("backups")] {
+    // What a web server follows: a published folder that is a link to somewhere harmless.
+    let published = place.folder().join("htdocs");
+    fs::create_dir(place.folder().join("harmless")).unwrap();
+    std::os::unix::fs::symlink(place.folder().join("harmless"), &published).unwrap();
+    let bad =
+        [shop.clone(), shop.join("inside/deep"), hosting.clone(), link.join("backups"), published.join("b")];
+    for folder in bad {
         place
             .run(&["backup", root, "--to", folder.to_str().unwrap()])
             .expect_error(15, &["backups may not be kept there", "hint: "]);
     }
     assert_eq!(walk(&shop).into_keys().collect::<Vec<_>>(), ["a", "inside"]);
+    // The spool holds what the backups hold.
+    let state = shop.join("inside/state");
+    let arguments = ["backup", root, "--state", state.to_str().unwrap()];
+    place.run(&arguments).expect_error(15, &["state may not be kept there", "--state"]);
+    fs::remove_dir_all(&state).unwrap();
     assert_eq!(walk(&hosting).len(), 0);
     assert_eq!(place.list().len(), 0);
 }

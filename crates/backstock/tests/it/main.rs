@@ -2,7 +2,6 @@
 
 #[cfg(test)]
 mod backup_beginnings;
-#[cfg(test)]
 #[cfg(feature = "failpoints")]
 mod backup_kills;
 #[cfg(test)]
@@ -11,7 +10,6 @@ mod backup_layout;
 mod bad_input;
 #[cfg(test)]
 mod catalog;
-#[cfg(test)]
 #[cfg(feature = "failpoints")]
 mod hard_cases;
 #[cfg(test)]
@@ -20,13 +18,10 @@ mod harness;
 mod main_job;
 #[cfg(test)]
 mod plain_shop;
-#[cfg(test)]
 #[cfg(feature = "failpoints")]
 mod restore_kills;
 #[cfg(test)]
 mod restore_rights;
-#[cfg(test)]
-mod restore_scopes;
 #[cfg(test)]
 mod restore_shop;
 #[cfg(test)]
