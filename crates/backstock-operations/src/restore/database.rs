@@ -5,7 +5,7 @@ use backstock_database::{
     LoadSelection, Pattern, RawText, SettingPatch, SwapMarks, TableChange,
 };
 use backstock_host::failpoint;
-use backstock_vocabulary::ArtifactKind;
+use backstock_vocabulary::{ArtifactKind, Reason};
 
 use super::maintenance::{Setting, Switch};
 use crate::environment::Environment;
@@ -18,6 +18,8 @@ use crate::subject::ShopDatabase;
 #[derive(Debug, Clone)]
 pub(super) struct DatabaseWish {
     pub(super) tables: Vec<String>,
+    /// Whether the person named the database.
+    pub(super) is_named: bool,
     pub(super) exact: bool,
     pub(super) in_place: InPlace,
     pub(super) tag: String,
@@ -32,6 +34,14 @@ pub(super) fn plan(
     switch: &Switch,
 ) -> Result<LoadPlan> {
     let (objects, summary) = stored.database(environment)?;
+    let source = &summary.database.name;
+    let is_moved = !source.eq_ignore_ascii_case(&target.name);
+    if stored.record.reason == Reason::PreRestore && is_moved && !wish.is_named {
+        // A restore into another database takes its snapshot of that one.
+        let message = format!("this safety snapshot is of the database {source}, not of the shop's own");
+        let hint = format!("give --database {source} to bring it back there");
+        return Err(OperationError::hinted(ErrorKind::Declined, message, hint));
+    }
     let selection = if wish.tables.is_empty() {
         LoadSelection::Everything
     } else {
@@ -136,6 +146,7 @@ pub(super) fn backward(
         let snapshot = snapshot()?;
         let wish = DatabaseWish {
             tables: Vec::new(),
+            is_named: true,
             exact: false,
             in_place: InPlace::Always,
             tag: plan.tag.clone(),

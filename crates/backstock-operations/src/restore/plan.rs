@@ -207,6 +207,7 @@ fn plan_parts(
     {
         let wish = DatabaseWish {
             tables: request.tables.clone(),
+            is_named: request.other_database.is_some(),
             exact: request.exact,
             in_place: InPlace::WhenNeeded,
             tag: tag.to_owned(),

@@ -25,8 +25,8 @@ pub fn replaced_paths(host: &Host, plan: &ExchangePlan) -> Result<Vec<Vec<u8>>> 
     let mut paths = Vec::new();
     StepReader::open(host, plan)?.forward(&mut |step| {
         // What changes of a folder that stays is in the plan itself; naming it here would mean everything below it.
-        let is_kept_folder = step.act == Act::Metadata && step.kind() == Some(FileKind::Folder);
-        if step.live.is_some() && !is_kept_folder {
+        let is_folder = step.live.as_ref().is_some_and(|live| live.kind == FileKind::Folder);
+        if step.live.is_some() && !(step.act == Act::Metadata && is_folder) {
             let mut path = prefixes.get(step.root).cloned().unwrap_or_default();
             if !path.is_empty() && !step.path().is_empty() {
                 path.push(b'/');

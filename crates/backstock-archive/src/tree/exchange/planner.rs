@@ -175,13 +175,17 @@ impl<I: Iterator<Item = Result<ChosenEntry>>> Planner<'_, I> {
         while self.folders.last().is_some_and(|folder| path.is_none_or(|path| !is_below(path, &folder.path)))
         {
             let Some(folder) = self.folders.pop() else { break };
-            let Some(entry) = folder.entry.filter(|_| folder.has_steps || folder.differs) else { continue };
+            // A folder around what was chosen gets nothing of the backup, but its time back with an undo.
+            let is_touched = folder.has_steps || folder.differs;
+            if !is_touched || (folder.entry.is_none() && folder.live.is_none()) {
+                continue;
+            }
             let Some(root) = self.root_of(&folder.path) else { continue };
             if folder.live.is_some() && folder.differs {
                 self.summary.metadata.add(&folder.path, None);
             }
             let mut step = self.step(root, Act::Metadata, &folder.path);
-            step.entry = Some(entry);
+            step.entry = folder.entry;
             step.live = folder.live;
             self.emit(&step)?;
         }
