@@ -80,6 +80,11 @@ pub trait Monitor: Send + Sync {
     /// Something that makes the result less than whole.
     fn problem(&self, text: &str);
 
+    /// Whether it is worth counting first, so that the time left can be shown.
+    fn wants_totals(&self) -> bool {
+        false
+    }
+
     /// Whether the operation should stop at the next safe point.
     fn is_cancelled(&self) -> bool;
 }

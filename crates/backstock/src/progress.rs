@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use backstock_operations::{Expected, Monitor, Phase};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -11,6 +11,9 @@ use crate::terminal::{Terminal, bytes_text, printable};
 
 /// How often a bar is redrawn, in milliseconds.
 const REDRAW_MS: u64 = 120;
+const WITH_TOTAL: &str =
+    "{prefix:>20} [{bar:24}] {bytes}/{total_bytes} {binary_bytes_per_sec} {eta} {wide_msg}";
+const WITHOUT_TOTAL: &str = "{prefix:>20} {spinner} {bytes} {binary_bytes_per_sec} {elapsed} {wide_msg}";
 
 /// Watches an operation for a person.
 pub(crate) struct Progress {
@@ -21,6 +24,9 @@ pub(crate) struct Progress {
     /// The table that is being read or written, and its rows so far.
     table: Mutex<(String, u64)>,
     phase: Mutex<Option<Phase>>,
+    started: Instant,
+    /// When a name was shown last, in milliseconds since `started`.
+    shown_ms: AtomicU64,
     interrupted: Arc<AtomicBool>,
 }
 
@@ -34,6 +40,8 @@ impl Progress {
             bytes: AtomicU64::new(0),
             table: Mutex::default(),
             phase: Mutex::default(),
+            started: Instant::now(),
+            shown_ms: AtomicU64::new(0),
             interrupted,
         }
     }
@@ -61,12 +69,8 @@ impl Progress {
 
     fn new_bar(phase: Phase, expected: Expected) -> ProgressBar {
         let bar = match expected.bytes {
-            Some(bytes) if bytes > 0 => ProgressBar::new(bytes).with_style(style(
-                "{prefix:>20} [{bar:24}] {bytes}/{total_bytes} {binary_bytes_per_sec} {eta} {wide_msg}",
-            )),
-            _ => ProgressBar::new_spinner().with_style(style(
-                "{prefix:>20} {spinner} {bytes} {binary_bytes_per_sec} {elapsed} {wide_msg}",
-            )),
+            Some(bytes) if bytes > 0 => ProgressBar::new(bytes).with_style(style(WITH_TOTAL)),
+            _ => ProgressBar::new_spinner().with_style(style(WITHOUT_TOTAL)),
         };
         bar.set_prefix(phase.text());
         bar.enable_steady_tick(Duration::from_millis(REDRAW_MS));
@@ -77,6 +81,15 @@ impl Progress {
         if let Some(bar) = self.bar.lock().unwrap_or_else(PoisonError::into_inner).as_ref() {
             act(bar);
         }
+    }
+
+    /// Names go by far faster than anyone reads: one in a while is shown.
+    fn is_worth_showing(&self) -> bool {
+        let now_ms = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let shown_ms = self.shown_ms.load(Ordering::Relaxed);
+        let is_due = now_ms >= shown_ms + REDRAW_MS;
+        is_due
+            && self.shown_ms.compare_exchange(shown_ms, now_ms, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 
     fn line(&self, line: &str) {
@@ -101,8 +114,11 @@ impl Monitor for Progress {
     fn phase(&self, phase: Phase, expected: Expected) {
         if *self.phase.lock().unwrap_or_else(PoisonError::into_inner) == Some(phase) {
             // The same phase, of which more is known now.
-            if let Some(bytes) = expected.bytes {
-                self.with_bar(|bar| bar.set_length(bytes));
+            if let Some(bytes) = expected.bytes.filter(|bytes| *bytes > 0) {
+                self.with_bar(|bar| {
+                    bar.set_style(style(WITH_TOTAL));
+                    bar.set_length(bytes);
+                });
             }
             return;
         }
@@ -134,6 +150,9 @@ impl Monitor for Progress {
 
     fn item(&self, name: &str) {
         let items = self.items.fetch_add(1, Ordering::Relaxed) + 1;
+        if !self.is_worth_showing() {
+            return;
+        }
         self.with_bar(|bar| bar.set_message(format!("{items}: {}", printable(name))));
     }
 
@@ -143,6 +162,10 @@ impl Monitor for Progress {
 
     fn problem(&self, text: &str) {
         self.line(&format!("  problem: {}", printable(text)));
+    }
+
+    fn wants_totals(&self) -> bool {
+        self.terminal.has_bars()
     }
 
     fn is_cancelled(&self) -> bool {

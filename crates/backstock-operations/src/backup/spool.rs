@@ -4,13 +4,16 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
 
 use backstock_archive::manifest::{ExceptionCounts, ManifestArtifact};
-use backstock_archive::tree::{self, DEFAULT_READERS, Exclusions, TreeReport, TreeRequest};
+use backstock_archive::tree::{
+    self, DEFAULT_READERS, Exclusions, TreeMonitor, TreeNote, TreeReport, TreeRequest,
+};
 use backstock_archive::{Artifact, ArtifactOptions, ArtifactWriter, IndexWriter, Storing, layout};
 use backstock_database::{
-    DatabaseFacts, DumpReport, DumpRequest, DumpSink, DumpTarget, DumpedObject, Pattern, RawText, RoutineKind,
-    ServerFacts, TableSelection,
+    DatabaseFacts, DumpReport, DumpRequest, DumpSink, DumpTarget, DumpedObject, Pattern, RawText,
+    RoutineKind, ServerFacts, TableSelection,
 };
 use backstock_host::Host;
 use backstock_vocabulary::{ArtifactKind, Codec, Reason, RunId};
@@ -164,7 +167,7 @@ fn shop_header(plan: &BackupPlan) -> ShopHeader {
 }
 
 fn options(plan: &BackupPlan) -> ArtifactOptions {
-    let workers = std::thread::available_parallelism().map_or(2, usize::from);
+    let workers = thread::available_parallelism().map_or(2, usize::from);
     ArtifactOptions { reserve_bytes: RESERVE_BYTES, ..ArtifactOptions::of(plan.codec, workers) }
 }
 
@@ -279,10 +282,7 @@ impl SpoolTarget<'_> {
 
     fn finish(&self) -> Result<Artifact> {
         let writer = self.take().ok_or_else(|| {
-            OperationError::plain(
-                ErrorKind::Failed,
-                "the dump kept hold of its artifact after its end",
-            )
+            OperationError::plain(ErrorKind::Failed, "the dump kept hold of its artifact after its end")
         })?;
         writer.finish().doing(format!("finishing {}", self.file))
     }
@@ -413,7 +413,12 @@ fn spool_files(
     let header =
         FilesHeader { shop: shop_header(plan), roots: roots.collect(), exclusions: files.exclusions.clone() };
     let mut index = IndexWriter::create(&environment.host, &folder, &header).doing(act())?;
-    let report = tree::archive_tree(&request, &artifact, &mut index, &TreeWatch(monitor)).doing(act())?;
+    let report = thread::scope(|scope| {
+        if monitor.wants_totals() {
+            scope.spawn(|| tell_totals(&request, monitor));
+        }
+        tree::archive_tree(&request, &artifact, &mut index, &TreeWatch(monitor)).doing(act())
+    })?;
     let artifact = artifact.finish().doing(act())?;
     let part = index.finish(&artifact.frames, &FilesSummary { report: report.clone() }).doing(act())?;
     spooled.artifacts.push(ManifestArtifact::data(ArtifactKind::Files, &artifact));
@@ -424,6 +429,26 @@ fn spool_files(
     spooled.content_bytes = report.content_bytes;
     add_file_problems(&report, &mut spooled.problems);
     Ok(())
+}
+
+/// Counts what there is while it is already being read. The names that this walk warms up are read soon after.
+fn tell_totals(request: &TreeRequest, monitor: &dyn Monitor) {
+    if let Ok(count) = tree::count_tree(request, &Counting(monitor)) {
+        monitor.phase(Phase::Archiving, Expected { bytes: Some(count.bytes), items: Some(count.files) });
+    }
+}
+
+/// Lets a count be stopped, and tells nothing of it.
+struct Counting<'a>(&'a dyn Monitor);
+
+impl TreeMonitor for Counting<'_> {
+    fn file(&self, _path: &[u8], _bytes: u64) {}
+
+    fn note(&self, _note: &TreeNote) {}
+
+    fn is_cancelled(&self) -> bool {
+        self.0.is_cancelled()
+    }
 }
 
 pub(crate) fn add_file_problems(report: &TreeReport, problems: &mut Vec<ReportedProblem>) {
