@@ -244,8 +244,8 @@ fn an_unreadable_file_makes_the_backup_partial() {
         fs::create_dir_all(shop.join(name).parent().unwrap()).unwrap();
         fs::write(shop.join(name), name).unwrap();
     }
-    fs::set_permissions(shop.join("secret"), fs::Permissions::from_mode(0)).unwrap();
-    fs::set_permissions(shop.join("locked"), fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(shop.join("secret"), fs::Permissions::from_mode(0o000)).unwrap();
+    fs::set_permissions(shop.join("locked"), fs::Permissions::from_mode(0o000)).unwrap();
     let inner = place.command(&["backup", shop.to_str().unwrap(), "--json"]);
     let mut command = Command::new(inner.get_program());
     if rustix::process::geteuid().is_root() {

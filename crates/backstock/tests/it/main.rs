@@ -23,6 +23,8 @@ mod restore_kills;
 #[cfg(test)]
 mod restore_rights;
 #[cfg(test)]
+mod restore_scopes;
+#[cfg(test)]
 mod restore_shop;
 #[cfg(test)]
 mod restore_whole;
