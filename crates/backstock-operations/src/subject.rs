@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use backstock_catalog::{Backup, Shop};
 use backstock_database::{Address, DEFAULT_PORT, Secret, ServerSettings, Tls};
-use backstock_platform::{Detection, NoEnvironment, ShopLayout};
+use backstock_platform::{Detection, NoEnvironment, OutsideFolder, ShopLayout};
 
 use crate::backup::connection_purpose;
 use crate::connection;
@@ -41,6 +41,8 @@ pub struct DatabaseOverrides {
     pub password: Option<String>,
     /// What every table name begins with.
     pub table_prefix: Option<String>,
+    /// Folders of the shop outside its root: a label and where it is.
+    pub outside_folders: Vec<(String, PathBuf)>,
 }
 
 impl std::fmt::Debug for DatabaseOverrides {
@@ -63,6 +65,11 @@ impl DatabaseOverrides {
             password_file: if has_password { self.password_file } else { other.password_file },
             password: if has_password { self.password } else { other.password },
             table_prefix: self.table_prefix.or(other.table_prefix),
+            outside_folders: if self.outside_folders.is_empty() {
+                other.outside_folders
+            } else {
+                self.outside_folders
+            },
         }
     }
 }
@@ -111,6 +118,7 @@ impl Subject {
     pub fn of_folder(folder: &Path, title: Option<&str>, overrides: &DatabaseOverrides) -> Result<Self> {
         let detection = detect(folder)?;
         let mut layout = detection.layout;
+        add_outside_folders(&mut layout, overrides);
         if let Some(prefix) = &overrides.table_prefix {
             layout.table_prefix = Some(prefix.clone());
         }
@@ -217,6 +225,15 @@ fn has_database(environment: &Environment, shop: &Shop) -> Result<bool> {
     Ok(environment.host.files.stat(&file).doing(format!("looking for {}", file.display()))?.is_some())
 }
 
+/// Folders that a person names beat those that the files tell under the same label.
+fn add_outside_folders(layout: &mut ShopLayout, overrides: &DatabaseOverrides) {
+    for (label, path) in &overrides.outside_folders {
+        layout.outside_folders.retain(|folder| &folder.label != label);
+        let why = "given by hand".to_owned();
+        layout.outside_folders.push(OutsideFolder { label: label.clone(), path: path.clone(), why });
+    }
+}
+
 /// What a folder holds, with the platform's own words.
 pub fn detect(folder: &Path) -> Result<Detection> {
     backstock_platform::detect(folder, &NoEnvironment)
@@ -307,6 +324,17 @@ mod tests {
         assert_eq!(subject.title, "shop");
         assert_eq!(subject.key(), b"database:localhost:3307/shop");
         assert!(!format!("{subject:?}{overrides:?}").contains("hunter2"));
+    }
+
+    #[test]
+    fn a_folder_outside_the_root_can_be_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let storage = tempfile::tempdir().unwrap();
+        let given = vec![("storage".to_owned(), storage.path().to_owned())];
+        let overrides = DatabaseOverrides { outside_folders: given, ..DatabaseOverrides::default() };
+        let subject = Subject::of_folder(folder.path(), None, &overrides).unwrap();
+        let outside = &subject.layout.unwrap().outside_folders;
+        assert_eq!((outside.len(), outside[0].path.as_path()), (1, storage.path()));
     }
 
     #[test]

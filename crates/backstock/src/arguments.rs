@@ -59,7 +59,7 @@ pub(crate) enum Command {
 
 /// The database, where it cannot be read from the shop's own files.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Database, where the shop's files do not tell")]
+#[command(next_help_heading = "Where the shop's files do not tell")]
 pub(crate) struct DatabaseArguments {
     /// Host name or address of the database server
     #[arg(long, value_name = "HOST")]
@@ -82,6 +82,21 @@ pub(crate) struct DatabaseArguments {
     /// What every table name of the shop begins with
     #[arg(long, value_name = "PREFIX")]
     pub(crate) table_prefix: Option<String>,
+    /// A folder of the shop outside its own, under a short name that stays (may be repeated)
+    #[arg(long, value_name = "NAME=FOLDER", value_parser = outside_folder)]
+    pub(crate) outside_folder: Vec<(String, PathBuf)>,
+}
+
+/// Reads `storage=/srv/shop-storage`.
+fn outside_folder(text: &str) -> Result<(String, PathBuf), String> {
+    let (name, folder) =
+        text.split_once('=').ok_or("a name and a folder with = between them are expected")?;
+    let is_short = (1..=40).contains(&name.len());
+    if !is_short || !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')) {
+        return Err("the name may have letters, digits, - and _".to_owned());
+    }
+    let folder = std::fs::canonicalize(folder).map_err(|error| format!("{folder}: {error}"))?;
+    Ok((name.to_owned(), folder))
 }
 
 impl DatabaseArguments {
@@ -96,6 +111,7 @@ impl DatabaseArguments {
             password_file: self.database_password_file.clone(),
             password: std::env::var("BACKSTOCK_DATABASE_PASSWORD").ok(),
             table_prefix: self.table_prefix.clone(),
+            outside_folders: self.outside_folder.clone(),
         }
     }
 }

@@ -69,6 +69,9 @@ pub(crate) struct SetTable {
     /// Tables that are left out entirely.
     #[serde(default)]
     pub(crate) exclude_table_entirely: Vec<String>,
+    /// Folders of the shop outside its own: names and places.
+    #[serde(default)]
+    pub(crate) outside_folder: std::collections::BTreeMap<String, PathBuf>,
     /// The database, where it cannot be read from the shop's own files.
     #[serde(default)]
     pub(crate) database: DatabaseTable,
@@ -129,6 +132,7 @@ impl SetTable {
                 password_file: database.password_file,
                 password: None,
                 table_prefix: database.table_prefix,
+                outside_folders: self.outside_folder.clone().into_iter().collect(),
             },
         }
     }
