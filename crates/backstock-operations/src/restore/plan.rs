@@ -330,6 +330,14 @@ impl RestorePlan {
                 "make room, or restore fewer files with --file",
             ));
         }
+        let is_in_place = self.database.as_ref().is_some_and(|plan| plan.in_place.is_some());
+        if is_in_place && !request.snapshot {
+            return Err(OperationError::hinted(
+                ErrorKind::Declined,
+                "the live tables would be changed in place: the safety snapshot is the only way back",
+                "leave --without-snapshot out, or give an account that may make tables",
+            ));
+        }
         if !self.switch.is_there()
             && !self.options.is_elsewhere
             && !request.without_maintenance

@@ -5,6 +5,8 @@ use std::fs;
 use backstock_testbed::ServerKind;
 use mysql::prelude::Queryable;
 
+#[cfg(feature = "failpoints")]
+use super::harness::Scene;
 use super::restore_shop::{backup, expect_clean, expect_same, restore, scene, sql};
 
 /// An account that may not make or drop tables replaces rows, says so before, and can take it back.
@@ -30,7 +32,10 @@ fn in_place(kind: ServerKind) {
     expect_same("only planned", &was, &scene.picture());
 
     let tables = ["--table", "oc_product", "--table", "oc_review"];
-    restore(&scene, &[&[id.as_str()][..], &tables, &account].concat()).expect(0);
+    let arguments = [&[id.as_str()][..], &tables, &account].concat();
+    let risky = [&arguments[..], &["--without-snapshot"]].concat();
+    restore(&scene, &risky).expect_error(2, &["the only way back", "hint: "]);
+    restore(&scene, &arguments).expect(0);
     let rows = |picture: &backstock_testbed::Snapshot| {
         picture.without(|thing, aspect| !thing.starts_with("table ") || aspect != "rows")
     };
@@ -39,6 +44,25 @@ fn in_place(kind: ServerKind) {
     expect_same("rows as before", &rows(&was), &rows(&scene.picture()));
     scene.place.run(&["restore", "--accept"]).expect(0);
     expect_clean(&scene);
+    #[cfg(feature = "failpoints")]
+    for end in [&["restore", "--resume"][..], &["undo", "--yes"]] {
+        kill_in_place(&scene, &[&["restore", "--yes"][..], &arguments].concat());
+        scene.place.run(end).expect(0);
+        let wanted = if end[0] == "undo" { &was } else { &before };
+        expect_same(&format!("killed in place, {end:?}"), &rows(wanted), &rows(&scene.picture()));
+        if end[0] == "restore" {
+            scene.place.run(&["undo", "--yes"]).expect(0);
+        }
+        scene.place.run(&["restore", "--accept"]).expect(0);
+        expect_clean(&scene);
+    }
+}
+
+/// Kills a restore in place between its tables: the shop is between two states, and every command says so.
+#[cfg(feature = "failpoints")]
+fn kill_in_place(scene: &Scene, arguments: &[&str]) {
+    scene.place.run_with("load.in_place_table=kill:2", arguments).expect_killed();
+    assert!(scene.place.run(&["list"]).expect(0).stderr.contains("between two states"));
 }
 
 #[test]
