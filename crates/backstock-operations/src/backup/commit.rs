@@ -30,6 +30,7 @@ pub(super) struct Commit<'a> {
     started: jiff::Timestamp,
     name: String,
     head: Option<Head>,
+    sequence: u64,
 }
 
 impl<'a> Commit<'a> {
@@ -50,10 +51,16 @@ impl<'a> Commit<'a> {
         reconcile(environment, &folder, &inventory, &machine)?;
         let head = head_of(environment, plan, &inventory)?;
         folder.claim(environment, plan.set.id, &machine, head.clone(), plan.take_over)?;
+        let last = head.as_ref().map_or(0, |head| head.sequence);
+        let sequence = last.checked_add(1).ok_or_else(|| {
+            let message = format!("a manifest in {} has the highest sequence number that there is", folder.name);
+            let hint = "no backup of this set can have it: somebody else put it there; look at it, then move it away";
+            OperationError::hinted(ErrorKind::Refused, message, hint)
+        })?;
         let backup = environment.host.new_id(BackupId::from_parts);
         let started = environment.host.clock.now();
         let name = BackupFolder::of(started, backup).to_string();
-        Ok(Self { plan, folder, backup, started, name, head })
+        Ok(Self { plan, folder, backup, started, name, head, sequence })
     }
 
     /// Puts every part.
@@ -164,7 +171,7 @@ impl<'a> Commit<'a> {
             set: self.plan.set.id,
             backup: self.backup,
             run: run.id,
-            sequence: self.head.as_ref().map_or(0, |head| head.sequence) + 1,
+            sequence: self.sequence,
             previous_manifest_sha256: self.head.as_ref().map(|head| head.manifest_sha256),
             level: self.plan.level,
             parent: None,
