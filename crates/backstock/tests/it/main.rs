@@ -2,6 +2,7 @@
 
 #[cfg(test)]
 mod backup_beginnings;
+#[cfg(test)]
 #[cfg(feature = "failpoints")]
 mod backup_kills;
 #[cfg(test)]
@@ -10,6 +11,7 @@ mod backup_layout;
 mod bad_input;
 #[cfg(test)]
 mod catalog;
+#[cfg(test)]
 #[cfg(feature = "failpoints")]
 mod hard_cases;
 #[cfg(test)]
@@ -18,6 +20,7 @@ mod harness;
 mod main_job;
 #[cfg(test)]
 mod plain_shop;
+#[cfg(test)]
 #[cfg(feature = "failpoints")]
 mod restore_kills;
 #[cfg(test)]
