@@ -86,6 +86,14 @@ impl Environment {
     }
 }
 
+impl Drop for Environment {
+    /// Closes the catalog in order: a log left beside it would be found and read by the next run all the same, but a
+    /// file that is copied alone should be whole.
+    fn drop(&mut self) {
+        self.runtime.block_on(self.catalog.close());
+    }
+}
+
 /// An instance is what its key is: its identifier follows from the public half.
 fn instance_of(key: &InstanceKey) -> InstanceId {
     let hash = digest(&SHA256, key.public());
