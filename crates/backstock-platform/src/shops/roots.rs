@@ -49,12 +49,12 @@ fn a_blog_inside_a_shop_is_said() {
 #[test]
 fn what_links_lead_to_belongs_to_the_shop() {
     let shop = Shop::copy("bagisto-2");
-    let shared = shop.account().join("shared");
-    fs::create_dir_all(&shared).unwrap();
-    fs::rename(shop.root.join("storage"), shared.join("storage")).unwrap();
-    fs::rename(shop.root.join(".env"), shared.join(".env")).unwrap();
-    symlink("../shared/storage", shop.root.join("storage")).unwrap();
-    symlink("../shared/.env", shop.root.join(".env")).unwrap();
+    let linked = shop.account().join("linked");
+    fs::create_dir_all(&linked).unwrap();
+    fs::rename(shop.root.join("storage"), linked.join("storage")).unwrap();
+    fs::rename(shop.root.join(".env"), linked.join(".env")).unwrap();
+    symlink("../linked/storage", shop.root.join("storage")).unwrap();
+    symlink("../linked/.env", shop.root.join(".env")).unwrap();
     symlink("/etc", shop.root.join("public/hostile")).unwrap();
     symlink("/nowhere/at/all", shop.root.join("public/dangling")).unwrap();
     symlink("index.php", shop.root.join("public/inside")).unwrap();
@@ -62,8 +62,8 @@ fn what_links_lead_to_belongs_to_the_shop() {
     assert_eq!(layout.database.as_ref().unwrap().name, b"fixture_bg");
     let folders: Vec<_> =
         layout.outside_folders.iter().map(|folder| (folder.label.as_str(), &folder.path)).collect();
-    assert_eq!(folders, [("link-storage", &shared.join("storage"))]);
-    assert_eq!(layout.outside_files[0].path, shared.join(".env"));
+    assert_eq!(folders, [("link-storage", &linked.join("storage"))]);
+    assert_eq!(layout.outside_files[0].path, linked.join(".env"));
     assert_eq!(layout.unclear.len(), 1, "{:?}", layout.unclear);
     assert_eq!(layout.unclear[0].obstacle, Obstacle::NotOurs);
     assert_eq!(contract::problems(&layout), Vec::<String>::new());
