@@ -156,40 +156,6 @@ pub enum DumpPhase {
     Check,
 }
 
-/// Watches a dump. Called from several threads; must return quickly.
-pub trait DumpMonitor: Send + Sync {
-    /// A new phase began. An attempt that starts anew begins with `Prepare` again.
-    fn phase(&self, phase: DumpPhase);
-    /// How much the rows will be, as the server estimates it.
-    fn expected(&self, tables: u64, rows: u64, bytes: u64);
-    /// A table is being read.
-    fn table_started(&self, name: &RawText, estimated_rows: u64);
-    /// More rows were read, with the bytes of SQL text that they became.
-    fn rows(&self, name: &RawText, rows: u64, text_bytes: u64);
-    /// A table has been read.
-    fn table_finished(&self, name: &RawText, rows: u64);
-    /// Something worth knowing.
-    fn note(&self, text: &str);
-    /// Whether to stop as soon as possible.
-    fn is_cancelled(&self) -> bool;
-}
-
-/// Watches nothing.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Unwatched;
-
-impl DumpMonitor for Unwatched {
-    fn phase(&self, _: DumpPhase) {}
-    fn expected(&self, _: u64, _: u64, _: u64) {}
-    fn table_started(&self, _: &RawText, _: u64) {}
-    fn rows(&self, _: &RawText, _: u64, _: u64) {}
-    fn table_finished(&self, _: &RawText, _: u64) {}
-    fn note(&self, _: &str) {}
-    fn is_cancelled(&self) -> bool {
-        false
-    }
-}
-
 /// Something that is missing from a dump, or may be.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DumpProblem {

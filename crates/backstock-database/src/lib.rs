@@ -4,13 +4,14 @@ pub mod dump;
 pub mod error;
 pub mod kinds;
 pub mod load;
+pub mod monitor;
 pub mod raw_text;
 pub mod record;
 pub mod settings;
 
 pub use dump::{
-    DumpMonitor, DumpPhase, DumpProblem, DumpReport, DumpRequest, DumpSink, DumpTarget, Pattern, TableFacts,
-    TableKind, TableSelection, Unwatched,
+    DumpPhase, DumpProblem, DumpReport, DumpRequest, DumpSink, DumpTarget, Pattern, TableFacts, TableKind,
+    TableSelection,
 };
 pub use error::{Error, Result, ServerError};
 pub use kinds::KINDS;
@@ -30,9 +31,10 @@ pub use kinds::mysql::swap::{
 };
 pub use kinds::mysql::writer::{END_MARK, HEAD_MARK};
 pub use load::{
-    FrameSource, InPlace, LoadMonitor, LoadPhase, LoadPlan, LoadReport, LoadRequest, LoadSelection,
-    LoadedTable, NewSide, OldSide, OutsideChild, SettingPatch, SwapMarks, SwapStep, TableChange, TablePlan,
+    FrameSource, InPlace, LoadPhase, LoadPlan, LoadReport, LoadRequest, LoadSelection, LoadedTable, NewSide,
+    OldSide, OutsideChild, SettingPatch, SwapMarks, SwapStep, TableChange, TablePlan,
 };
+pub use monitor::{DatabaseMonitor, Unwatched};
 pub use raw_text::{RawText, readable};
 pub use record::{
     Checksum, ColumnRecord, Contents, DatabaseFacts, DefinitionSpans, DumpedObject, EventRecord, FrameRecord,

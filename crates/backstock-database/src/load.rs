@@ -88,36 +88,6 @@ pub enum LoadPhase {
     Check,
 }
 
-/// Watches a load. Called from several threads; must return quickly.
-pub trait LoadMonitor: Send + Sync {
-    /// A new phase began.
-    fn phase(&self, phase: LoadPhase);
-    /// How much there is to load.
-    fn expected(&self, tables: u64, rows: u64, bytes: u64);
-    /// A table's load began.
-    fn table_started(&self, name: &RawText, rows: u64);
-    /// More rows were loaded, with the bytes of their SQL text.
-    fn rows(&self, name: &RawText, rows: u64, text_bytes: u64);
-    /// A table is loaded and compared.
-    fn table_finished(&self, name: &RawText, rows: u64);
-    /// Something worth knowing.
-    fn note(&self, text: &str);
-    /// Whether to stop as soon as possible.
-    fn is_cancelled(&self) -> bool;
-}
-
-impl LoadMonitor for crate::dump::Unwatched {
-    fn phase(&self, _: LoadPhase) {}
-    fn expected(&self, _: u64, _: u64, _: u64) {}
-    fn table_started(&self, _: &RawText, _: u64) {}
-    fn rows(&self, _: &RawText, _: u64, _: u64) {}
-    fn table_finished(&self, _: &RawText, _: u64) {}
-    fn note(&self, _: &str) {}
-    fn is_cancelled(&self) -> bool {
-        false
-    }
-}
-
 /// Everything that a load, its swap, its undo and its acceptance need to know. Made once, kept by the journal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LoadPlan {

@@ -105,35 +105,65 @@ impl Monitor for Unwatched {
     }
 }
 
-/// Hands what a dump tells on to whoever watches the operation.
-pub(crate) struct DumpWatch<'a>(pub(crate) &'a dyn Monitor);
+/// A phase of a dump or a load, as whoever watches the operation sees it.
+pub(crate) trait ShownPhase {
+    /// The phase that begins now; `None` where it begins only when it is known how much there is to do.
+    fn shown(self) -> Option<Phase>;
+}
 
-impl backstock_database::DumpMonitor for DumpWatch<'_> {
-    fn phase(&self, _phase: backstock_database::DumpPhase) {}
+impl ShownPhase for backstock_database::DumpPhase {
+    fn shown(self) -> Option<Phase> {
+        None
+    }
+}
 
-    fn expected(&self, tables: u64, _rows: u64, bytes: u64) {
-        self.0.phase(Phase::Dumping, Expected { bytes: Some(bytes), items: Some(tables) });
+impl ShownPhase for backstock_database::LoadPhase {
+    fn shown(self) -> Option<Phase> {
+        match self {
+            Self::Rows => None,
+            Self::ForeignKeys => Some(Phase::Loading),
+            Self::Check => Some(Phase::Checking),
+        }
+    }
+}
+
+/// Hands what a dump or a load tells on to whoever watches the operation.
+pub(crate) struct DatabaseWatch<'a> {
+    pub(crate) monitor: &'a dyn Monitor,
+    /// The phase in which rows go by.
+    pub(crate) phase: Phase,
+}
+
+impl<P: ShownPhase> backstock_database::DatabaseMonitor<P> for DatabaseWatch<'_> {
+    fn phase(&self, phase: P) {
+        if let Some(phase) = phase.shown() {
+            self.monitor.phase(phase, Expected::default());
+        }
     }
 
-    fn table_started(&self, name: &backstock_database::RawText, _estimated_rows: u64) {
-        self.0.table(&name.to_string(), 0);
+    fn expected(&self, tables: u64, _rows: u64, bytes: u64) {
+        self.monitor.phase(self.phase, Expected { bytes: Some(bytes), items: Some(tables) });
+    }
+
+    fn table_started(&self, name: &backstock_database::RawText, _rows: u64) {
+        self.monitor.table(&name.to_string(), 0);
     }
 
     fn rows(&self, name: &backstock_database::RawText, rows: u64, text_bytes: u64) {
-        self.0.bytes(text_bytes);
-        self.0.table(&name.to_string(), rows);
+        self.monitor.bytes(text_bytes);
+        self.monitor.table(&name.to_string(), rows);
     }
 
     fn table_finished(&self, name: &backstock_database::RawText, rows: u64) {
-        self.0.item(&format!("{name} ({rows} rows)"));
+        self.monitor.item(&format!("{name} ({rows} rows)"));
     }
 
     fn note(&self, text: &str) {
-        self.0.note(text);
+        self.monitor.note(text);
     }
 
     fn is_cancelled(&self) -> bool {
-        self.0.is_cancelled()
+        self.monitor.is_cancelled()
     }
 }
 

@@ -24,7 +24,7 @@ use super::plan::{BackupPlan, DatabasePlan, FilesPlan};
 use super::report::ReportedProblem;
 use crate::environment::Environment;
 use crate::error::{Doing, ErrorKind, OperationError, Result};
-use crate::monitor::{DumpWatch, Expected, Monitor, Phase, TreeWatch};
+use crate::monitor::{DatabaseWatch, Expected, Monitor, Phase, TreeWatch};
 use crate::subject::ShopDatabase;
 
 /// Connections that read at the same time. More than two do not pay on a shop's server.
@@ -206,7 +206,7 @@ fn spool_database(
         &database.database.server,
         &request,
         &target,
-        &DumpWatch(monitor),
+        &DatabaseWatch { monitor, phase: Phase::Dumping },
     )
     .doing(act)?;
     let artifact = target.finish()?;
@@ -247,8 +247,14 @@ pub(crate) fn dump_to_folder(
     let target = SpoolTarget { host: &environment.host, folder, file, options, writer: Mutex::default() };
     let request = DumpRequest { selection, ..DumpRequest::whole(database.name.clone()) };
     let act = format!("dumping into {}", folder.join(file).display());
-    backstock_database::dump(&environment.host, &database.server, &request, &target, &DumpWatch(monitor))
-        .doing(act)?;
+    backstock_database::dump(
+        &environment.host,
+        &database.server,
+        &request,
+        &target,
+        &DatabaseWatch { monitor, phase: Phase::Dumping },
+    )
+    .doing(act)?;
     target.finish().map(drop)
 }
 

@@ -1,8 +1,8 @@
 //! The database part of a restore: load aside, compare, swap step by step, undo, accept.
 
 use backstock_database::{
-    Connection, DumpedObject, InPlace, LoadMonitor, LoadPhase, LoadPlan, LoadReport, LoadRequest,
-    LoadSelection, Pattern, RawText, SettingPatch, SwapMarks, TableChange,
+    Connection, DumpedObject, InPlace, LoadPlan, LoadReport, LoadRequest, LoadSelection, Pattern, RawText,
+    SettingPatch, SwapMarks, TableChange,
 };
 use backstock_host::failpoint;
 use backstock_vocabulary::{ArtifactKind, Reason};
@@ -10,7 +10,7 @@ use backstock_vocabulary::{ArtifactKind, Reason};
 use super::maintenance::{Setting, Switch};
 use crate::environment::Environment;
 use crate::error::{Doing, ErrorKind, OperationError, Result};
-use crate::monitor::{Expected, Monitor, Phase};
+use crate::monitor::{DatabaseWatch, Expected, Monitor, Phase};
 use crate::stored::{StoredBackup, StoredFrames};
 use crate::subject::ShopDatabase;
 
@@ -102,7 +102,7 @@ pub(super) fn stage(
     }
     let frames = frames_of(environment, stored)?;
     monitor.phase(Phase::Loading, Expected::default());
-    backstock_database::load_aside(&environment.host, &target.server, plan, &frames, &LoadWatch(monitor))
+    backstock_database::load_aside(&environment.host, &target.server, plan, &frames, &watch(monitor))
         .doing("loading the tables aside")
 }
 
@@ -175,7 +175,7 @@ fn in_place(
 ) -> Result<LoadReport> {
     let frames = frames_of(environment, stored)?;
     monitor.phase(Phase::Loading, Expected::default());
-    backstock_database::load_in_place(&target.server, plan, &frames, &LoadWatch(monitor))
+    backstock_database::load_in_place(&target.server, plan, &frames, &watch(monitor))
         .doing("loading the tables in place")
 }
 
@@ -209,40 +209,6 @@ pub(super) fn discard(target: &ShopDatabase, plan: &LoadPlan) -> Result<()> {
         .doing("removing the tables that were loaded aside")
 }
 
-struct LoadWatch<'a>(&'a dyn Monitor);
-
-impl LoadMonitor for LoadWatch<'_> {
-    fn phase(&self, phase: LoadPhase) {
-        if phase != LoadPhase::Rows {
-            self.0.phase(
-                if phase == LoadPhase::Check { Phase::Checking } else { Phase::Loading },
-                Expected::default(),
-            );
-        }
-    }
-
-    fn expected(&self, tables: u64, _rows: u64, bytes: u64) {
-        self.0.phase(Phase::Loading, Expected { bytes: Some(bytes), items: Some(tables) });
-    }
-
-    fn table_started(&self, name: &RawText, _rows: u64) {
-        self.0.table(&name.to_string(), 0);
-    }
-
-    fn rows(&self, name: &RawText, rows: u64, text_bytes: u64) {
-        self.0.bytes(text_bytes);
-        self.0.table(&name.to_string(), rows);
-    }
-
-    fn table_finished(&self, name: &RawText, rows: u64) {
-        self.0.item(&format!("{name} ({rows} rows)"));
-    }
-
-    fn note(&self, text: &str) {
-        self.0.note(text);
-    }
-
-    fn is_cancelled(&self) -> bool {
-        self.0.is_cancelled()
-    }
+fn watch(monitor: &dyn Monitor) -> DatabaseWatch<'_> {
+    DatabaseWatch { monitor, phase: Phase::Loading }
 }

@@ -22,8 +22,9 @@ use super::connection::Connection;
 use super::rights::{Rights, read_rights};
 use super::session::prepare_to_read;
 use super::{schema, writer};
-use crate::dump::{DumpMonitor, DumpReport, DumpRequest, DumpTarget, TableFacts};
+use crate::dump::{DumpPhase, DumpReport, DumpRequest, DumpTarget, TableFacts};
 use crate::error::{Error, Result};
+use crate::monitor::DatabaseMonitor;
 use crate::raw_text::{RawText, readable};
 use crate::record::{Checksum, Contents, ServerFacts, TableRecord};
 use crate::settings::ServerSettings;
@@ -49,7 +50,7 @@ pub fn dump(
     settings: &ServerSettings,
     request: &DumpRequest,
     target: &dyn DumpTarget,
-    monitor: &dyn DumpMonitor,
+    monitor: &dyn DatabaseMonitor<DumpPhase>,
 ) -> Result<DumpReport> {
     let mut memory = Memory::default();
     let mut pause = FIRST_PAUSE;

@@ -21,8 +21,9 @@ use super::plan::{self, Plan};
 use super::tables::{Job, Tables};
 use super::trouble::Trouble;
 use super::{Memory, no_database, open};
-use crate::dump::{DumpMonitor, DumpPhase, DumpProblem, DumpReport, DumpRequest, DumpSink, TableKind};
+use crate::dump::{DumpPhase, DumpProblem, DumpReport, DumpRequest, DumpSink, TableKind};
 use crate::error::{Error, Result};
+use crate::monitor::DatabaseMonitor;
 use crate::raw_text::{RawText, readable};
 use crate::record::{Contents, DatabaseFacts, DumpedObject, ServerFacts, SessionContext};
 use crate::settings::ServerSettings;
@@ -43,7 +44,7 @@ pub(super) struct Attempt<'a> {
     pub(super) settings: &'a ServerSettings,
     pub(super) request: &'a DumpRequest,
     pub(super) sink: &'a dyn DumpSink,
-    pub(super) monitor: &'a dyn DumpMonitor,
+    pub(super) monitor: &'a dyn DatabaseMonitor<DumpPhase>,
     pub(super) number: u32,
 }
 

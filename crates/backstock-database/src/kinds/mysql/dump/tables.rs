@@ -13,8 +13,9 @@ use super::super::{ddl, definition};
 use super::plan::{TablePlan, unreadable_problem};
 use super::reader::{Range, RowSource, current_row_end, each_row};
 use super::trouble::Trouble;
-use crate::dump::{DumpMonitor, DumpProblem, DumpSink};
+use crate::dump::{DumpPhase, DumpProblem, DumpSink};
 use crate::error::{Error, Result};
+use crate::monitor::DatabaseMonitor;
 use crate::raw_text::{RawText, readable};
 use crate::record::{Contents, FrameRecord, TableRecord};
 
@@ -172,7 +173,7 @@ impl Tables {
         &self,
         connection: &mut Connection,
         sink: &dyn DumpSink,
-        monitor: &dyn DumpMonitor,
+        monitor: &dyn DatabaseMonitor<DumpPhase>,
         stopping: &AtomicBool,
         failed: &Mutex<Option<Trouble>>,
     ) {
@@ -191,7 +192,7 @@ impl Tables {
         &self,
         connection: &mut Connection,
         sink: &dyn DumpSink,
-        monitor: &dyn DumpMonitor,
+        monitor: &dyn DatabaseMonitor<DumpPhase>,
         stopping: &AtomicBool,
         job: &Job,
     ) -> std::result::Result<(), Trouble> {

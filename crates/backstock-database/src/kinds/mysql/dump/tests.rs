@@ -12,7 +12,8 @@ use backstock_host::Host;
 use backstock_testbed::{Server, ServerKind, ServerOptions};
 
 use super::{checksum_table, dump};
-use crate::dump::{DumpReport, DumpRequest, DumpSink, DumpTarget, Unwatched};
+use crate::Unwatched;
+use crate::dump::{DumpReport, DumpRequest, DumpSink, DumpTarget};
 use crate::error::Result;
 use crate::record::{Contents, DumpedObject, TableRecord};
 use crate::settings::{Address, Secret, ServerSettings, Tls};

@@ -15,9 +15,8 @@ use super::table::{Loaded, Loading};
 use super::{compare, foreign_keys};
 use crate::dump::TableKind;
 use crate::error::{Error, Result};
-use crate::load::{
-    FrameSource, LoadMonitor, LoadPhase, LoadPlan, LoadReport, NewSide, SettingPatch, TablePlan,
-};
+use crate::load::{FrameSource, LoadPhase, LoadPlan, LoadReport, NewSide, SettingPatch, TablePlan};
+use crate::monitor::DatabaseMonitor;
 use crate::record::{SequenceRecord, TableRecord};
 use crate::settings::ServerSettings;
 use crate::{Connection, RawText};
@@ -38,7 +37,7 @@ pub fn load_aside(
     settings: &ServerSettings,
     plan: &LoadPlan,
     source: &dyn FrameSource,
-    monitor: &dyn LoadMonitor,
+    monitor: &dyn DatabaseMonitor<LoadPhase>,
 ) -> Result<LoadReport> {
     let loading = Loading { plan, source, monitor };
     let mut connection = open(settings, plan)?;

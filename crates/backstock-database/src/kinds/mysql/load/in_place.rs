@@ -11,9 +11,8 @@ use super::compare;
 use super::table::Loading;
 use crate::Connection;
 use crate::error::{Error, Result};
-use crate::load::{
-    FrameSource, LoadMonitor, LoadPhase, LoadPlan, LoadReport, LoadedTable, NewSide, TablePlan,
-};
+use crate::load::{FrameSource, LoadPhase, LoadPlan, LoadReport, LoadedTable, NewSide, TablePlan};
+use crate::monitor::DatabaseMonitor;
 use crate::record::{Contents, TableRecord};
 use crate::settings::ServerSettings;
 
@@ -29,7 +28,7 @@ pub fn load_in_place(
     settings: &ServerSettings,
     plan: &LoadPlan,
     source: &dyn FrameSource,
-    monitor: &dyn LoadMonitor,
+    monitor: &dyn DatabaseMonitor<LoadPhase>,
 ) -> Result<LoadReport> {
     if plan.in_place.is_none() {
         let reason = "it is a plan for tables aside".to_owned();

@@ -8,7 +8,8 @@ use super::super::swap::warnings;
 use super::rows::RowTarget;
 use super::{compare, session};
 use crate::error::{Error, Result};
-use crate::load::{FrameSource, LoadMonitor, LoadPlan, LoadedTable, NewSide, TablePlan};
+use crate::load::{FrameSource, LoadPhase, LoadPlan, LoadedTable, NewSide, TablePlan};
+use crate::monitor::DatabaseMonitor;
 use crate::record::{Contents, TableRecord};
 use crate::{Connection, RawText, Vendor, readable};
 
@@ -24,7 +25,7 @@ const ERROR_HISTORY_PARTITIONS: u16 = 4115;
 pub(super) struct Loading<'a> {
     pub(super) plan: &'a LoadPlan,
     pub(super) source: &'a dyn FrameSource,
-    pub(super) monitor: &'a dyn LoadMonitor,
+    pub(super) monitor: &'a dyn DatabaseMonitor<LoadPhase>,
 }
 
 /// A loaded table and what the report says of it.

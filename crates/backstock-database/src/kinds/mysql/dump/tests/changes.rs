@@ -10,8 +10,9 @@ use backstock_testbed::{Server, ServerKind, ServerOptions};
 
 use super::{MemoryTarget, dump, settings, table, tables};
 use crate::Connection;
-use crate::dump::{DumpMonitor, DumpPhase, DumpReport, DumpRequest};
+use crate::dump::{DumpPhase, DumpReport, DumpRequest};
 use crate::error::Error;
+use crate::monitor::DatabaseMonitor;
 use crate::raw_text::RawText;
 use crate::record::Checksum;
 
@@ -30,7 +31,7 @@ impl Slow {
     }
 }
 
-impl DumpMonitor for Slow {
+impl DatabaseMonitor<DumpPhase> for Slow {
     fn phase(&self, _: DumpPhase) {}
     fn expected(&self, _: u64, _: u64, _: u64) {}
     fn table_started(&self, _: &RawText, _: u64) {

@@ -10,7 +10,8 @@ use backstock_testbed::{Server, ServerKind, ServerOptions, assert_same, database
 
 use super::{MemoryTarget, check_records, dump, dump_with, essence, settings, settings_of, table};
 use crate::Connection;
-use crate::dump::{DumpMonitor, DumpPhase, DumpRequest, DumpSink, DumpTarget, Unwatched};
+use crate::dump::{DumpPhase, DumpRequest, DumpSink, DumpTarget};
+use crate::monitor::{DatabaseMonitor, Unwatched};
 use crate::raw_text::RawText;
 use crate::settings::{Address, ServerIdentity, ServerSettings, Tls};
 
@@ -57,7 +58,7 @@ struct Killer<'a> {
     killed: AtomicU32,
 }
 
-impl DumpMonitor for Killer<'_> {
+impl DatabaseMonitor<DumpPhase> for Killer<'_> {
     fn phase(&self, phase: DumpPhase) {
         if phase == DumpPhase::Prepare {
             self.attempts.fetch_add(1, Ordering::SeqCst);
