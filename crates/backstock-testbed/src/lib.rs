@@ -6,6 +6,7 @@
 pub mod database;
 pub mod demo_shop;
 pub mod error;
+pub mod kept_shop;
 pub mod programs;
 pub mod server;
 pub mod snapshot;

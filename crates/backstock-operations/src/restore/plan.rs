@@ -109,7 +109,7 @@ pub struct RestoreSummary {
     pub files: Option<files::FilesSummary>,
     /// Space that is needed while both sides are there, in bytes.
     pub needed_bytes: u64,
-    /// Space that is there for it, in bytes; for the files.
+    /// Space that is there for the files, in bytes; `None` when none are brought back.
     pub free_bytes: Option<u64>,
     /// Whether visitors can be kept out meanwhile.
     pub has_maintenance_switch: bool,
@@ -302,7 +302,8 @@ impl RestorePlan {
         if let Some(layout) = self.subject.layout.as_ref().filter(|_| !self.options.is_elsewhere) {
             self.summary.afterwards = layout.after_restore.iter().map(after::describe).collect();
         }
-        if let Some(layout) = &self.subject.layout {
+        // The shop's folder need not be there when only its tables are brought back.
+        if let Some(layout) = self.subject.layout.as_ref().filter(|_| self.files.is_some()) {
             let act = format!("measuring the free space at {}", layout.root.display());
             self.summary.free_bytes = Some(environment.host.files.free_bytes(&layout.root).doing(act)?);
         }

@@ -123,7 +123,7 @@ fn holds(folder: &Path, content: &str) -> bool {
     })
 }
 
-/// Whatever goes wrong before the first visible step leaves the old shop and nothing else (F01, F50, F60).
+/// Whatever goes wrong before the first visible step leaves the old shop and nothing else (F22, F50, F51).
 fn trouble_before(scene: &Scene, id: &str) {
     scratch(scene);
     let was = scene.picture();

@@ -17,6 +17,8 @@ mod hard_cases;
 #[cfg(test)]
 mod harness;
 #[cfg(test)]
+mod kept_backups;
+#[cfg(test)]
 mod main_job;
 #[cfg(test)]
 mod plain_shop;

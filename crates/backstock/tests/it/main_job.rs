@@ -87,6 +87,11 @@ fn stock_tools_bring_the_demo_shop_back_on_mariadb() {
 }
 
 #[test]
+fn stock_tools_bring_the_demo_shop_back_on_mariadb_11_8() {
+    stock_tools_bring_the_demo_shop_back(ServerKind::MariaDb118);
+}
+
+#[test]
 fn stock_tools_bring_the_demo_shop_back_on_mysql() {
     stock_tools_bring_the_demo_shop_back(ServerKind::MySql);
 }
@@ -171,6 +176,11 @@ fn ruin(server: &Server, shop: &Path) {
 #[test]
 fn the_torture_shop_survives_on_mariadb() {
     the_torture_shop_survives(ServerKind::MariaDb);
+}
+
+#[test]
+fn the_torture_shop_survives_on_mariadb_11_8() {
+    the_torture_shop_survives(ServerKind::MariaDb118);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Kills a restore, an undo and an acceptance at their failpoints and at random times (F20 to F29): afterwards
+//! Kills a restore, an undo and an acceptance at their failpoints and at random times (F09, F10, F11): afterwards
 //! `restore --resume` reaches exactly the new shop and `undo` exactly the old one.
 //!
 //! Each server visits half of a sample of the hits, the other half being the other's;

@@ -93,6 +93,11 @@ fn a_ruined_shop_is_restored_undone_and_accepted_on_mariadb() {
 }
 
 #[test]
+fn a_ruined_shop_is_restored_undone_and_accepted_on_mariadb_11_8() {
+    there_and_back(ServerKind::MariaDb118);
+}
+
+#[test]
 fn a_ruined_shop_is_restored_undone_and_accepted_on_mysql() {
     there_and_back(ServerKind::MySql);
 }
