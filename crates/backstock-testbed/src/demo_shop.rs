@@ -11,11 +11,14 @@ use crate::error::TestbedError;
 use crate::snapshot::Snapshot;
 
 mod files;
+mod growth;
 mod pictures;
 mod rows;
 mod ruin;
 mod schema;
 mod words;
+
+pub use growth::{Growth, size_of};
 
 /// Name of the shop's database.
 pub const DATABASE: &str = "demo_shop";

@@ -4,9 +4,9 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use backstock_testbed::demo_shop::{DemoShop, count};
+use backstock_testbed::demo_shop::{DemoShop, Growth, count, size_of};
 use backstock_testbed::{Snapshot, TestbedError, compare};
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
 
 /// How many differences are shown before the rest is only counted.
 const SHOWN_DIFFERENCES: usize = 12;
@@ -36,7 +36,9 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     /// Make database, account and files.
-    Make,
+    Make(Size),
+    /// Make or grow the files alone, without a database.
+    Files(Size),
     /// Ruin the shop.
     Break,
     /// Write down what the shop looks like.
@@ -49,6 +51,26 @@ enum Command {
         /// The file that `snapshot` wrote.
         snapshot: PathBuf,
     },
+}
+
+/// The size of a large shop; without it the shop follows from its products.
+#[derive(Args)]
+struct Size {
+    /// MiB of rows to add, as `INSERT` statements would hold them.
+    #[arg(long, default_value_t = 0)]
+    sql_mib: u64,
+    /// Files to grow to.
+    #[arg(long, default_value_t = 0)]
+    files: u64,
+    /// MiB in files to grow to.
+    #[arg(long, default_value_t = 0)]
+    files_mib: u64,
+}
+
+impl Size {
+    fn growth(&self) -> Growth {
+        Growth { sql_bytes: self.sql_mib << 20, files: self.files, file_bytes: self.files_mib << 20 }
+    }
 }
 
 fn main() -> ExitCode {
@@ -80,9 +102,18 @@ fn run(arguments: &Arguments, output: &mut impl Write) -> Result<ExitCode, Testb
     let mut lines = Vec::new();
     let mut code = ExitCode::SUCCESS;
     match &arguments.command {
-        Command::Make => {
+        Command::Make(size) => {
             shop.make()?;
+            shop.grow_database(&size.growth())?;
+            shop.grow_files(&size.growth())?;
             lines.push(format!("made a shop in {}: {}", shop.root().display(), count(&shop.picture()?)));
+        }
+        Command::Files(size) => {
+            shop.grow_files(&size.growth())?;
+            for folder in [shop.root(), shop.storage()] {
+                let (files, bytes) = size_of(&folder)?;
+                lines.push(format!("{}: {files} files, {} MiB", folder.display(), bytes >> 20));
+            }
         }
         Command::Break => lines = shop.ruin()?,
         Command::Snapshot { output } => {

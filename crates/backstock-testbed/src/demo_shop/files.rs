@@ -160,7 +160,7 @@ fn images(root: &Path, products: u32, choices: &mut Choices) -> Result<(), Testb
 }
 
 /// Pictures were put there over the years, at times with fractions of a second.
-fn write_picture(path: &Path, picture: &[u8], choices: &mut Choices) -> Result<(), TestbedError> {
+pub(super) fn write_picture(path: &Path, picture: &[u8], choices: &mut Choices) -> Result<(), TestbedError> {
     write_file(path, picture)?;
     let age =
         Duration::new(1_600_000_000 + u64::from(choices.below(100_000_000)), choices.below(1_000_000_000));

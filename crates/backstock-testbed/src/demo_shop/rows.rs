@@ -43,7 +43,7 @@ fn quote(text: &str) -> String {
 }
 
 /// A day within the last years, at some second.
-fn day(choices: &mut Choices) -> String {
+pub(super) fn day(choices: &mut Choices) -> String {
     format!(
         "'20{:02}-{:02}-{:02} {:02}:{:02}:{:02}'",
         20 + choices.below(6),
@@ -55,7 +55,7 @@ fn day(choices: &mut Choices) -> String {
     )
 }
 
-fn price(choices: &mut Choices) -> String {
+pub(super) fn price(choices: &mut Choices) -> String {
     format!("{}.{:02}00", 1 + choices.below(900), choices.below(100))
 }
 
