@@ -11,6 +11,7 @@ mod files;
 mod journal;
 mod maintenance;
 mod plan;
+mod planted;
 mod snapshot;
 mod undo;
 

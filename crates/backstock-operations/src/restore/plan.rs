@@ -13,6 +13,7 @@ use super::database::{self, DatabaseWish};
 use super::files::{self, FilesPart};
 use super::journal::{Journal, JournalFolder, Stage, open_journals};
 use super::maintenance::Switch;
+use super::planted;
 use crate::backup::RESERVE_BYTES;
 use crate::environment::Environment;
 use crate::error::{Doing, ErrorKind, OperationError, Result};
@@ -145,6 +146,7 @@ pub fn plan_restore(
     } else {
         Switch::find(subject.layout.as_ref(), subject.database.as_ref())?
     };
+    let planted = planted::warnings(environment, &stored, scope.has_database(), scope.has_files())?;
     let run = environment.host.new_id(RunId::from_parts);
     let tag = run.short()[2..].to_owned();
     let folder = JournalFolder::of(&environment.host, &environment.state, run);
@@ -181,6 +183,7 @@ pub fn plan_restore(
         folder,
         lock,
     };
+    plan.summary.warnings.extend(planted);
     plan.complete_summary(environment, request)?;
     if let Err(error) = plan.check(request) {
         plan.abandon()?;

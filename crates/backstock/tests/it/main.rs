@@ -26,6 +26,8 @@ mod plain_shop;
 #[cfg(feature = "failpoints")]
 mod restore_kills;
 #[cfg(test)]
+mod restore_planted;
+#[cfg(test)]
 mod restore_rights;
 #[cfg(test)]
 mod restore_scopes;
