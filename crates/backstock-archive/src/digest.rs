@@ -1,11 +1,15 @@
 //! Hash values as fixed bytes that read and write themselves as lower-case hexadecimal digits.
 
 use std::fmt;
+use std::io::{self, Read};
 use std::str::FromStr;
 
 use backstock_host::hex;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// Length of the buffer through which a file is hashed.
+const READ_BYTES: usize = 256 << 10;
 
 /// A hash value of `N` bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -36,6 +40,23 @@ impl Sha256 {
     /// The SHA-256 of these bytes.
     pub fn of(bytes: &[u8]) -> Self {
         Self::from_ring(&ring::digest::digest(&ring::digest::SHA256, bytes))
+    }
+
+    /// The SHA-256 of everything that is left to read, and how many bytes that is. Needs the memory of one buffer.
+    pub fn of_rest(source: &mut dyn Read) -> io::Result<(Self, u64)> {
+        let mut context = ring::digest::Context::new(&ring::digest::SHA256);
+        let (mut buffer, mut size_bytes) = (vec![0; READ_BYTES], 0);
+        loop {
+            match source.read(&mut buffer) {
+                Ok(0) => return Ok((Self::from_ring(&context.finish()), size_bytes)),
+                Ok(count) => {
+                    context.update(&buffer[..count]);
+                    size_bytes += count as u64;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
     }
 
     pub(crate) fn from_ring(digest: &ring::digest::Digest) -> Self {

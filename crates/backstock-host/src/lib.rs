@@ -10,6 +10,7 @@ pub mod hex;
 pub mod key;
 pub mod lock;
 pub mod machine;
+pub mod mounts;
 pub mod random;
 pub mod seal;
 pub mod simulated;

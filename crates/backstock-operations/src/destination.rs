@@ -7,7 +7,7 @@ use std::sync::Arc;
 use backstock_archive::layout::{self, BackupFolder, MANIFEST_NAME};
 use backstock_archive::manifest::SignedManifest;
 use backstock_archive::owner::{Head, Owner};
-use backstock_archive::{Digest, Part, ReadAt};
+use backstock_archive::{Digest, Part, ReadAt, Sha256};
 use backstock_catalog::Storage as StorageRecord;
 use backstock_storage::{ObjectName, Properties, SpooledPart, Storage, StorageSettings};
 use backstock_vocabulary::{SetId, StorageId};
@@ -232,6 +232,23 @@ impl SetFolder {
         let name = self.object(&format!("{folder}/{file}"))?;
         let act = format!("storing {file} of {folder} at {}", self.place.record.title);
         environment.wait(self.place.storage.put_small(&name, bytes)).doing(act)
+    }
+
+    /// Puts a copy of a file of any length into a backup's folder.
+    pub(crate) fn put_copy(
+        &self,
+        environment: &Environment,
+        folder: &str,
+        file: &str,
+        path: &Path,
+    ) -> Result<()> {
+        let name = self.object(&format!("{folder}/{file}"))?;
+        let hashed = environment.host.files.open(path).and_then(|mut source| Sha256::of_rest(&mut *source));
+        let (sha256, size_bytes) = hashed.doing(format!("reading {}", path.display()))?;
+        let copied = SpooledPart { path, size_bytes, sha256: sha256.0, may_consume: false };
+        let act = format!("storing {file} of {folder} at {}", self.place.record.title);
+        environment.wait(self.place.storage.put(&name, &copied, None)).doing(act)?;
+        Ok(())
     }
 
     /// Deletes every object of a folder that has no manifest: the leftovers of a run that is proven dead.

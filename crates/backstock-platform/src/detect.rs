@@ -119,7 +119,7 @@ fn find_root(here: &Folder, environment: &dyn Environment, notes: &mut Vec<Strin
     if recognised {
         return (here.clone(), kind, matched);
     }
-    let below = BELOW.iter().map(|name| here.at(name)).filter(|path| path.is_dir());
+    let below = BELOW.iter().filter(|name| here.has_folder(name)).map(|name| here.at(name));
     if let Some((folder, kind, matched)) = below.filter_map(|path| look(&path)).next() {
         notes.push(format!("the shop of {} is in {}", here.root().display(), folder.root().display()));
         return (folder, kind, matched);

@@ -29,6 +29,8 @@ pub struct Folder {
     root: PathBuf,
     account: PathBuf,
     owners: Vec<u32>,
+    /// Mounts below it that do not answer: whoever touched them would wait for ever.
+    silent: Vec<PathBuf>,
 }
 
 impl Folder {
@@ -50,7 +52,8 @@ impl Folder {
             return Err(PlatformError::NotAFolder { path: path.to_owned() });
         }
         fs::read_dir(&root).map_err(|source| PlatformError::Unreadable { path: root.clone(), source })?;
-        Ok(Self { account: account_of(&root), owners: vec![metadata.uid()], root })
+        let silent = backstock_host::mounts::silent_below(&root);
+        Ok(Self { account: account_of(&root), owners: vec![metadata.uid()], silent, root })
     }
 
     /// The folder, absolute, links resolved.
@@ -68,23 +71,36 @@ impl Folder {
         if relative.is_empty() { self.root.clone() } else { self.root.join(relative) }
     }
 
+    /// Whether a path may be touched: it is not on a mount that does not answer.
+    pub(crate) fn answers(&self, path: &Path) -> bool {
+        !self.silent.iter().any(|mount| path.starts_with(mount))
+    }
+
+    fn metadata(&self, path: &Path) -> Option<fs::Metadata> {
+        self.answers(path).then(|| fs::metadata(path).ok()).flatten()
+    }
+
     /// Whether a regular file is there, links followed.
     pub fn has_file(&self, relative: &str) -> bool {
-        fs::metadata(self.at(relative)).is_ok_and(|metadata| metadata.is_file())
+        self.metadata(&self.at(relative)).is_some_and(|metadata| metadata.is_file())
     }
 
     /// Whether a folder is there, links followed.
     pub fn has_folder(&self, relative: &str) -> bool {
-        fs::metadata(self.at(relative)).is_ok_and(|metadata| metadata.is_dir())
+        self.metadata(&self.at(relative)).is_some_and(|metadata| metadata.is_dir())
     }
 
     /// The names of the folders directly in a folder, sorted; at most 20,000 names are looked at.
     pub(crate) fn folders_in(&self, relative: &str) -> Vec<String> {
-        let Ok(entries) = fs::read_dir(self.at(relative)) else { return Vec::new() };
+        let folder = self.at(relative);
+        if !self.answers(&folder) {
+            return Vec::new();
+        }
+        let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
         let mut names: Vec<String> = entries
             .take(NAMES_LIMIT)
             .flatten()
-            .filter(|entry| fs::metadata(entry.path()).is_ok_and(|metadata| metadata.is_dir()))
+            .filter(|entry| self.metadata(&entry.path()).is_some_and(|metadata| metadata.is_dir()))
             .filter_map(|entry| entry.file_name().into_string().ok())
             .collect();
         names.sort();
@@ -102,6 +118,11 @@ impl Folder {
     /// Reads a file anywhere in the account; `None` when there is none (or it is no regular file).
     pub(crate) fn read_path(&self, path: &Path, limit_bytes: u64) -> Result<Option<Vec<u8>>> {
         let unreadable = |source| PlatformError::Unreadable { path: path.to_owned(), source };
+        if !self.answers(path) {
+            return Err(unreadable(io::Error::other(
+                "the file system that is mounted there does not answer",
+            )));
+        }
         let real = match path.canonicalize() {
             Ok(real) => real,
             Err(error) if is_absence(&error) => return Ok(None),

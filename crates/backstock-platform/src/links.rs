@@ -20,7 +20,9 @@ pub(crate) fn take_links(layout: &mut ShopLayout, root: &Folder) {
     let mut folders = VecDeque::from([(root.root().to_owned(), 0)]);
     let mut names_left = NAMES_LIMIT;
     while let Some((folder, depth)) = folders.pop_front() {
-        let Ok(entries) = fs::read_dir(&folder) else { continue };
+        let Some(entries) = root.answers(&folder).then(|| fs::read_dir(&folder).ok()).flatten() else {
+            continue;
+        };
         let mut entries: Vec<_> = entries.take(names_left).flatten().collect();
         names_left -= entries.len();
         entries.sort_by_key(fs::DirEntry::file_name);

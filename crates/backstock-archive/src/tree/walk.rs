@@ -8,6 +8,7 @@ use std::collections::{HashSet, VecDeque};
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -95,6 +96,8 @@ pub(crate) struct Walk<'a> {
     pending: VecDeque<TreeRoot>,
     /// The first component of the places of folders outside the shop's root: `@outside`, if there are any.
     outside: Option<Vec<u8>>,
+    /// Mounts that do not answer: never touched.
+    silent: Vec<Vec<u8>>,
     stack: Vec<Level>,
 }
 
@@ -128,7 +131,8 @@ impl<'a> Walk<'a> {
         let pending = sorted_roots(request)?;
         let outside = pending.back().map(|root| order::split(&root.prefix).0.to_vec());
         let outside = outside.filter(|top| !top.is_empty());
-        Ok(Self { excluder, never, pending, outside, stack: Vec::new() })
+        let silent = request.roots.iter().flat_map(silent_below).collect();
+        Ok(Self { excluder, never, pending, outside, silent, stack: Vec::new() })
     }
 
     /// Walks everything.
@@ -212,6 +216,10 @@ impl<'a> Walk<'a> {
         };
         if self.outside.as_ref() == Some(&path) {
             let reason = io::Error::other("this name is kept for folders outside the shop's root");
+            return sink.found(trouble(path, parent, name, None, &reason));
+        }
+        if self.silent.contains(&path) {
+            let reason = io::Error::other("a file system is mounted here that does not answer");
             return sink.found(trouble(path, parent, name, None, &reason));
         }
         let facts = match Facts::of_name(&parent, name) {
@@ -325,6 +333,14 @@ impl<'a> Walk<'a> {
         }
         self.stack[last].handle.clone().ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))
     }
+}
+
+/// The paths in the backup of mounts below a root that do not answer.
+fn silent_below(root: &TreeRoot) -> Vec<Vec<u8>> {
+    let Ok(folder) = root.path.canonicalize() else { return Vec::new() };
+    let silent = backstock_host::mounts::silent_below(&folder);
+    let below = silent.iter().filter_map(|mount| mount.strip_prefix(&folder).ok());
+    below.map(|path| order::join(&root.prefix, path.as_os_str().as_bytes())).collect()
 }
 
 fn identity_of(path: &Path) -> Option<(u64, u64)> {

@@ -169,12 +169,6 @@ impl JournalFolder {
         self.folder.join("connection.sealed")
     }
 
-    /// Reads a whole file of whatever form.
-    pub(crate) fn read_whole(&self, name: &str) -> Result<Vec<u8>> {
-        let path = self.folder.join(name);
-        self.host.files.read(&path, PLAN_LIMIT_BYTES).doing(format!("reading {}", path.display()))
-    }
-
     /// The names in the folder.
     pub(crate) fn names(&self) -> Result<Vec<PathBuf>> {
         let list = self.host.files.list(&self.folder).doing(format!("listing {}", self.folder.display()))?;

@@ -152,7 +152,7 @@ fn programs(environment: &Environment, stored: &StoredBackup, before: &Backup) -
         match twin {
             None => new.add(printable(&entry.path)),
             Some(twin) if twin.blake3 != entry.blake3 || twin.kind != entry.kind => {
-                changed.add(printable(&entry.path))
+                changed.add(printable(&entry.path));
             }
             Some(_) => {}
         }

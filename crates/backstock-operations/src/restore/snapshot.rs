@@ -120,9 +120,8 @@ pub(super) fn copy_journal(
         if name.ends_with(".sealed") || name.ends_with(".new") {
             continue;
         }
-        let bytes = folder.read_whole(&name)?;
         let object = format!("restore-{}/{name}", journal.run.short());
-        stored.set_folder.put_small(environment, &stored.folder, &object, &bytes)?;
+        stored.set_folder.put_copy(environment, &stored.folder, &object, &path)?;
     }
     Ok(())
 }

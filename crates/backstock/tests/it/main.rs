@@ -21,6 +21,8 @@ mod kept_backups;
 #[cfg(test)]
 mod main_job;
 #[cfg(test)]
+mod many_files;
+#[cfg(test)]
 mod plain_shop;
 #[cfg(test)]
 #[cfg(feature = "failpoints")]

@@ -218,3 +218,30 @@ fn damage_stops_staging_before_anything_is_touched() {
     assert_same(&before, &bench.see());
     exchange.discard();
 }
+
+/// An intruder gives a changed file its length and its time back (F70): the time of change, the inode and, where both are
+/// too fresh to tell, the content show it.
+#[test]
+fn f70_a_change_that_keeps_length_and_time_is_found() {
+    let change = |shop: &Path| {
+        let path = shop.join("config.php");
+        let modified = fs::metadata(&path).unwrap().modified().unwrap();
+        fs::write(&path, b"<?php hacked;").unwrap();
+        fs::File::options().write(true).open(&path).unwrap().set_modified(modified).unwrap();
+        // Another file altogether, put in the place of the first, with its length and its time.
+        let other = write(shop, "other.php", b"<?php SAME;");
+        let modified = fs::metadata(shop.join("same.php")).unwrap().modified().unwrap();
+        fs::File::options().write(true).open(&other).unwrap().set_modified(modified).unwrap();
+        fs::rename(&other, shop.join("same.php")).unwrap();
+    };
+    for years in [0, 50] {
+        let bench = Bench::new(small, change);
+        // Once the backup is as fresh as the files, and once they were old when it was made.
+        let started =
+            bench.host.clock.now().checked_add(jiff::SignedDuration::from_hours(years * 8766)).unwrap();
+        let request = ExchangeRequest { backup_started: Some(started), ..bench.request(false) };
+        let summary = bench.plan(&request).plan.summary;
+        let names: Vec<&str> = summary.replaced.first.iter().map(|named| named.path.as_str()).collect();
+        assert_eq!(names, ["config.php", "same.php"], "{years}");
+    }
+}
