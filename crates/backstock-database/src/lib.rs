@@ -5,10 +5,10 @@ pub mod error;
 pub mod kinds;
 pub mod load;
 pub mod monitor;
-pub mod raw_text;
 pub mod record;
 pub mod settings;
 
+pub use backstock_vocabulary::raw_text::{self, RawText, readable};
 pub use dump::{
     DumpPhase, DumpProblem, DumpReport, DumpRequest, DumpSink, DumpTarget, Pattern, TableFacts, TableKind,
     TableSelection,
@@ -35,7 +35,6 @@ pub use load::{
     OldSide, OutsideChild, SettingPatch, SwapMarks, SwapStep, TableChange, TablePlan,
 };
 pub use monitor::{DatabaseMonitor, Unwatched};
-pub use raw_text::{RawText, readable};
 pub use record::{
     Checksum, ColumnRecord, Contents, DatabaseFacts, DefinitionSpans, DumpedObject, EventRecord, FrameRecord,
     LiteralForm, RoutineKind, RoutineRecord, SequenceRecord, ServerFacts, SessionContext, TableRecord,

@@ -24,6 +24,7 @@ const NESTED_LIMIT: usize = 200;
 #[derive(Debug, Clone, Serialize)]
 pub struct Detection {
     /// The folder as it was given.
+    #[serde(with = "backstock_vocabulary::path_bytes")]
     pub given: PathBuf,
     /// What the shop says of itself. With nothing recognised it is the layout of a plain folder.
     pub layout: ShopLayout,
@@ -56,6 +57,7 @@ pub struct NestedShop {
     /// The software's name for people.
     pub title: &'static str,
     /// Its folder.
+    #[serde(with = "backstock_vocabulary::path_bytes")]
     pub path: PathBuf,
 }
 

@@ -24,6 +24,7 @@ pub struct ShopLayout {
     /// What it stands on, where that is a product of its own: `WordPress 6.7.1`, `Laravel 11.2`.
     pub framework: Option<String>,
     /// The shop's folder, absolute, links resolved.
+    #[serde(with = "backstock_vocabulary::path_bytes")]
     pub root: PathBuf,
     /// Its database, when the files say it clearly.
     pub database: Option<DatabaseSettings>,
@@ -57,6 +58,7 @@ pub struct ShopLayout {
     /// What a person should know, such as media on a remote storage.
     pub warnings: Vec<String>,
     /// The files that were read as configuration, the leading one first.
+    #[serde(with = "backstock_vocabulary::path_bytes")]
     pub config_files: Vec<PathBuf>,
 }
 
@@ -123,6 +125,7 @@ pub struct OutsideFolder {
     /// Short and stable, the same in every backup of this shop: letters, digits, `.`, `_` and `-`.
     pub label: String,
     /// Absolute, links resolved.
+    #[serde(with = "backstock_vocabulary::path_bytes")]
     pub path: PathBuf,
     /// Why it belongs to the shop.
     pub why: String,
@@ -134,6 +137,7 @@ pub struct OutsideFile {
     /// Short and stable, as for [`OutsideFolder`].
     pub label: String,
     /// Absolute, links resolved.
+    #[serde(with = "backstock_vocabulary::path_bytes")]
     pub path: PathBuf,
     /// Why it belongs to the shop.
     pub why: String,

@@ -46,6 +46,7 @@ pub struct DatabaseSettings {
     /// TCP port, where one is given.
     pub port: Option<u16>,
     /// Path of the Unix socket, where one is given; it beats host and port.
+    #[serde(with = "backstock_vocabulary::path_bytes")]
     pub socket: Option<PathBuf>,
     /// Name of the database, as bytes.
     #[serde(serialize_with = "lossy", deserialize_with = "text_bytes")]
@@ -57,6 +58,7 @@ pub struct DatabaseSettings {
     #[serde(skip)]
     pub password: Password,
     /// The file that states them.
+    #[serde(with = "backstock_vocabulary::path_bytes")]
     pub source: PathBuf,
     /// How sure the values are.
     pub certainty: Certainty,

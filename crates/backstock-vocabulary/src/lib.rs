@@ -5,12 +5,15 @@
 
 mod backup;
 mod id;
+pub mod path_bytes;
+pub mod raw_text;
 mod replica;
 mod run;
 mod word;
 
 pub use backup::{ArtifactKind, Codec, Content, Level, Reason, Scope};
 pub use id::{BackupId, InstanceId, ParseIdError, RunId, SetId, ShopId, StorageId};
+pub use raw_text::{RawText, readable};
 pub use replica::{Proof, ReplicaState, VerifyLevel};
 pub use run::{ErrorClass, Outcome, RunKind};
 pub use word::UnknownWord;

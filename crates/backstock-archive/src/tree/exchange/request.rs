@@ -43,8 +43,10 @@ pub struct PlannedRoot {
     /// Its place in the backup, as base64 of its bytes.
     pub prefix_base64: String,
     /// Where it lies, links resolved.
+    #[serde(with = "backstock_vocabulary::path_bytes")]
     pub path: PathBuf,
     /// Where things lie aside: beside it, on the same device, never inside it.
+    #[serde(with = "backstock_vocabulary::path_bytes")]
     pub staging: PathBuf,
     /// The root's device number.
     pub device: u64,
@@ -88,6 +90,7 @@ pub struct ExchangePlan {
     /// The roots.
     pub roots: Vec<PlannedRoot>,
     /// Where `exchange.*` lie.
+    #[serde(with = "backstock_vocabulary::path_bytes")]
     pub folder: PathBuf,
     /// Whether what the backup does not have is put aside.
     pub exact: bool,
