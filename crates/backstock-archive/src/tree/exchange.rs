@@ -8,6 +8,7 @@
 
 mod compare;
 mod discard;
+mod merge;
 mod paths;
 mod plan_file;
 mod planner;

@@ -2,7 +2,6 @@
 //! becomes a step. Nothing is touched, and neither tree is ever in memory.
 
 use std::collections::HashMap;
-use std::iter::Peekable;
 use std::path::PathBuf;
 
 use backstock_host::Host;
@@ -10,20 +9,21 @@ use backstock_host::Host;
 use super::super::archive::compile;
 use super::super::entry::{FileEntry, FileKind, FileState};
 use super::super::facts::Facts;
-use super::super::order::{compare_paths, is_below};
+use super::super::order::is_below;
 use super::super::report::TreeMonitor;
 use super::super::request::TreeRequest;
 use super::super::restore_file::mode_under;
 use super::super::selection::{ChosenEntry, Matcher, chosen_entries};
-use super::super::walk::{Found, Walk, WalkSink};
+use super::super::walk::{Found, Walk};
 use super::compare::{Comparer, Difference};
+use super::merge::{Pair, Side, SideSink, merge};
 use super::plan_file::StepWriter;
 use super::request::{ExchangePlan, ExchangeRequest, ExchangeSummary, PlannedRoot};
 use super::roots::plan_roots;
 use super::step::{Act, LiveFacts, Origin, Step};
+use crate::Result;
 use crate::index::IndexReader;
 use crate::read_at::ReadAt;
-use crate::{Error, Result};
 
 const BLOCK_BYTES: u64 = 4096;
 
@@ -65,11 +65,10 @@ pub fn plan_exchange<R: ReadAt>(
     let steps = StepWriter::create(host, &plan.steps_path())?;
     let comparer = Comparer { rights: request.rights, backup_started: request.backup_started, monitor };
     let mut planner = Planner {
-        entries: entries.peekable(),
         roots: &mut plan.roots,
         places: request.roots.iter().map(|root| root.prefix.clone()).collect(),
         matcher: Matcher::new(&request.selection)?,
-        comparer,
+        comparer: &comparer,
         exact: request.exact,
         summary: ExchangeSummary::default(),
         steps,
@@ -86,8 +85,8 @@ pub fn plan_exchange<R: ReadAt>(
             .collect(),
         find: &|path| index.find::<FileEntry>(path),
     };
-    Walk::new(&walked, &excluder)?.run(&mut planner)?;
-    planner.rest()?;
+    merge(Walk::new(&walked, &excluder)?, entries, &comparer, &mut planner)?;
+    planner.leave(None)?;
     let Planner { summary, steps, .. } = planner;
     plan.summary = summary;
     plan.summary.needed_bytes = plan.roots.iter().map(|root| root.needed_bytes).sum();
@@ -112,12 +111,11 @@ enum First {
     Step(u64),
 }
 
-struct Planner<'a, I: Iterator<Item = Result<ChosenEntry>>> {
-    entries: Peekable<I>,
+struct Planner<'a> {
     roots: &'a mut Vec<PlannedRoot>,
     places: Vec<Vec<u8>>,
     matcher: Matcher,
-    comparer: Comparer<'a>,
+    comparer: &'a Comparer<'a>,
     exact: bool,
     summary: ExchangeSummary,
     steps: StepWriter,
@@ -134,42 +132,17 @@ struct Planner<'a, I: Iterator<Item = Result<ChosenEntry>>> {
     find: &'a dyn Fn(&[u8]) -> Result<Option<FileEntry>>,
 }
 
-impl<I: Iterator<Item = Result<ChosenEntry>>> WalkSink for Planner<'_, I> {
-    fn found(&mut self, found: Found) -> Result<()> {
-        if self.comparer.monitor.is_cancelled() {
-            return Err(Error::Cancelled);
-        }
-        // Everything in the index before this path is not there.
-        while let Some(entry) = self.next_if(|path| compare_paths(path, &found.path).is_lt())? {
-            self.missing(entry)?;
-        }
-        match self.next_if(|path| path == found.path)? {
-            Some(chosen) => self.both(chosen, found),
-            None => self.extra(&found),
+impl SideSink for Planner<'_> {
+    fn side(&mut self, side: Side) -> Result<()> {
+        match side {
+            Side::Backup(chosen) => self.missing(chosen),
+            Side::Live(found) => self.extra(&found),
+            Side::Both(pair) => self.both(*pair),
         }
     }
-
-    fn excluded(&mut self) {}
 }
 
-impl<I: Iterator<Item = Result<ChosenEntry>>> Planner<'_, I> {
-    fn next_if(&mut self, wanted: impl Fn(&[u8]) -> bool) -> Result<Option<ChosenEntry>> {
-        let is_wanted = match self.entries.peek() {
-            Some(Ok(chosen)) => wanted(&chosen.entry.path),
-            Some(Err(_)) => true,
-            None => false,
-        };
-        if is_wanted { self.entries.next().transpose() } else { Ok(None) }
-    }
-
-    /// What is left of the index after the walk is not there.
-    fn rest(&mut self) -> Result<()> {
-        while let Some(chosen) = self.entries.next().transpose()? {
-            self.missing(chosen)?;
-        }
-        self.leave(None)
-    }
-
+impl Planner<'_> {
     /// Ends the folders that a path is not in.
     fn leave(&mut self, path: Option<&[u8]>) -> Result<()> {
         while self.folders.last().is_some_and(|folder| path.is_none_or(|path| !is_below(path, &folder.path)))
@@ -362,8 +335,8 @@ impl<I: Iterator<Item = Result<ChosenEntry>>> Planner<'_, I> {
         self.emit(&step)
     }
 
-    fn both(&mut self, chosen: ChosenEntry, mut found: Found) -> Result<()> {
-        let ChosenEntry { entry, is_above } = chosen;
+    fn both(&mut self, pair: Pair) -> Result<()> {
+        let Pair { chosen: ChosenEntry { entry, is_above }, mut found, difference: compared } = pair;
         self.leave(Some(&entry.path))?;
         self.moved = None;
         // Keeps the matcher's place, whose answers only extra paths ask for.
@@ -382,7 +355,7 @@ impl<I: Iterator<Item = Result<ChosenEntry>>> Planner<'_, I> {
             self.moved = Some(entry.path);
             return Ok(());
         }
-        let difference = self.difference(&entry, &mut found, &facts);
+        let difference = self.difference(&entry, &mut found, &facts, compared);
         if difference == Difference::None {
             self.keep(&entry, &facts);
             self.summary.unchanged += 1;
@@ -414,7 +387,13 @@ impl<I: Iterator<Item = Result<ChosenEntry>>> Planner<'_, I> {
     }
 
     /// How two that are not both folders differ. Names of one inode must be names of one inode again, and no others.
-    fn difference(&self, entry: &FileEntry, found: &mut Found, facts: &Facts) -> Difference {
+    fn difference(
+        &self,
+        entry: &FileEntry,
+        found: &mut Found,
+        facts: &Facts,
+        compared: Option<Difference>,
+    ) -> Difference {
         match (entry.kind, facts.kind) {
             (FileKind::HardLink, FileKind::File | FileKind::Symlink) => {
                 let first = entry.link.as_ref().and_then(|path| self.firsts.get(path));
@@ -427,7 +406,7 @@ impl<I: Iterator<Item = Result<ChosenEntry>>> Planner<'_, I> {
                 Difference::Content
             }
             (FileKind::File, FileKind::File) | (FileKind::Symlink, FileKind::Symlink) => {
-                self.comparer.compare(entry, found, facts)
+                compared.unwrap_or_else(|| self.comparer.compare(entry, found, facts))
             }
             _ => Difference::Content,
         }

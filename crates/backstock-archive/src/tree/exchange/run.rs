@@ -75,6 +75,7 @@ pub fn exchange_forward(
         }
         runner.check_cancelled()?;
         runner.forward(&step)?;
+        runner.tell(&step);
         if (step.number + 1) % JOURNAL_STEPS == 0 { journal(step.number + 1) } else { Ok(()) }
     })?;
     runner.sync()?;
@@ -95,7 +96,9 @@ pub fn exchange_backward(
     let mut runner = Runner::new(host, plan, monitor)?;
     StepReader::open(host, plan)?.backward(&mut |step| {
         runner.check_cancelled()?;
-        runner.backward(&step)
+        runner.backward(&step)?;
+        runner.tell(&step);
+        Ok(())
     })?;
     // Taking names back has changed the times of folders: those come last.
     StepReader::open(host, plan)?.backward(&mut |step| {
@@ -140,6 +143,10 @@ impl<'a> Runner<'a> {
 
     fn check_cancelled(&self) -> Result<()> {
         if self.monitor.is_cancelled() { Err(Error::Cancelled) } else { Ok(()) }
+    }
+
+    fn tell(&self, step: &Step) {
+        self.monitor.file(&step.path(), step.entry.as_ref().map_or(0, |entry| entry.size_bytes));
     }
 
     fn sync(&self) -> Result<()> {
