@@ -35,6 +35,30 @@ impl Catalog {
         Self::open_with(host, path, options(path), MIGRATIONS).await
     }
 
+    /// Opens the catalog to read only: what would change it is an error. Without a file an empty catalog in memory takes
+    /// its place, and no file is made. A file of an older version gets its present form first, as with [`Catalog::open`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Catalog::open`].
+    pub async fn open_to_look(host: &Host, path: &Path) -> Result<Self> {
+        let shown: Arc<str> = path.display().to_string().into();
+        let fail = |source| Error::File { act: "look for", path: shown.to_string(), source };
+        let is_there = host.files.stat(path).map_err(fail)?.is_some();
+        let (options, connections) = if is_there {
+            Self::open(host, path).await?.close().await;
+            (options(path).pragma("query_only", "ON"), CONNECTIONS)
+        } else {
+            // Each connection to a database in memory is another database.
+            (SqliteConnectOptions::new().in_memory(true), 1)
+        };
+        let pool = connect(options, connections, &shown).await?;
+        if !is_there {
+            migrate(host, &pool, path, MIGRATIONS).await?;
+        }
+        Ok(Self { pool, path: shown })
+    }
+
     pub(crate) async fn open_with(
         host: &Host,
         path: &Path,
@@ -47,12 +71,7 @@ impl Catalog {
             path: shown.to_string(),
             source,
         })?;
-        let pool = SqlitePoolOptions::new()
-            .max_connections(CONNECTIONS)
-            .acquire_timeout(BUSY_LIMIT)
-            .connect_with(options)
-            .await
-            .map_err(|source| Error::from_database("open", &shown, source))?;
+        let pool = connect(options, CONNECTIONS, &shown).await?;
         migrate(host, &pool, path, migrations).await?;
         Ok(Self { pool, path: shown })
     }
@@ -96,6 +115,15 @@ impl Catalog {
     pub(crate) fn failed(&self, act: &'static str) -> impl Fn(sqlx::Error) -> Error + Clone + '_ {
         move |source| Error::from_database(act, &self.path, source)
     }
+}
+
+async fn connect(options: SqliteConnectOptions, connections: u32, shown: &str) -> Result<SqlitePool> {
+    SqlitePoolOptions::new()
+        .max_connections(connections)
+        .acquire_timeout(BUSY_LIMIT)
+        .connect_with(options)
+        .await
+        .map_err(|source| Error::from_database("open", shown, source))
 }
 
 pub(crate) fn options(path: &Path) -> SqliteConnectOptions {

@@ -55,6 +55,17 @@ impl Catalog {
         row.map_err(self.failed("look for the storage"))?.as_ref().map(storage).transpose()
     }
 
+    /// The storage of this kind with these very settings.
+    pub async fn find_storage_by_place(
+        &self,
+        kind: &str,
+        settings: &serde_json::Value,
+    ) -> Result<Option<Storage>> {
+        let query = sqlx::query(BY_PLACE).bind(kind).bind(settings.to_string());
+        let row = query.fetch_optional(self.pool()).await;
+        row.map_err(self.failed("look for the storage"))?.as_ref().map(storage).transpose()
+    }
+
     /// Every storage, the oldest first.
     pub async fn list_storages(&self) -> Result<Vec<Storage>> {
         let rows = sqlx::query(EVERY).fetch_all(self.pool()).await;

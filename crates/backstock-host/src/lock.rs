@@ -17,13 +17,28 @@ pub struct Lock {
 /// Takes the lock that the file stands for, or tells with `None` that another process has it. The file is made when
 /// it is missing and is never removed: removing it would let two processes hold "the" lock.
 pub fn try_lock(path: &Path) -> io::Result<Option<Lock>> {
-    let file =
-        OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?;
+    let file = open(path)?;
     match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => Ok(Some(Lock { _file: file })),
         Err(Errno::WOULDBLOCK) => Ok(None),
         Err(error) => Err(error.into()),
     }
+}
+
+/// Takes the lock, and waits for whoever has it: for locks that are held for moments only.
+pub fn wait_for_lock(path: &Path) -> io::Result<Lock> {
+    let file = open(path)?;
+    loop {
+        match rustix::fs::flock(&file, FlockOperation::LockExclusive) {
+            Ok(()) => return Ok(Lock { _file: file }),
+            Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+fn open(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)
 }
 
 #[cfg(test)]
@@ -39,5 +54,19 @@ mod tests {
         assert!(try_lock(&path).unwrap().is_none());
         drop(first);
         assert!(try_lock(&path).unwrap().is_some());
+    }
+
+    #[test]
+    fn one_who_waits_gets_the_lock_after_the_other() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("gate.lock");
+        let first = wait_for_lock(&path).unwrap();
+        let waiting = std::thread::spawn({
+            let path = path.clone();
+            move || wait_for_lock(&path).map(drop)
+        });
+        assert!(try_lock(&path).unwrap().is_none());
+        drop(first);
+        waiting.join().unwrap().unwrap();
     }
 }
