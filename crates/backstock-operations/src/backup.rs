@@ -13,8 +13,11 @@ mod tables;
 use backstock_vocabulary::{Content, Outcome, Reason, RunKind, ShopId};
 
 pub(crate) use commit::adopt;
-pub use plan::{BackupPlan, BackupRequest, DatabasePlan, FilesPlan, plan_backup};
-pub(crate) use plan::{known_shop, roots_of};
+pub(crate) use plan::roots_of;
+pub use plan::{
+    BackupPlan, BackupRequest, DatabasePlan, FilesPlan, plan_backup, refuse_bad_places,
+    refuse_published_state,
+};
 pub use report::{BackupReport, ReportedProblem};
 pub(crate) use spool::{
     DatabaseHeader, DatabaseSummary, FilesHeader, FilesSummary, RESERVE_BYTES, RootHeader, ShopHeader,
@@ -28,22 +31,28 @@ use crate::monitor::{Expected, Monitor, Phase};
 use crate::run::{RunRecord, RunSubject};
 
 /// Makes the backup that the plan describes.
-pub fn backup(environment: &Environment, plan: &BackupPlan, monitor: &dyn Monitor) -> Result<BackupReport> {
+pub fn backup(
+    environment: &Environment,
+    mut plan: BackupPlan,
+    monitor: &dyn Monitor,
+) -> Result<BackupReport> {
+    plan.record(environment)?;
     let subject = plan.run_subject(RunKind::Backup);
     let destinations = vec![plan.run_destination()];
     let run = RunRecord::start(environment, &subject, plan.detail(), destinations)?;
-    finish(environment, plan, run, monitor)
+    finish(environment, &plan, run, monitor)
 }
 
 /// Makes the safety snapshot of a restore, whose run holds the shop's lock.
 pub(crate) fn backup_within(
     environment: &Environment,
-    plan: &BackupPlan,
+    mut plan: BackupPlan,
     monitor: &dyn Monitor,
 ) -> Result<BackupReport> {
+    plan.record(environment)?;
     let subject = RunSubject { kind: RunKind::Backup, ..plan.run_subject(RunKind::Backup) };
     let run = RunRecord::start_within(environment, &subject, plan.detail(), vec![plan.run_destination()])?;
-    finish(environment, plan, run, monitor)
+    finish(environment, &plan, run, monitor)
 }
 
 fn finish(

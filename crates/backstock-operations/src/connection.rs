@@ -16,6 +16,7 @@ const SIZE_LIMIT_BYTES: u64 = 64 * 1024;
 
 #[derive(Serialize, Deserialize)]
 struct Kept {
+    #[serde(with = "backstock_vocabulary::path_bytes")]
     socket: Option<PathBuf>,
     host: Option<String>,
     port: u16,

@@ -29,22 +29,30 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    /// A folder of this machine. Made known to the catalog when it is new.
+    /// A folder of this machine, as the catalog knows it; a new one is not recorded yet.
     pub(crate) fn local(environment: &Environment, folder: &Path) -> Result<Self> {
         let settings = StorageSettings::local(folder);
         let storage = backstock_storage::open(&environment.host, &settings)
             .doing(format!("opening the backups folder {}", folder.display()))?;
-        let fresh = StorageRecord {
+        let known = environment
+            .wait(environment.catalog.find_storage_by_place(&settings.kind, &settings.settings))
+            .doing("looking for the backups folder in the catalog")?;
+        let record = known.unwrap_or_else(|| StorageRecord {
             id: environment.host.new_id(StorageId::from_parts),
             title: folder.display().to_string(),
             kind: settings.kind,
             settings: settings.settings,
             created: environment.host.clock.now(),
-        };
-        let record = environment
-            .wait(environment.catalog.find_or_add_storage(&fresh))
-            .doing("recording the backups folder")?;
+        });
         Ok(Self { record, storage })
+    }
+
+    /// Makes the place known to the catalog, unless another run was faster.
+    pub(crate) fn recorded(mut self, environment: &Environment) -> Result<Self> {
+        self.record = environment
+            .wait(environment.catalog.find_or_add_storage(&self.record))
+            .doing("recording the backups folder")?;
+        Ok(self)
     }
 
     /// The storage that the catalog has under this identifier.
@@ -357,7 +365,8 @@ impl SetFolder {
                         "{who} on the machine {} writes to {} (since {})",
                         owner.machine, self.name, owner.written
                     ),
-                    "if that machine is gone or this one replaces it, run the same command again with --take-over",
+                    "if that machine is gone or this one replaces it, run the same command again with --take-over; \
+                     a container gets another identifier at every start: give it one that stays with --machine-id",
                 ));
             }
         };

@@ -15,11 +15,15 @@ use crate::folders::StateFolder;
 /// Threads that wait for storages and the catalog; the work itself is done by threads of its own.
 const WAITING_THREADS: usize = 1;
 
-/// What to do with a catalog that is damaged.
+/// What the state folder is opened for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum IfDamaged {
-    Refuse,
-    SetAside,
+enum Purpose {
+    /// For everything; a damaged catalog is refused.
+    Work,
+    /// To make the catalog anew: a damaged one is set aside.
+    Rebuild,
+    /// To say what would be done, and to write nothing.
+    Look,
 }
 
 /// What every operation stands on.
@@ -35,26 +39,36 @@ pub struct Environment {
     pub key: InstanceKey,
     /// This instance.
     pub instance: InstanceId,
+    /// Whether the state folder and the catalog may be changed.
+    pub(crate) may_write: bool,
     runtime: Runtime,
 }
 
 impl Environment {
     /// Opens the state folder, making what is missing.
     pub fn open(host: &Host, state: &Path) -> Result<Self> {
-        Self::open_with(host, state, IfDamaged::Refuse)
+        Self::open_for(host, state, Purpose::Work)
     }
 
     /// Opens the state folder to make the catalog anew: a damaged one is kept under another name.
     pub fn open_for_rebuild(host: &Host, state: &Path) -> Result<Self> {
-        Self::open_with(host, state, IfDamaged::SetAside)
+        Self::open_for(host, state, Purpose::Rebuild)
     }
 
-    fn open_with(host: &Host, state: &Path, if_damaged: IfDamaged) -> Result<Self> {
+    /// Opens the state folder for a plan that is only shown: what is missing is not made, and the catalog refuses every
+    /// change.
+    pub fn open_to_look(host: &Host, state: &Path) -> Result<Self> {
+        Self::open_for(host, state, Purpose::Look)
+    }
+
+    fn open_for(host: &Host, state: &Path, purpose: Purpose) -> Result<Self> {
         let state = StateFolder::at(state);
-        for folder in state.folders() {
-            host.files.create_folder(&folder).doing(format!("making the folder {}", folder.display()))?;
+        let may_write = purpose != Purpose::Look;
+        for folder in state.folders().iter().filter(|_| may_write) {
+            host.files.create_folder(folder).doing(format!("making the folder {}", folder.display()))?;
         }
-        let key = InstanceKey::load_or_create(host, &state.key())
+        let read_key = if may_write { InstanceKey::load_or_create } else { InstanceKey::load_to_look };
+        let key = read_key(host, &state.key())
             .doing(format!("reading the instance key {}", state.key().display()))?;
         let runtime = Builder::new_multi_thread()
             .worker_threads(WAITING_THREADS)
@@ -62,17 +76,18 @@ impl Environment {
             .enable_all()
             .build()
             .doing("starting the threads that wait for storages")?;
-        let mut catalog = runtime.block_on(Catalog::open(host, &state.catalog()));
-        if if_damaged == IfDamaged::SetAside
-            && matches!(catalog, Err(backstock_catalog::Error::Damaged { .. }))
-        {
+        let mut catalog = match purpose {
+            Purpose::Look => runtime.block_on(Catalog::open_to_look(host, &state.catalog())),
+            _ => runtime.block_on(Catalog::open(host, &state.catalog())),
+        };
+        if purpose == Purpose::Rebuild && matches!(catalog, Err(backstock_catalog::Error::Damaged { .. })) {
             Catalog::set_aside(host, &state.catalog())
                 .doing(format!("setting the damaged catalog {} aside", state.catalog().display()))?;
             catalog = runtime.block_on(Catalog::open(host, &state.catalog()));
         }
         let catalog = catalog.doing(format!("opening the catalog {}", state.catalog().display()))?;
         let instance = instance_of(&key);
-        Ok(Self { host: host.clone(), state, catalog, key, instance, runtime })
+        Ok(Self { host: host.clone(), state, catalog, key, instance, may_write, runtime })
     }
 
     /// Waits for something that happens elsewhere: the one bridge from our threads to the waiting ones.

@@ -41,6 +41,11 @@ impl StateFolder {
         self.root.join("spool")
     }
 
+    /// The kernel lock under which spools are made and swept.
+    pub fn spools_lock(&self) -> PathBuf {
+        self.root.join("locks").join("spools.lock")
+    }
+
     /// Where a run writes parts before they are put.
     pub fn spool(&self, run: RunId) -> PathBuf {
         self.spools().join(run.to_string())

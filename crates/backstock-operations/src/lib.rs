@@ -15,12 +15,14 @@ mod rebuild;
 mod restore;
 mod run;
 mod show;
+mod spool_folder;
 mod stored;
 mod subject;
 mod verify;
 
 pub use backup::{
     BackupPlan, BackupReport, BackupRequest, DatabasePlan, FilesPlan, ReportedProblem, backup, plan_backup,
+    refuse_bad_places, refuse_published_state,
 };
 pub use environment::Environment;
 pub use error::{ErrorKind, OperationError, Result, chain};
@@ -37,5 +39,5 @@ pub use show::{
     shop_of, show,
 };
 pub use stored::find_backup;
-pub use subject::{DatabaseOverrides, SetSettings, ShopDatabase, Subject, detect};
+pub use subject::{SetSettings, ShopDatabase, ShopOverrides, Subject, detect};
 pub use verify::{Damage, VerifyReport, verify};

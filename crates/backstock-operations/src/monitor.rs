@@ -21,8 +21,12 @@ pub enum Phase {
     Loading,
     /// Writing the files aside.
     Staging,
+    /// Comparing the live files with those of a backup.
+    Comparing,
     /// Exchanging the old side and the new side.
     Swapping,
+    /// Exchanging files of the two sides.
+    Exchanging,
     /// Clearing caches and the like.
     Finishing,
 }
@@ -39,7 +43,9 @@ impl Phase {
             Self::Snapshot => "safety snapshot",
             Self::Loading => "loading tables aside",
             Self::Staging => "writing files aside",
+            Self::Comparing => "comparing files",
             Self::Swapping => "swapping",
+            Self::Exchanging => "exchanging files",
             Self::Finishing => "finishing",
         }
     }
@@ -186,5 +192,26 @@ impl backstock_archive::tree::TreeMonitor for TreeWatch<'_> {
 
     fn is_cancelled(&self) -> bool {
         self.0.is_cancelled()
+    }
+}
+
+/// The same for what must not be left in the middle: between its two sides a shop is nobody's, so a wish to stop waits.
+pub(crate) struct UnstoppableTreeWatch<'a>(pub(crate) &'a dyn Monitor);
+
+impl backstock_archive::tree::TreeMonitor for UnstoppableTreeWatch<'_> {
+    fn file(&self, path: &[u8], bytes: u64) {
+        TreeWatch(self.0).file(path, bytes);
+    }
+
+    fn note(&self, note: &backstock_archive::tree::TreeNote) {
+        TreeWatch(self.0).note(note);
+    }
+
+    fn bytes(&self, count: u64) {
+        self.0.bytes(count);
+    }
+
+    fn is_cancelled(&self) -> bool {
+        false
     }
 }

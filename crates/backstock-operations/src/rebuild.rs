@@ -40,7 +40,7 @@ pub fn rebuild_catalog(
         let message = format!("there is no folder {}", folder.display());
         return Err(OperationError::plain(ErrorKind::NotFound, message));
     }
-    let place = Place::local(environment, folder)?;
+    let place = Place::local(environment, folder)?.recorded(environment)?;
     let mut report = RebuildReport::default();
     for name in place.set_folders(environment)? {
         let set_folder = SetFolder { place: place.clone(), name };

@@ -8,6 +8,7 @@ use backstock_vocabulary::{Outcome, RunId, RunKind, SetId, ShopId};
 
 use crate::environment::Environment;
 use crate::error::{Doing, ErrorKind, OperationError, Result, chain};
+use crate::spool_folder::sweep_forgotten;
 
 /// A run that is going on. Holds the kernel lock of its shop.
 #[derive(Debug)]
@@ -97,6 +98,20 @@ impl RunRecord {
         u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
+    /// Closes the record with what came of the run: success, or why it failed. Gives what it brought.
+    pub(crate) fn close<T>(self, environment: &Environment, result: Result<T>) -> Result<T> {
+        match result {
+            Ok(value) => {
+                self.finish(environment, Outcome::Success)?;
+                Ok(value)
+            }
+            Err(error) => {
+                self.fail(environment, &error);
+                Err(error)
+            }
+        }
+    }
+
     /// Closes the record with an outcome.
     pub(crate) fn finish(self, environment: &Environment, outcome: Outcome) -> Result<()> {
         self.end(environment, outcome, None)
@@ -147,11 +162,16 @@ pub(crate) fn lock_shop(environment: &Environment, shop: ShopId, title: &str) ->
 /// Marks runs whose process is gone as interrupted and removes their spools. With a shop, whose lock the caller holds,
 /// every run of that shop that is still open is dead.
 pub(crate) fn close_dead_runs(environment: &Environment, locked: Option<ShopId>) -> Result<Vec<RunId>> {
+    if !environment.may_write {
+        return Ok(Vec::new());
+    }
     if let Some(shop) = locked {
         crate::restore::remove_unbegun(&environment.host, &environment.state, shop)?;
     }
     let mut dead = Vec::new();
     let runs = environment.wait(environment.catalog.unfinished_runs()).doing("looking for dead runs")?;
+    let going_on: Vec<RunId> = runs.iter().map(|run| run.id).collect();
+    sweep_forgotten(environment, &going_on)?;
     for run in runs {
         let is_dead = match run.shop {
             Some(shop) if Some(shop) == locked => true,

@@ -1,5 +1,8 @@
 //! What is there: lists of backups, and one backup in detail.
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+
 use backstock_archive::tree::{FileEntry, FileKind, FileState, printable};
 use backstock_catalog::{Backup, Problem, Replica, Run, Severity, Shop};
 use backstock_database::DumpedObject;
@@ -220,19 +223,20 @@ fn files(environment: &Environment, stored: &StoredBackup) -> Result<Vec<ShownFi
 }
 
 /// The shop that a person means: a folder, a title, an identifier or the beginning or end of one.
-pub fn find_shop(environment: &Environment, text: &str) -> Result<Shop> {
-    use std::os::unix::ffi::OsStrExt;
+pub fn find_shop(environment: &Environment, given: &OsStr) -> Result<Shop> {
     let shops = environment.wait(environment.catalog.list_shops()).doing("listing the shops")?;
-    let folder = std::fs::canonicalize(text).ok();
+    let folder = std::fs::canonicalize(given).ok();
     let folder = folder.as_ref().map(|folder| folder.as_os_str().as_bytes());
     if let Some(shop) = shops.iter().find(|shop| folder.is_some() && shop.root.as_deref() == folder) {
         return Ok(shop.clone());
     }
+    // The name of a folder need not be text; a title is.
+    let text = &*given.to_string_lossy();
     let is_meant = |shop: &&Shop| {
         let id = shop.id.to_string();
         shop.title == text
             || (text.len() >= 4 && (id.starts_with(text) || id.ends_with(text)))
-            || shop.root.as_deref() == Some(text.as_bytes())
+            || shop.root.as_deref() == Some(given.as_bytes())
     };
     let found: Vec<&Shop> = shops.iter().filter(is_meant).collect();
     match found.as_slice() {

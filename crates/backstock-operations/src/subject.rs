@@ -22,9 +22,9 @@ const DEFAULT_SOCKETS: [&str; 4] = [
 /// A password of more bytes is none.
 const PASSWORD_LIMIT_BYTES: usize = 4096;
 
-/// What a person gives by hand about the database; it beats what the shop's files say.
+/// What a person gives by hand about a shop; it beats what the shop's files say.
 #[derive(Clone, Default)]
-pub struct DatabaseOverrides {
+pub struct ShopOverrides {
     /// Host name or address.
     pub host: Option<String>,
     /// TCP port.
@@ -45,13 +45,13 @@ pub struct DatabaseOverrides {
     pub outside_folders: Vec<(String, PathBuf)>,
 }
 
-impl std::fmt::Debug for DatabaseOverrides {
+impl std::fmt::Debug for ShopOverrides {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("DatabaseOverrides").field("name", &self.name).finish_non_exhaustive()
+        f.debug_struct("ShopOverrides").field("name", &self.name).finish_non_exhaustive()
     }
 }
 
-impl DatabaseOverrides {
+impl ShopOverrides {
     /// What is not given here is taken from there.
     #[must_use]
     pub fn or(self, other: Self) -> Self {
@@ -87,8 +87,8 @@ pub struct SetSettings {
     pub exclude_table: Vec<String>,
     /// Tables that are left out entirely.
     pub exclude_table_entirely: Vec<String>,
-    /// The database, where the files do not tell.
-    pub database: DatabaseOverrides,
+    /// What the shop's files do not tell.
+    pub by_hand: ShopOverrides,
 }
 
 /// One database and how to reach it.
@@ -115,7 +115,7 @@ pub struct Subject {
 
 impl Subject {
     /// Looks at a folder, and lets what was given by hand beat what its files say.
-    pub fn of_folder(folder: &Path, title: Option<&str>, overrides: &DatabaseOverrides) -> Result<Self> {
+    pub fn of_folder(folder: &Path, title: Option<&str>, overrides: &ShopOverrides) -> Result<Self> {
         let detection = detect(folder)?;
         let mut layout = detection.layout;
         add_outside_folders(&mut layout, overrides);
@@ -129,7 +129,7 @@ impl Subject {
     }
 
     /// A shop that the catalog knows.
-    pub fn of_shop(shop: &Shop, overrides: &DatabaseOverrides) -> Result<Self> {
+    pub fn of_shop(shop: &Shop, overrides: &ShopOverrides) -> Result<Self> {
         use std::os::unix::ffi::OsStrExt;
         let root = shop.root.as_deref().filter(|root| root.first() == Some(&b'/'));
         match root {
@@ -142,11 +142,7 @@ impl Subject {
 
     /// A shop that a backup is to be restored into. Where what is there cannot be recognised any more, what the backup
     /// and the state folder remember of it is used instead.
-    pub fn of_backup(
-        environment: &Environment,
-        backup: &Backup,
-        overrides: &DatabaseOverrides,
-    ) -> Result<Self> {
+    pub fn of_backup(environment: &Environment, backup: &Backup, overrides: &ShopOverrides) -> Result<Self> {
         let shop = crate::show::shop_of(environment, backup.shop)?;
         let present = Self::of_shop(&shop, overrides);
         if let Ok(subject) = &present
@@ -176,7 +172,7 @@ impl Subject {
     }
 
     /// A database without a folder.
-    pub fn of_database(title: Option<&str>, overrides: &DatabaseOverrides) -> Result<Self> {
+    pub fn of_database(title: Option<&str>, overrides: &ShopOverrides) -> Result<Self> {
         let database = database_of(None, overrides)?.ok_or_else(|| {
             OperationError::hinted(
                 ErrorKind::Declined,
@@ -226,7 +222,7 @@ fn has_database(environment: &Environment, shop: &Shop) -> Result<bool> {
 }
 
 /// Folders that a person names beat those that the files tell under the same label.
-fn add_outside_folders(layout: &mut ShopLayout, overrides: &DatabaseOverrides) {
+fn add_outside_folders(layout: &mut ShopLayout, overrides: &ShopOverrides) {
     for (label, path) in &overrides.outside_folders {
         layout.outside_folders.retain(|folder| &folder.label != label);
         let why = "given by hand".to_owned();
@@ -240,7 +236,7 @@ pub fn detect(folder: &Path) -> Result<Detection> {
         .doing(format!("looking at the folder {}", folder.display()))
 }
 
-fn database_of(layout: Option<&ShopLayout>, overrides: &DatabaseOverrides) -> Result<Option<ShopDatabase>> {
+fn database_of(layout: Option<&ShopLayout>, overrides: &ShopOverrides) -> Result<Option<ShopDatabase>> {
     let stated = layout.and_then(|layout| layout.database.as_ref());
     let name = overrides.name.as_ref().map(|name| name.clone().into_bytes());
     let Some(name) = name.or_else(|| stated.map(|stated| stated.name.clone())) else { return Ok(None) };
@@ -275,10 +271,7 @@ fn password_in(file: &Path) -> Result<Secret> {
     Ok(Secret::new(bytes))
 }
 
-fn address_of(
-    stated: Option<&backstock_platform::DatabaseSettings>,
-    overrides: &DatabaseOverrides,
-) -> Address {
+fn address_of(stated: Option<&backstock_platform::DatabaseSettings>, overrides: &ShopOverrides) -> Address {
     if let Some(socket) = &overrides.socket {
         return Address::Socket(socket.clone());
     }
@@ -310,13 +303,13 @@ mod tests {
 
     #[test]
     fn flags_beat_files_and_a_port_means_tcp() {
-        let overrides = DatabaseOverrides {
+        let overrides = ShopOverrides {
             host: Some("localhost".to_owned()),
             port: Some(3307),
             name: Some("shop".to_owned()),
             user: Some("owner".to_owned()),
             password: Some("hunter2".to_owned()),
-            ..DatabaseOverrides::default()
+            ..ShopOverrides::default()
         };
         let subject = Subject::of_database(None, &overrides).unwrap();
         let database = subject.require_database().unwrap();
@@ -331,7 +324,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let storage = tempfile::tempdir().unwrap();
         let given = vec![("storage".to_owned(), storage.path().to_owned())];
-        let overrides = DatabaseOverrides { outside_folders: given, ..DatabaseOverrides::default() };
+        let overrides = ShopOverrides { outside_folders: given, ..ShopOverrides::default() };
         let subject = Subject::of_folder(folder.path(), None, &overrides).unwrap();
         let outside = &subject.layout.unwrap().outside_folders;
         assert_eq!((outside.len(), outside[0].path.as_path()), (1, storage.path()));
@@ -341,7 +334,7 @@ mod tests {
     fn a_plain_folder_without_a_database_says_which_flags_to_give() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("readme.txt"), "hello").unwrap();
-        let subject = Subject::of_folder(folder.path(), None, &DatabaseOverrides::default()).unwrap();
+        let subject = Subject::of_folder(folder.path(), None, &ShopOverrides::default()).unwrap();
         let error = subject.require_database().unwrap_err();
         assert!(error.hint().unwrap().contains("--database-name"));
         assert_eq!(error.kind(), ErrorKind::Declined);

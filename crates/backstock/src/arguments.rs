@@ -1,9 +1,11 @@
 //! What may be typed: every command, flag and argument.
 
-use std::ffi::OsString;
-use std::path::PathBuf;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
 
-use backstock_operations::DatabaseOverrides;
+use backstock_operations::ShopOverrides;
+use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// Backup and restore for online shops.
@@ -27,6 +29,9 @@ pub(crate) struct CommonArguments {
     /// The configuration file [default: /etc/backstock/backstock.toml or ~/.config/backstock/backstock.toml]
     #[arg(long, global = true, env = "BACKSTOCK_CONFIG", value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
+    /// What this machine is known by, where /etc/machine-id does not stay: in containers
+    #[arg(long, global = true, env = "BACKSTOCK_MACHINE_ID", value_name = "ID")]
+    pub(crate) machine_id: Option<String>,
     /// Print one JSON document on standard output
     #[arg(long, global = true)]
     pub(crate) json: bool,
@@ -57,10 +62,10 @@ pub(crate) enum Command {
     Catalog(CatalogCommand),
 }
 
-/// The database, where it cannot be read from the shop's own files.
+/// What a person gives by hand, where the shop's own files do not tell it.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Where the shop's files do not tell")]
-pub(crate) struct DatabaseArguments {
+pub(crate) struct ShopArguments {
     /// Host name or address of the database server
     #[arg(long, value_name = "HOST")]
     pub(crate) database_host: Option<String>,
@@ -83,26 +88,29 @@ pub(crate) struct DatabaseArguments {
     #[arg(long, value_name = "PREFIX")]
     pub(crate) table_prefix: Option<String>,
     /// A folder of the shop outside its own, under a short name that stays (may be repeated)
-    #[arg(long, value_name = "NAME=FOLDER", value_parser = outside_folder)]
+    #[arg(long, value_name = "NAME=FOLDER", value_parser = OsStringValueParser::new().try_map(|given| outside_folder(&given)))]
     pub(crate) outside_folder: Vec<(String, PathBuf)>,
 }
 
 /// Reads `storage=/srv/shop-storage`.
-fn outside_folder(text: &str) -> Result<(String, PathBuf), String> {
-    let (name, folder) =
-        text.split_once('=').ok_or("a name and a folder with = between them are expected")?;
-    let is_short = (1..=40).contains(&name.len());
-    if !is_short || !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')) {
+fn outside_folder(given: &OsStr) -> Result<(String, PathBuf), String> {
+    let mut pieces = given.as_bytes().splitn(2, |byte| *byte == b'=');
+    let (Some(name), Some(folder)) = (pieces.next(), pieces.next()) else {
+        return Err("a name and a folder with = between them are expected".to_owned());
+    };
+    let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    if !(1..=40).contains(&name.len()) || !name.iter().all(is_plain) {
         return Err("the name may have letters, digits, - and _".to_owned());
     }
-    let folder = std::fs::canonicalize(folder).map_err(|error| format!("{folder}: {error}"))?;
-    Ok((name.to_owned(), folder))
+    let folder = Path::new(OsStr::from_bytes(folder));
+    let real = std::fs::canonicalize(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+    Ok((String::from_utf8_lossy(name).into_owned(), real))
 }
 
-impl DatabaseArguments {
+impl ShopArguments {
     /// As the operations take them. The password never stands in an argument.
-    pub(crate) fn overrides(&self) -> DatabaseOverrides {
-        DatabaseOverrides {
+    pub(crate) fn overrides(&self) -> ShopOverrides {
+        ShopOverrides {
             host: self.database_host.clone(),
             port: self.database_port,
             socket: self.database_socket.clone(),
@@ -189,16 +197,16 @@ pub(crate) struct BackupArguments {
     /// Become the one who writes to a folder that another machine or copy wrote to
     #[arg(long)]
     pub(crate) take_over: bool,
-    /// The database, where the shop's files do not tell.
+    /// What the shop's files do not tell.
     #[command(flatten)]
-    pub(crate) database: DatabaseArguments,
+    pub(crate) by_hand: ShopArguments,
 }
 
 /// `list`.
 #[derive(Debug, Args)]
 pub(crate) struct ListArguments {
     /// Only this shop (folder, name or id)
-    pub(crate) shop: Option<String>,
+    pub(crate) shop: Option<OsString>,
 }
 
 /// `show`.
@@ -208,7 +216,7 @@ pub(crate) struct ShowArguments {
     pub(crate) id: String,
     /// Of which shop, where "latest" could mean several
     #[arg(long)]
-    pub(crate) shop: Option<String>,
+    pub(crate) shop: Option<OsString>,
     /// Name every table and file
     #[arg(long)]
     pub(crate) contents: bool,
@@ -222,7 +230,7 @@ pub(crate) struct VerifyArguments {
     pub(crate) id: String,
     /// Of which shop, where "latest" could mean several
     #[arg(long)]
-    pub(crate) shop: Option<String>,
+    pub(crate) shop: Option<OsString>,
     /// How deep to check
     #[arg(long, default_value = "decoded")]
     pub(crate) level: LevelArgument,
@@ -236,7 +244,7 @@ pub(crate) struct RestoreArguments {
     pub(crate) id: Option<String>,
     /// Of which shop, where it could be several
     #[arg(long)]
-    pub(crate) shop: Option<String>,
+    pub(crate) shop: Option<OsString>,
     /// Bring back the database or the files alone
     #[arg(long)]
     pub(crate) only: Option<Only>,
@@ -276,16 +284,16 @@ pub(crate) struct RestoreArguments {
     /// Keep the restored shop for good: the old side goes, undo is no longer possible
     #[arg(long, conflicts_with = "id")]
     pub(crate) accept: bool,
-    /// The database, where the shop's files do not tell.
+    /// What the shop's files do not tell.
     #[command(flatten)]
-    pub(crate) database: DatabaseArguments,
+    pub(crate) by_hand: ShopArguments,
 }
 
 /// `undo`.
 #[derive(Debug, Args)]
 pub(crate) struct UndoArguments {
     /// Of which shop, where it could be several
-    pub(crate) shop: Option<String>,
+    pub(crate) shop: Option<OsString>,
     /// Do not ask
     #[arg(long, short)]
     pub(crate) yes: bool,

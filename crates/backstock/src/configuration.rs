@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use backstock_operations::{DatabaseOverrides, SetSettings};
+use backstock_operations::{SetSettings, ShopOverrides};
 use serde::Deserialize;
 
 /// A configuration file of more bytes is none.
@@ -47,6 +47,8 @@ pub(crate) struct Configuration {
     pub(crate) state: Option<PathBuf>,
     /// The folder in which backups are kept.
     pub(crate) backups: Option<PathBuf>,
+    /// What this machine is known by, where `/etc/machine-id` does not stay: in containers.
+    pub(crate) machine_id: Option<String>,
     /// Sets that are managed by file.
     #[serde(default, rename = "set")]
     pub(crate) sets: Vec<SetTable>,
@@ -123,7 +125,7 @@ impl SetTable {
             exclude: self.exclude.clone(),
             exclude_table: self.exclude_table.clone(),
             exclude_table_entirely: self.exclude_table_entirely.clone(),
-            database: DatabaseOverrides {
+            by_hand: ShopOverrides {
                 host: database.host,
                 port: database.port,
                 socket: database.socket,
@@ -150,7 +152,7 @@ mod tests {
         assert_eq!(configuration.backups.as_deref(), Some(Path::new("/srv/backups")));
         let set = configuration.set("acme").unwrap();
         assert_eq!(set.exclude, ["tmp"]);
-        assert_eq!(set.database.name.as_deref(), Some("acme"));
+        assert_eq!(set.by_hand.name.as_deref(), Some("acme"));
         assert!(configuration.set_of_folder(Path::new("/var/www/acme")).is_some());
         assert!(configuration.set("other").is_none());
     }

@@ -13,6 +13,7 @@ use crate::terminal::{Terminal, bytes_text, printable};
 const REDRAW_MS: u64 = 120;
 const WITH_TOTAL: &str =
     "{prefix:>20} [{bar:24}] {bytes}/{total_bytes} {binary_bytes_per_sec} {eta} {wide_msg}";
+const WITH_ITEMS: &str = "{prefix:>20} [{bar:24}] {human_pos}/{human_len} {eta} {wide_msg}";
 const WITHOUT_TOTAL: &str = "{prefix:>20} {spinner} {bytes} {binary_bytes_per_sec} {elapsed} {wide_msg}";
 
 /// Watches an operation for a person.
@@ -21,6 +22,8 @@ pub(crate) struct Progress {
     bar: Mutex<Option<ProgressBar>>,
     items: AtomicU64,
     bytes: AtomicU64,
+    /// Whether the bar counts items instead of bytes.
+    counts_items: AtomicBool,
     /// The table that is being read or written, and its rows so far.
     table: Mutex<(String, u64)>,
     phase: Mutex<Option<Phase>>,
@@ -38,6 +41,7 @@ impl Progress {
             bar: Mutex::default(),
             items: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
+            counts_items: AtomicBool::new(false),
             table: Mutex::default(),
             phase: Mutex::default(),
             started: Instant::now(),
@@ -62,14 +66,17 @@ impl Progress {
         if let Some(phase) = phase
             && (bytes > 0 || items > 0)
         {
-            let items = if items > 0 { format!("{items} done, ") } else { String::new() };
-            self.terminal.say(&format!("  {phase}: {items}{}", bytes_text(bytes)));
+            let items = (items > 0).then(|| format!("{items} done"));
+            let bytes = (bytes > 0).then(|| bytes_text(bytes));
+            let told: Vec<String> = items.into_iter().chain(bytes).collect();
+            self.terminal.say(&format!("  {phase}: {}", told.join(", ")));
         }
     }
 
     fn new_bar(phase: Phase, expected: Expected) -> ProgressBar {
-        let bar = match expected.bytes {
-            Some(bytes) if bytes > 0 => ProgressBar::new(bytes).with_style(style(WITH_TOTAL)),
+        let bar = match (expected.bytes.unwrap_or(0), expected.items.unwrap_or(0)) {
+            (bytes @ 1.., _) => ProgressBar::new(bytes).with_style(style(WITH_TOTAL)),
+            (0, items @ 1..) => ProgressBar::new(items).with_style(style(WITH_ITEMS)),
             _ => ProgressBar::new_spinner().with_style(style(WITHOUT_TOTAL)),
         };
         bar.set_prefix(phase.text());
@@ -124,6 +131,8 @@ impl Monitor for Progress {
         }
         self.end_phase();
         *self.phase.lock().unwrap_or_else(PoisonError::into_inner) = Some(phase);
+        let counts_items = expected.bytes.unwrap_or(0) == 0 && expected.items.unwrap_or(0) > 0;
+        self.counts_items.store(counts_items, Ordering::Relaxed);
         if self.terminal.has_bars() {
             *self.bar.lock().unwrap_or_else(PoisonError::into_inner) = Some(Self::new_bar(phase, expected));
         } else {
@@ -133,7 +142,9 @@ impl Monitor for Progress {
 
     fn bytes(&self, count: u64) {
         self.bytes.fetch_add(count, Ordering::Relaxed);
-        self.with_bar(|bar| bar.inc(count));
+        if !self.counts_items.load(Ordering::Relaxed) {
+            self.with_bar(|bar| bar.inc(count));
+        }
     }
 
     fn table(&self, name: &str, more_rows: u64) {
@@ -150,6 +161,9 @@ impl Monitor for Progress {
 
     fn item(&self, name: &str) {
         let items = self.items.fetch_add(1, Ordering::Relaxed) + 1;
+        if self.counts_items.load(Ordering::Relaxed) {
+            self.with_bar(|bar| bar.inc(1));
+        }
         if !self.is_worth_showing() {
             return;
         }

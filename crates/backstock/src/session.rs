@@ -7,8 +7,8 @@ use std::sync::atomic::AtomicBool;
 
 use backstock_host::Host;
 use backstock_operations::{
-    DatabaseOverrides, Environment, Journal, SetSettings, Stage, Subject, UsualPlaces, find_shop,
-    open_restores,
+    Environment, Journal, SetSettings, ShopOverrides, Stage, Subject, UsualPlaces, find_shop, open_restores,
+    refuse_published_state,
 };
 
 use crate::arguments::CommonArguments;
@@ -23,6 +23,7 @@ pub(crate) struct Session {
     pub(crate) configuration: Configuration,
     state: PathBuf,
     usual_backups: PathBuf,
+    host: Host,
     interrupted: Arc<AtomicBool>,
 }
 
@@ -46,25 +47,53 @@ impl Session {
         };
         let backups = configuration.backups.clone().or_else(|| usual.map(|usual| usual.backups));
         let usual_backups = backups.unwrap_or_else(|| state.with_file_name("backups"));
+        let host = match common.machine_id.as_ref().or(configuration.machine_id.as_ref()) {
+            Some(id) => Host::real().with_machine_id(id),
+            None => Host::real(),
+        };
         let interrupted = Arc::new(AtomicBool::new(false));
         heed_signals(&interrupted);
-        Ok(Self { terminal, configuration, state: absolute(&state), usual_backups, interrupted })
+        Ok(Self { terminal, configuration, state: absolute(&state), usual_backups, host, interrupted })
+    }
+
+    /// The state folder.
+    pub(crate) fn state(&self) -> &Path {
+        &self.state
     }
 
     /// Opens the state folder and tells of restores that wait for somebody.
     pub(crate) fn open(&self) -> Result<Environment, CommandError> {
-        let environment = Environment::open(&Host::real(), &self.state)?;
-        for journal in open_restores(&environment)? {
+        self.refuse_published_state()?;
+        let environment = Environment::open(&self.host, &self.state)?;
+        self.tell_of_open_restores(&environment)?;
+        Ok(environment)
+    }
+
+    /// Opens the state folder for a plan that is only shown: nothing is written.
+    pub(crate) fn open_to_look(&self) -> Result<Environment, CommandError> {
+        let environment = Environment::open_to_look(&self.host, &self.state)?;
+        self.tell_of_open_restores(&environment)?;
+        Ok(environment)
+    }
+
+    /// A state folder is not made where a web server hands it out.
+    fn refuse_published_state(&self) -> Result<(), CommandError> {
+        if self.state.exists() { Ok(()) } else { Ok(refuse_published_state(&self.state)?) }
+    }
+
+    fn tell_of_open_restores(&self, environment: &Environment) -> Result<(), CommandError> {
+        for journal in open_restores(environment)? {
             if let Some(line) = waiting(&journal) {
                 self.terminal.warn(&line);
             }
         }
-        Ok(environment)
+        Ok(())
     }
 
     /// Opens the state folder to make the catalog anew, even when the present one is damaged.
     pub(crate) fn open_for_rebuild(&self) -> Result<Environment, CommandError> {
-        Ok(Environment::open_for_rebuild(&Host::real(), &self.state)?)
+        self.refuse_published_state()?;
+        Ok(Environment::open_for_rebuild(&self.host, &self.state)?)
     }
 
     /// Watches an operation.
@@ -77,22 +106,22 @@ impl Session {
         absolute(given.unwrap_or(&self.usual_backups))
     }
 
-    /// The shop that a person means: a set of the configuration file, a folder, or a shop of the catalog.
-    pub(crate) fn subject(
+    /// The shop that a person means, when it is a set of the configuration file, a folder, or a database alone; `None` for
+    /// a name that only the catalog can know.
+    pub(crate) fn subject_by_itself(
         &self,
-        environment: &Environment,
         given: Option<&OsStr>,
-        overrides: DatabaseOverrides,
-    ) -> Result<(Subject, SetSettings), CommandError> {
+        overrides: ShopOverrides,
+    ) -> Result<Option<(Subject, SetSettings)>, CommandError> {
         let Some(given) = given else {
-            return Ok((Subject::of_database(None, &overrides)?, SetSettings::default()));
+            return Ok(Some((Subject::of_database(None, &overrides)?, SetSettings::default())));
         };
         // The name of a folder need not be text; that of a set or a shop is.
         let folder = PathBuf::from(given);
         let text = &*given.to_string_lossy();
         let set = self.configuration.set(text);
         let set = set.or_else(|| self.configuration.set_of_folder(&absolute(&folder))).unwrap_or_default();
-        let overrides = overrides.or(set.database.clone());
+        let overrides = overrides.or(set.by_hand.clone());
         let title = Some(set.title.as_str()).filter(|title| !title.is_empty());
         let subject = if let Some(folder) = &set.folder {
             Subject::of_folder(folder, title, &overrides)?
@@ -101,10 +130,20 @@ impl Session {
         } else if folder.is_dir() || text.contains('/') {
             Subject::of_folder(&folder, None, &overrides)?
         } else {
-            let shop = find_shop(environment, text)?;
-            Subject::of_shop(&shop, &overrides)?
+            return Ok(None);
         };
-        Ok((subject, set))
+        Ok(Some((subject, set)))
+    }
+
+    /// The shop of the catalog that a person means.
+    pub(crate) fn known_subject(
+        &self,
+        environment: &Environment,
+        given: &OsStr,
+        overrides: &ShopOverrides,
+    ) -> Result<Subject, CommandError> {
+        let shop = find_shop(environment, given)?;
+        Ok(Subject::of_shop(&shop, overrides)?)
     }
 }
 

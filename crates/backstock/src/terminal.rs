@@ -1,9 +1,14 @@
 //! What a person sees: the only file that prints. Data goes to standard output, talk to standard error.
 
 use std::error::Error as StdError;
+use std::fmt;
 use std::io::{self, BufRead, IsTerminal, Write};
 
 use serde::Serialize;
+use tracing::{Event, Level, Subscriber};
+use tracing_subscriber::fmt::FmtContext;
+use tracing_subscriber::fmt::format::{FormatEvent, FormatFields, Writer};
+use tracing_subscriber::registry::LookupSpan;
 
 /// How the program talks.
 #[derive(Debug, Clone, Copy)]
@@ -95,9 +100,39 @@ impl Terminal {
 pub(crate) fn start_log() {
     let filter = tracing_subscriber::EnvFilter::try_from_env("BACKSTOCK_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).without_time();
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .with_ansi(false)
+        .event_format(PlainLine);
     // A second start in one process would be refused; there is none.
     let _ = log.try_init();
+}
+
+/// A line of the log, in the form of everything else that is said: `warning: …`.
+struct PlainLine;
+
+impl<S, N> FormatEvent<S, N> for PlainLine
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+{
+    fn format_event(
+        &self,
+        context: &FmtContext<'_, S, N>,
+        mut writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
+        let word = match *event.metadata().level() {
+            Level::ERROR => "error",
+            Level::WARN => "warning",
+            Level::INFO => "log",
+            _ => "detail",
+        };
+        write!(writer, "{word}: ")?;
+        context.field_format().format_fields(writer.by_ref(), event)?;
+        writeln!(writer)
+    }
 }
 
 /// Text from outside (names of files and tables, messages of servers) without anything that could steer a terminal.

@@ -129,14 +129,14 @@ pub struct FilesPlan {
     pub never: Vec<PathBuf>,
 }
 
-/// Plans a backup of a shop.
+/// Plans a backup of a shop. Writes nothing, not even to the catalog.
 pub fn plan_backup(
     environment: &Environment,
     subject: &Subject,
     request: &BackupRequest,
 ) -> Result<BackupPlan> {
     let scope = scope_of(subject, request)?;
-    refuse_bad_places(environment, subject, request)?;
+    refuse_bad_places(environment.state.root(), subject, request)?;
     let place = Place::local(environment, &request.backups)?;
     let shop = known_shop(environment, subject)?;
     let set = default_set(environment, shop.id)?;
@@ -151,7 +151,7 @@ pub fn plan_backup(
     let database =
         scope.has_database().then(|| database_plan(environment, subject, request, &journals)).transpose()?;
     let files = scope.has_files().then(|| files_plan(environment, subject, request)).transpose()?;
-    let set_folder = format!("{}-{}", slug(&shop.title), set.id.short());
+    let set_folder = set_folder_of(&shop, &set);
     let definition_sha256 = definition_of(scope, request, database.as_ref(), files.as_ref(), subject)?;
     Ok(BackupPlan {
         shop,
@@ -169,7 +169,6 @@ pub fn plan_backup(
         unusable,
         further_databases: further_databases(subject, scope),
         notes: subject.notes.clone(),
-        // A path that is no text keeps the layout out of the index, and nothing else.
         layout: subject.layout.as_ref().and_then(|layout| serde_json::to_value(layout).ok()),
         place,
     })
@@ -200,53 +199,74 @@ fn is_plain(subject: &Subject) -> bool {
     subject.layout.as_ref().is_some_and(|layout| layout.platform == "plain")
 }
 
-/// Neither backups nor the state folder, in whose spool they grow, may lie where a web server hands them out.
-fn refuse_bad_places(environment: &Environment, subject: &Subject, request: &BackupRequest) -> Result<()> {
+/// Neither backups nor the state folder, in whose spool they grow, may lie where a web server hands them out. Asked
+/// before the state folder is opened too, since opening it makes it.
+pub fn refuse_bad_places(state: &Path, subject: &Subject, request: &BackupRequest) -> Result<()> {
     let mut shop_roots = Vec::new();
     if let Some(layout) = &subject.layout {
         shop_roots.push(layout.root.clone());
         shop_roots.extend(layout.outside_folders.iter().map(|folder| folder.path.clone()));
     }
-    for (what, folder, flag) in
-        [("backups", &*request.backups, "--to"), ("state", environment.state.root(), "--state")]
-    {
-        let act = format!("looking where {} leads", folder.display());
-        let resolved = placement::resolve(folder).doing(act)?;
-        // Also as it was named: a web server follows links too.
-        let refusal = placement::refusal(&resolved, &shop_roots, &request.web_roots)
-            .or_else(|| placement::refusal(folder, &shop_roots, &request.web_roots));
-        if let Some(refusal) = refusal {
-            return Err(OperationError::hinted(
-                ErrorKind::Refused,
-                format!("{what} may not be kept there: {refusal}"),
-                format!("give a folder that no web server shows, with {flag}"),
-            ));
-        }
-    }
-    Ok(())
+    let web_roots = &request.web_roots;
+    refuse_place("backups", "--to", &request.backups, &shop_roots, web_roots)?;
+    refuse_place("state", "--state", state, &shop_roots, web_roots)
 }
 
-/// The shop in the catalog: found by its folder, or made known.
-pub(crate) fn known_shop(environment: &Environment, subject: &Subject) -> Result<Shop> {
-    let shop = Shop {
-        id: environment.host.new_id(ShopId::from_parts),
-        root: Some(subject.key()),
-        platform: subject.layout.as_ref().map_or("database", |layout| layout.platform).to_owned(),
-        title: subject.title.clone(),
-        created: environment.host.clock.now(),
-    };
-    environment.wait(environment.catalog.upsert_shop_by_root(&shop)).doing("recording the shop")
+/// The state folder may not lie where a web server hands it out, whatever the shop.
+pub fn refuse_published_state(state: &Path) -> Result<()> {
+    refuse_place("state", "--state", state, &[], &[])
 }
 
+fn refuse_place(
+    what: &str,
+    flag: &str,
+    folder: &Path,
+    shop_roots: &[PathBuf],
+    web_roots: &[PathBuf],
+) -> Result<()> {
+    let act = format!("looking where {} leads", folder.display());
+    let resolved = placement::resolve(folder).doing(act)?;
+    // Also as it was named: a web server follows links too.
+    let refusal = placement::refusal(&resolved, shop_roots, web_roots)
+        .or_else(|| placement::refusal(folder, shop_roots, web_roots));
+    refusal.map_or(Ok(()), |refusal| {
+        Err(OperationError::hinted(
+            ErrorKind::Refused,
+            format!("{what} may not be kept there: {refusal}"),
+            format!("give a folder that no web server shows, with {flag}"),
+        ))
+    })
+}
+
+/// The shop as the catalog knows it by its folder, with what is new about it; a new one is not recorded yet.
+fn known_shop(environment: &Environment, subject: &Subject) -> Result<Shop> {
+    let key = subject.key();
+    let known =
+        environment.wait(environment.catalog.find_shop_by_root(&key)).doing("looking for the shop")?;
+    let known = known.map(|shop| (shop.id, shop.created));
+    let (id, created) =
+        known.unwrap_or_else(|| (environment.host.new_id(ShopId::from_parts), environment.host.clock.now()));
+    let platform = subject.layout.as_ref().map_or("database", |layout| layout.platform).to_owned();
+    Ok(Shop { id, root: Some(key), platform, title: subject.title.clone(), created })
+}
+
+/// The shop's set as the catalog knows it; a new one is not recorded yet.
 fn default_set(environment: &Environment, shop: ShopId) -> Result<Set> {
-    let set = Set {
+    let known = environment
+        .wait(environment.catalog.find_set_by_title(shop, DEFAULT_SET))
+        .doing("looking for the set")?;
+    Ok(known.unwrap_or_else(|| Set {
         id: environment.host.new_id(SetId::from_parts),
         shop,
         title: DEFAULT_SET.to_owned(),
         definition: serde_json::json!({}),
         created: environment.host.clock.now(),
-    };
-    environment.wait(environment.catalog.find_or_add_set(&set)).doing("recording the set")
+    }))
+}
+
+/// The set's folder at every place.
+fn set_folder_of(shop: &Shop, set: &Set) -> String {
+    format!("{}-{}", slug(&shop.title), set.id.short())
 }
 
 fn files_plan(environment: &Environment, subject: &Subject, request: &BackupRequest) -> Result<FilesPlan> {
@@ -396,6 +416,17 @@ pub(crate) fn slug(title: &str) -> String {
 }
 
 impl BackupPlan {
+    /// Makes shop, set and place known to the catalog. Where another run was faster, theirs are the ones.
+    pub(super) fn record(&mut self, environment: &Environment) -> Result<()> {
+        let catalog = &environment.catalog;
+        self.shop = environment.wait(catalog.upsert_shop_by_root(&self.shop)).doing("recording the shop")?;
+        self.set.shop = self.shop.id;
+        self.set = environment.wait(catalog.find_or_add_set(&self.set)).doing("recording the set")?;
+        self.place = self.place.clone().recorded(environment)?;
+        self.set_folder = set_folder_of(&self.shop, &self.set);
+        Ok(())
+    }
+
     pub(crate) fn run_subject(&self, kind: RunKind) -> RunSubject {
         RunSubject {
             kind,

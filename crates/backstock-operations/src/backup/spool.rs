@@ -25,6 +25,7 @@ use super::report::ReportedProblem;
 use crate::environment::Environment;
 use crate::error::{Doing, ErrorKind, OperationError, Result};
 use crate::monitor::{DatabaseWatch, Expected, Monitor, Phase, TreeWatch};
+use crate::spool_folder::SpoolFolder;
 use crate::subject::ShopDatabase;
 
 /// Connections that read at the same time. More than two do not pay on a shop's server.
@@ -92,6 +93,7 @@ pub(crate) struct FilesSummary {
 #[derive(Debug)]
 pub(super) struct Spooled {
     pub(super) folder: PathBuf,
+    _in_use: SpoolFolder,
     pub(super) artifacts: Vec<ManifestArtifact>,
     pub(super) exceptions: ExceptionCounts,
     pub(super) problems: Vec<ReportedProblem>,
@@ -126,10 +128,10 @@ pub(super) fn spool(
     run: RunId,
     monitor: &dyn Monitor,
 ) -> Result<Spooled> {
-    let folder = environment.state.spool(run);
-    environment.host.files.create_folder(&folder).doing(format!("making the spool {}", folder.display()))?;
+    let in_use = SpoolFolder::create(environment, run)?;
     let mut spooled = Spooled {
-        folder,
+        folder: in_use.path().to_owned(),
+        _in_use: in_use,
         artifacts: Vec::new(),
         exceptions: ExceptionCounts::default(),
         problems: Vec::new(),

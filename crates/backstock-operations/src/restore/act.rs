@@ -66,6 +66,9 @@ impl RestoreReport {
 struct KeptReport {
     load: Option<LoadReport>,
     files: u64,
+    /// What staging had to say: it was done once, the swap may be done again.
+    #[serde(default)]
+    staging: Vec<String>,
     lines: Vec<String>,
 }
 
@@ -205,7 +208,6 @@ fn run_forward(
 /// Before the first visible step an error takes everything back; afterwards it says how to go on.
 fn after_failure(environment: &Environment, open: &mut OpenRestore, error: OperationError) -> OperationError {
     if open.journal.stage.is_between() {
-        tracing::error!(error = chain(&error), "the restore stopped between its two sides");
         return OperationError::Unfinished {
             message: format!("the restore of {} is unfinished", open.journal.shop_title),
             source: Box::new(error),
@@ -259,7 +261,7 @@ fn stage_both(environment: &Environment, open: &OpenRestore, monitor: &dyn Monit
     }
     failpoint::reach("restore.between_parts").doing("staging the files")?;
     if let Some(part) = &open.files {
-        kept.files = files::stage(environment, &stored, part, monitor)?;
+        (kept.files, kept.staging) = files::stage(environment, &stored, part, monitor)?;
     }
     open.folder.write(REPORT, &kept)
 }
@@ -282,7 +284,7 @@ pub(super) fn swap(
     }
     failpoint::reach("restore.between_swaps").doing("exchanging the files")?;
     if let Some(part) = &open.files {
-        kept.lines.extend(files::forward(environment, part)?);
+        kept.lines.extend(files::forward(environment, part, monitor)?);
     }
     monitor.phase(Phase::Finishing, Expected::default());
     let afterwards = clean_up(open);
@@ -298,7 +300,7 @@ pub(super) fn swap(
 /// What the last swap had to say.
 pub(super) fn kept_lines(open: &OpenRestore) -> Result<Vec<String>> {
     let kept: KeptReport = open.folder.read(REPORT)?;
-    Ok(kept.lines)
+    Ok(kept.staging.into_iter().chain(kept.lines).collect())
 }
 
 /// The backup that a journal names.
@@ -349,7 +351,7 @@ fn report(open: &OpenRestore, run: &RunRecord, afterwards: Vec<StepResult>) -> R
         tables: load.tables.len() as u64,
         rows: load.tables.iter().map(|table| table.row_count).sum(),
         files: kept.files,
-        lines: load.lines.into_iter().chain(kept.lines).collect(),
+        lines: load.lines.into_iter().chain(kept.staging).chain(kept.lines).collect(),
         afterwards,
         undo_until: open.journal.undo_until(),
         elapsed_ms: run.elapsed_ms(),

@@ -19,6 +19,8 @@ use crate::subject::ShopDatabase;
 
 /// A pattern may stand for at most so many paths.
 const MATCH_LIMIT: usize = 10_000;
+/// What the names of this program's own environment variables begin with.
+const OUR_VARIABLES: &[u8] = b"BACKSTOCK_";
 
 /// How one step went.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -173,6 +175,12 @@ fn run(layout: &ShopLayout, program: &str, arguments: &[String], folder: &ShopPa
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::piped());
+    // What this program was told, a password among it, is no business of the shop's programs.
+    for (name, _) in std::env::vars_os() {
+        if name.as_encoded_bytes().starts_with(OUR_VARIABLES) {
+            command.env_remove(name);
+        }
+    }
     if rustix::process::geteuid().is_root() {
         command.uid(owner.uid()).gid(owner.gid());
     }

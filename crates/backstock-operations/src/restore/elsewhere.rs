@@ -23,6 +23,7 @@ pub struct ElsewhereReport {
     /// The backup.
     pub backup: BackupId,
     /// The folder.
+    #[serde(with = "backstock_vocabulary::path_bytes")]
     pub folder: PathBuf,
     /// What was written.
     pub extracted: ExtractReport,
@@ -92,7 +93,7 @@ pub(super) fn export_changed(
         dump_to_folder(environment, target, selection, folder, "changed.sql.zst", monitor)?;
     }
     if let Some(part) = open.files.as_ref().filter(|_| changed.file_count > 0) {
-        files::export_changed(environment, part, &folder.join("files"))?;
+        files::export_changed(environment, part, &folder.join("files"), monitor)?;
     }
     Ok(())
 }

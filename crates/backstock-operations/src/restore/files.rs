@@ -1,26 +1,28 @@
 //! The files part of a restore: compare, write aside, exchange, undo, let go.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use backstock_archive::tree::{
-    ExchangePlan, ExchangeReport, ExchangeRequest, ExchangeSummary, NoMonitor, Rights, Selection, TreeRoot,
+    ExchangePlan, ExchangeReport, ExchangeRequest, ExchangeSummary, NameList, Rights, Selection, TreeRoot,
     as_path, changed_paths, changed_since, discard as discard_exchange, exchange_backward, exchange_forward,
     plan_exchange, replaced_paths, stage as stage_exchange,
 };
-use backstock_vocabulary::ArtifactKind;
+use backstock_vocabulary::{ArtifactKind, RawText};
 use serde::{Deserialize, Serialize};
 
-use super::journal::JournalFolder;
-use super::plan::RestoreRequest;
+use super::plan::Parts;
 use crate::backup::roots_of;
 use crate::environment::Environment;
 use crate::error::{Doing, ErrorKind, OperationError, Result};
-use crate::monitor::{Expected, Monitor, Phase, TreeWatch};
+use crate::monitor::{Expected, Monitor, Phase, TreeWatch, UnstoppableTreeWatch};
 use crate::stored::StoredBackup;
 use crate::subject::Subject;
 
 /// Threads that write files aside.
 const STAGING_WORKERS: usize = 4;
+
+/// What is said of an entry whose facts could not be brought back.
+const INCOMPLETE: &str = "did not get its owner, mode, attributes or times";
 
 /// What an exchange of files comes to, in numbers and first names.
 pub(super) type FilesSummary = ExchangeSummary;
@@ -29,18 +31,24 @@ pub(super) type FilesSummary = ExchangeSummary;
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct FilesPart {
     pub(super) exchange: ExchangePlan,
-    roots: Vec<(Vec<u8>, std::path::PathBuf)>,
+    roots: Vec<KeptRoot>,
     /// Folders that were not there and had to be made, outermost first.
-    made: Vec<std::path::PathBuf>,
+    #[serde(with = "backstock_vocabulary::path_bytes")]
+    made: Vec<PathBuf>,
+}
+
+/// A live folder and its place in the backup.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct KeptRoot {
+    prefix: RawText,
+    #[serde(with = "backstock_vocabulary::path_bytes")]
+    path: PathBuf,
 }
 
 impl FilesPart {
     /// The live folders.
     pub(super) fn roots(&self) -> Vec<TreeRoot> {
-        let root = |(prefix, path): &(Vec<u8>, std::path::PathBuf)| TreeRoot {
-            prefix: prefix.clone(),
-            path: path.clone(),
-        };
+        let root = |root: &KeptRoot| TreeRoot { prefix: root.prefix.to_vec(), path: root.path.clone() };
         self.roots.iter().map(root).collect()
     }
 
@@ -68,14 +76,8 @@ impl FilesPart {
 }
 
 /// Compares the live files with the backup's. Changes nothing.
-pub(super) fn plan(
-    environment: &Environment,
-    stored: &StoredBackup,
-    subject: &Subject,
-    request: &RestoreRequest,
-    tag: &str,
-    folder: &JournalFolder,
-) -> Result<FilesPart> {
+pub(super) fn plan(environment: &Environment, parts: &Parts<'_>, monitor: &dyn Monitor) -> Result<FilesPart> {
+    let Parts { stored, subject, request, tag, folder } = *parts;
     let index = stored.index(environment, ArtifactKind::FilesIndex)?;
     let header = stored.files_header(&index)?;
     let roots = match_roots(subject, &header.roots)?;
@@ -84,8 +86,10 @@ pub(super) fn plan(
     } else {
         Selection::Globs(request.files.clone())
     };
-    let kept: Vec<(Vec<u8>, std::path::PathBuf)> =
-        roots.iter().map(|root| (root.prefix.clone(), root.path.clone())).collect();
+    let kept: Vec<KeptRoot> = roots
+        .iter()
+        .map(|root| KeptRoot { prefix: RawText(root.prefix.clone()), path: root.path.clone() })
+        .collect();
     let exchange = ExchangeRequest {
         roots,
         selection,
@@ -99,7 +103,8 @@ pub(super) fn plan(
         folder: folder.path().to_owned(),
     };
     let made = make_roots(&kept)?;
-    let planned = plan_exchange(&environment.host, &index, &exchange, &NoMonitor)
+    monitor.phase(Phase::Comparing, Expected::default());
+    let planned = plan_exchange(&environment.host, &index, &exchange, &TreeWatch(monitor))
         .doing(format!("comparing the files of {} with the backup", subject.title))
         .and_then(|exchange| {
             if request.files.is_empty() || exchange.summary.steps > 0 || exchange.summary.unchanged > 0 {
@@ -118,11 +123,11 @@ pub(super) fn plan(
 }
 
 /// Makes roots that are gone altogether, empty: everything else is compared with them. They go again with the plan.
-fn make_roots(roots: &[(Vec<u8>, std::path::PathBuf)]) -> Result<Vec<std::path::PathBuf>> {
-    let mut made: Vec<std::path::PathBuf> = Vec::new();
-    for (_, root) in roots {
+fn make_roots(roots: &[KeptRoot]) -> Result<Vec<PathBuf>> {
+    let mut made: Vec<PathBuf> = Vec::new();
+    for root in roots {
         let mut missing: Vec<&Path> =
-            root.ancestors().take_while(|folder| folder.symlink_metadata().is_err()).collect();
+            root.path.ancestors().take_while(|folder| folder.symlink_metadata().is_err()).collect();
         missing.reverse();
         for folder in missing {
             if let Err(error) = std::fs::create_dir(folder) {
@@ -135,7 +140,7 @@ fn make_roots(roots: &[(Vec<u8>, std::path::PathBuf)]) -> Result<Vec<std::path::
     Ok(made)
 }
 
-fn remove_empty(folders: &[std::path::PathBuf]) {
+fn remove_empty(folders: &[PathBuf]) {
     for folder in folders.iter().rev() {
         // One that is not empty is in use: by the new side, or by somebody else.
         let _ = std::fs::remove_dir(folder);
@@ -169,46 +174,80 @@ pub(super) fn stage(
     stored: &StoredBackup,
     part: &FilesPart,
     monitor: &dyn Monitor,
-) -> Result<u64> {
+) -> Result<(u64, Vec<String>)> {
     let (reader, _) = stored.artifact(environment, ArtifactKind::Files)?;
     monitor.phase(Phase::Staging, Expected { bytes: Some(part.summary().needed_bytes), items: None });
     let report =
         stage_exchange(&environment.host, &part.exchange, &reader, STAGING_WORKERS, &TreeWatch(monitor))
             .doing("writing the files aside")?;
-    Ok(report.staged)
+    let mut lines = Vec::new();
+    add_lines(&mut lines, &report.incomplete, INCOMPLETE);
+    Ok((report.staged, lines))
 }
 
 /// Exchanges every entry, from wherever a kill left it. Tells what a person should know.
-pub(super) fn forward(environment: &Environment, part: &FilesPart) -> Result<Vec<String>> {
+pub(super) fn forward(
+    environment: &Environment,
+    part: &FilesPart,
+    monitor: &dyn Monitor,
+) -> Result<Vec<String>> {
+    let watch = watch_exchange(part, monitor);
     let mut journal = |_| Ok(());
-    let report = exchange_forward(&environment.host, &part.exchange, 0, &mut journal, &NoMonitor)
+    let report = exchange_forward(&environment.host, &part.exchange, 0, &mut journal, &watch)
         .doing("exchanging the files")?;
     Ok(lines(&report))
 }
 
 /// Exchanges every entry back.
-pub(super) fn backward(environment: &Environment, part: &FilesPart) -> Result<Vec<String>> {
-    let report = exchange_backward(&environment.host, &part.exchange, &NoMonitor)
-        .doing("exchanging the files back")?;
+pub(super) fn backward(
+    environment: &Environment,
+    part: &FilesPart,
+    monitor: &dyn Monitor,
+) -> Result<Vec<String>> {
+    let watch = watch_exchange(part, monitor);
+    let report =
+        exchange_backward(&environment.host, &part.exchange, &watch).doing("exchanging the files back")?;
     Ok(lines(&report))
+}
+
+/// Begins the phase in which files change places.
+fn watch_exchange<'a>(part: &FilesPart, monitor: &'a dyn Monitor) -> UnstoppableTreeWatch<'a> {
+    monitor.phase(Phase::Exchanging, Expected { bytes: None, items: Some(part.summary().steps) });
+    UnstoppableTreeWatch(monitor)
 }
 
 fn lines(report: &ExchangeReport) -> Vec<String> {
     let lists = [
         (&report.surprises, "was changed between the plan and the exchange; what was there is kept aside"),
         (&report.kept, "was put there after the exchange and was left"),
-        (&report.incomplete, "did not get its owner, mode, attributes or times"),
+        (&report.incomplete, INCOMPLETE),
     ];
     let mut lines = Vec::new();
     for (list, what) in lists {
-        lines.extend(list.first.iter().map(|named| format!("{}: {what}", named.path)));
+        add_lines(&mut lines, list, what);
     }
     lines
 }
 
+fn add_lines(lines: &mut Vec<String>, list: &NameList, what: &str) {
+    lines.extend(list.first.iter().map(|named| {
+        let reason = named.reason.as_deref().map(|reason| format!(" ({reason})")).unwrap_or_default();
+        format!("{}: {what}{reason}", named.path)
+    }));
+    let shown = list.first.len() as u64;
+    if list.count > shown {
+        lines.push(format!("{} more: {what}", list.count - shown));
+    }
+}
+
 /// What was changed since the exchange: how many, and the first names.
-pub(super) fn changed(environment: &Environment, part: &FilesPart) -> Result<(u64, Vec<String>)> {
-    let change = changed_since(&environment.host, &part.exchange, &NoMonitor)
+pub(super) fn changed(
+    environment: &Environment,
+    part: &FilesPart,
+    monitor: &dyn Monitor,
+) -> Result<(u64, Vec<String>)> {
+    monitor.phase(Phase::Comparing, Expected::default());
+    let change = changed_since(&environment.host, &part.exchange, &TreeWatch(monitor))
         .doing("looking for files that changed since the restore")?;
     let lists = [&change.modified, &change.replaced, &change.removed, &change.added];
     let count = lists.iter().map(|list| list.count).sum();
@@ -217,9 +256,14 @@ pub(super) fn changed(environment: &Environment, part: &FilesPart) -> Result<(u6
 }
 
 /// Copies what was put or written there since the exchange into a folder.
-pub(super) fn export_changed(environment: &Environment, part: &FilesPart, folder: &Path) -> Result<()> {
+pub(super) fn export_changed(
+    environment: &Environment,
+    part: &FilesPart,
+    folder: &Path,
+    monitor: &dyn Monitor,
+) -> Result<()> {
     let act = || format!("copying changed files into {}", folder.display());
-    let paths = changed_paths(&environment.host, &part.exchange, &NoMonitor).doing(act())?;
+    let paths = changed_paths(&environment.host, &part.exchange, &TreeWatch(monitor)).doing(act())?;
     for (root, path, place) in paths {
         let target = folder.join(root.to_string()).join(as_path(&path));
         if let Some(parent) = target.parent() {

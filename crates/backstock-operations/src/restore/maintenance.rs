@@ -6,7 +6,7 @@
 use std::fs;
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use backstock_database::{Connection, quote_name, quote_text};
 use backstock_platform::{Maintenance, ShopLayout};
@@ -24,13 +24,18 @@ pub(crate) enum Switch {
     /// The shop is closed while a file exists.
     File {
         /// The file.
+        #[serde(with = "backstock_vocabulary::path_bytes")]
         path: PathBuf,
         /// What it holds while the shop is closed.
         content: String,
         /// What it held before; `None` when it was not there.
         former: Option<Vec<u8>>,
         /// Files that go as well when the shop opens.
+        #[serde(with = "backstock_vocabulary::path_bytes")]
         also_remove: Vec<PathBuf>,
+        /// Folders around the file that are not there, outermost first: they are made with it and go with it.
+        #[serde(with = "backstock_vocabulary::path_bytes", default)]
+        missing: Vec<PathBuf>,
     },
     /// The shop is closed by a value in its database.
     Setting(Setting),
@@ -80,7 +85,11 @@ impl Switch {
                     Err(error) => return Err(error).doing(format!("reading {}", path.display())),
                 };
                 let also_remove = also_remove.iter().filter_map(|path| layout.resolve(path)).collect();
-                Ok(Self::File { path, content: content.clone(), former, also_remove })
+                let around = path.ancestors().skip(1);
+                let mut missing: Vec<PathBuf> =
+                    around.take_while(|folder| !folder.exists()).map(Path::to_owned).collect();
+                missing.reverse();
+                Ok(Self::File { path, content: content.clone(), former, also_remove, missing })
             }
             Maintenance::Setting { table, matching, column, on, insert, off } => {
                 let Some(database) = database else { return Ok(Self::None) };
@@ -120,7 +129,7 @@ impl Switch {
     pub(crate) fn give_back(&self, database: Option<&ShopDatabase>, side: Side) -> Result<()> {
         match self {
             Self::None => Ok(()),
-            Self::File { path, former, also_remove, .. } => {
+            Self::File { path, former, also_remove, missing, .. } => {
                 let act = || format!("giving the maintenance file {} its former state", path.display());
                 match former {
                     Some(bytes) => write_file(path, bytes).doing(act()),
@@ -130,6 +139,10 @@ impl Switch {
                                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                                 other => other.doing(act())?,
                             }
+                        }
+                        for folder in missing.iter().rev() {
+                            // One that is not empty came back with the shop, or is in use.
+                            let _ = fs::remove_dir(folder);
                         }
                         Ok(())
                     }
@@ -165,7 +178,10 @@ fn open(database: &ShopDatabase) -> Result<Connection> {
     Ok(connection)
 }
 
-fn write_file(path: &PathBuf, bytes: &[u8]) -> io::Result<()> {
+fn write_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder)?;
+    }
     let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o644).open(path)?;
     file.write_all(bytes)?;
     file.sync_all()
@@ -287,4 +303,33 @@ impl Setting {
 
 fn statement(pieces: &[&[u8]]) -> Vec<u8> {
     pieces.concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_switch_in_a_folder_that_is_not_there_works_and_leaves_nothing() {
+        let shop = tempfile::tempdir().unwrap();
+        let fixture = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/shops/magento-2.4"));
+        for file in ["app/etc/config.php", "app/etc/env.php", "composer.lock", "bin/magento"] {
+            fs::create_dir_all(shop.path().join(file).parent().unwrap()).unwrap();
+            fs::copy(fixture.join(file), shop.path().join(file)).unwrap();
+        }
+        let layout = crate::subject::detect(shop.path()).unwrap().layout;
+        let switch = Switch::find(Some(&layout), None).unwrap();
+        let var = shop.path().join("var");
+        for side in [Side::New, Side::Old] {
+            switch.close(None).unwrap();
+            assert!(var.join(".maintenance.flag").exists());
+            switch.give_back(None, side).unwrap();
+            assert!(!var.exists());
+        }
+        // What the restore brought meanwhile stays.
+        switch.close(None).unwrap();
+        fs::write(var.join("report"), "kept").unwrap();
+        switch.give_back(None, Side::New).unwrap();
+        assert_eq!(fs::read(var.join("report")).unwrap(), b"kept");
+    }
 }

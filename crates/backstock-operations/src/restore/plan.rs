@@ -17,6 +17,7 @@ use super::planted;
 use crate::backup::RESERVE_BYTES;
 use crate::environment::Environment;
 use crate::error::{Doing, ErrorKind, OperationError, Result};
+use crate::monitor::Monitor;
 use crate::run::{close_dead_runs, lock_shop};
 use crate::stored::StoredBackup;
 use crate::subject::{ShopDatabase, Subject};
@@ -79,8 +80,21 @@ pub(super) struct ActOptions {
     pub(super) snapshot: bool,
     pub(super) setuid: bool,
     pub(super) is_elsewhere: bool,
+    #[serde(with = "backstock_vocabulary::path_bytes")]
     pub(super) root: Option<PathBuf>,
     pub(super) after: Vec<String>,
+}
+
+impl ActOptions {
+    fn of(request: &RestoreRequest, subject: &Subject) -> Self {
+        Self {
+            snapshot: request.snapshot,
+            setuid: request.setuid,
+            is_elsewhere: request.other_database.is_some(),
+            root: subject.layout.as_ref().map(|layout| layout.root.clone()),
+            after: Vec::new(),
+        }
+    }
 }
 
 /// A plan as it is shown.
@@ -128,8 +142,9 @@ pub fn plan_restore(
     backup: Backup,
     subject: Subject,
     request: &RestoreRequest,
+    monitor: &dyn Monitor,
 ) -> Result<RestorePlan> {
-    let shop = crate::backup::known_shop(environment, &subject)?;
+    let shop = crate::show::shop_of(environment, backup.shop)?;
     let lock = lock_shop(environment, shop.id, &shop.title)?;
     close_dead_runs(environment, Some(shop.id))?;
     refuse_while_another_is_open(environment, &shop)?;
@@ -141,32 +156,23 @@ pub fn plan_restore(
     let scope = scope_of(&stored, request)?;
     let is_elsewhere = request.other_database.is_some();
     let target = target_of(&subject, scope, request)?;
-    let switch = if is_elsewhere {
-        Switch::None
-    } else {
-        Switch::find(subject.layout.as_ref(), subject.database.as_ref())?
-    };
+    let switch_of = |subject: &Subject| Switch::find(subject.layout.as_ref(), subject.database.as_ref());
+    let switch = if is_elsewhere { Switch::None } else { switch_of(&subject)? };
     let planted = planted::warnings(environment, &stored, scope.has_database(), scope.has_files())?;
     let run = environment.host.new_id(RunId::from_parts);
     let tag = run.short()[2..].to_owned();
     let folder = JournalFolder::of(&environment.host, &environment.state, run);
     folder.create(shop.id)?;
-    let parts =
-        plan_parts(environment, &stored, &subject, target.as_ref(), request, scope, &tag, &switch, &folder);
-    let (database, files) = match parts {
-        Ok(parts) => parts,
+    let parts = Parts { stored: &stored, subject: &subject, request, tag: &tag, folder: &folder };
+    let planned = parts.plan(environment, scope, target.as_ref(), &switch, monitor);
+    let (database, files) = match planned {
+        Ok(planned) => planned,
         Err(error) => {
             folder.remove()?;
             return Err(error);
         }
     };
-    let options = ActOptions {
-        snapshot: request.snapshot,
-        setuid: request.setuid,
-        is_elsewhere,
-        root: subject.layout.as_ref().map(|layout| layout.root.clone()),
-        after: Vec::new(),
-    };
+    let options = ActOptions::of(request, &subject);
     let mut plan = RestorePlan {
         run,
         summary: RestoreSummary::of(&backup, &shop, database.as_ref(), files.as_ref()),
@@ -185,43 +191,61 @@ pub fn plan_restore(
     };
     plan.summary.warnings.extend(planted);
     plan.complete_summary(environment, request)?;
-    if let Err(error) = plan.check(request) {
-        plan.abandon()?;
-        return Err(error);
+    match plan.check(request) {
+        Err(error) if environment.may_write => {
+            plan.abandon()?;
+            return Err(error);
+        }
+        Err(error) => plan.summary.warnings.push(refusal_text(&error)),
+        Ok(()) => {}
     }
     Ok(plan)
 }
 
-#[expect(clippy::too_many_arguments, reason = "the two parts of a plan share everything")]
-fn plan_parts(
-    environment: &Environment,
-    stored: &StoredBackup,
-    subject: &Subject,
-    target: Option<&ShopDatabase>,
-    request: &RestoreRequest,
-    scope: Scope,
-    tag: &str,
-    switch: &Switch,
-    folder: &JournalFolder,
-) -> Result<(Option<LoadPlan>, Option<FilesPart>)> {
-    let mut database_plan = None;
-    if scope.has_database()
-        && let Some(target) = target
-    {
-        let wish = DatabaseWish {
-            tables: request.tables.clone(),
-            is_named: request.other_database.is_some(),
-            exact: request.exact,
-            in_place: InPlace::WhenNeeded,
-            tag: tag.to_owned(),
-        };
-        database_plan = Some(database::plan(environment, stored, target, &wish, switch)?);
+/// What is only shown is shown even where it would be refused, with what is missing.
+fn refusal_text(error: &OperationError) -> String {
+    let hint = error.hint().map(|hint| format!(" ({hint})")).unwrap_or_default();
+    format!("this would be refused: {error}{hint}")
+}
+
+/// What the two parts of a plan share.
+pub(super) struct Parts<'a> {
+    /// The backup.
+    pub(super) stored: &'a StoredBackup,
+    /// The shop.
+    pub(super) subject: &'a Subject,
+    /// What is asked for.
+    pub(super) request: &'a RestoreRequest,
+    /// What the aside names carry.
+    pub(super) tag: &'a str,
+    /// Where the plan is kept.
+    pub(super) folder: &'a JournalFolder,
+}
+
+impl Parts<'_> {
+    /// Plans the parts that are in the scope.
+    fn plan(
+        &self,
+        environment: &Environment,
+        scope: Scope,
+        target: Option<&ShopDatabase>,
+        switch: &Switch,
+        monitor: &dyn Monitor,
+    ) -> Result<(Option<LoadPlan>, Option<FilesPart>)> {
+        let mut database_plan = None;
+        if let Some(target) = target.filter(|_| scope.has_database()) {
+            let wish = DatabaseWish {
+                tables: self.request.tables.clone(),
+                is_named: self.request.other_database.is_some(),
+                exact: self.request.exact,
+                in_place: InPlace::WhenNeeded,
+                tag: self.tag.to_owned(),
+            };
+            database_plan = Some(database::plan(environment, self.stored, target, &wish, switch)?);
+        }
+        let files = scope.has_files().then(|| files::plan(environment, self, monitor)).transpose()?;
+        Ok((database_plan, files))
     }
-    let files = scope
-        .has_files()
-        .then(|| files::plan(environment, stored, subject, request, tag, folder))
-        .transpose()?;
-    Ok((database_plan, files))
 }
 
 fn refuse_while_another_is_open(environment: &Environment, shop: &Shop) -> Result<()> {

@@ -29,7 +29,7 @@ pub(super) fn take(
     }
     monitor.phase(Phase::Snapshot, Expected::default());
     let backup_plan = snapshot_plan(environment, plan)?;
-    let report = backup::backup_within(environment, &backup_plan, monitor)?;
+    let report = backup::backup_within(environment, backup_plan, monitor)?;
     if report.content != Content::Whole {
         let lacking: Vec<String> = report
             .problems

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use backstock_database::TableChange;
 use backstock_host::failpoint;
-use backstock_vocabulary::{Outcome, RunId, RunKind, VerifyLevel};
+use backstock_vocabulary::{RunId, RunKind, VerifyLevel};
 use serde::Serialize;
 
 use super::act::{self, OpenRestore, clear_caches, discard_new, swap_marks};
@@ -61,6 +61,7 @@ pub struct UndoReport {
     /// What was taken out of the shop.
     pub changed: ChangedSince,
     /// Where it was exported to.
+    #[serde(with = "backstock_vocabulary::path_bytes")]
     pub exported: Option<PathBuf>,
     /// What is not exactly as it was.
     pub lines: Vec<String>,
@@ -84,7 +85,7 @@ pub struct AcceptReport {
 }
 
 /// Looks at what an undo would take away. Changes nothing; takes the shop's lock.
-pub fn plan_undo(environment: &Environment, journal: Journal) -> Result<UndoPlan> {
+pub fn plan_undo(environment: &Environment, journal: Journal, monitor: &dyn Monitor) -> Result<UndoPlan> {
     let lock = lock_shop(environment, journal.shop, &journal.shop_title)?;
     close_dead_runs(environment, Some(journal.shop))?;
     if journal.stage == Stage::Accepting {
@@ -93,8 +94,11 @@ pub fn plan_undo(environment: &Environment, journal: Journal) -> Result<UndoPlan
     }
     let open = OpenRestore::load(environment, journal)?;
     let stage = open.journal.stage;
-    let changed =
-        if stage == Stage::Restored { changed_since(environment, &open)? } else { ChangedSince::default() };
+    let changed = if stage == Stage::Restored {
+        changed_since(environment, &open, monitor)?
+    } else {
+        ChangedSince::default()
+    };
     Ok(UndoPlan {
         open,
         lock,
@@ -104,13 +108,17 @@ pub fn plan_undo(environment: &Environment, journal: Journal) -> Result<UndoPlan
     })
 }
 
-fn changed_since(environment: &Environment, open: &OpenRestore) -> Result<ChangedSince> {
+fn changed_since(
+    environment: &Environment,
+    open: &OpenRestore,
+    monitor: &dyn Monitor,
+) -> Result<ChangedSince> {
     let mut changed = ChangedSince::default();
     if let Some((target, plan)) = &open.database {
         changed.tables = database::changed(target, plan, &swap_marks(open)?)?;
     }
     if let Some(part) = &open.files {
-        let (count, first) = files::changed(environment, part)?;
+        let (count, first) = files::changed(environment, part, monitor)?;
         changed.file_count = count;
         changed.files = first;
     }
@@ -149,26 +157,18 @@ pub fn undo(
         }
         backward(environment, &mut open, monitor)
     })();
-    match result {
-        Ok((lines, afterwards)) => {
-            let report = UndoReport {
-                run: run.id,
-                shop: open.journal.shop_title.clone(),
-                changed,
-                exported: export.map(Path::to_owned),
-                lines,
-                afterwards,
-                is_redo,
-                elapsed_ms: run.elapsed_ms(),
-            };
-            run.finish(environment, Outcome::Success)?;
-            Ok(report)
-        }
-        Err(error) => {
-            run.fail(environment, &error);
-            Err(error)
-        }
-    }
+    let (id, elapsed_ms) = (run.id, run.elapsed_ms());
+    let (lines, afterwards) = run.close(environment, result)?;
+    Ok(UndoReport {
+        run: id,
+        shop: open.journal.shop_title,
+        changed,
+        exported: export.map(Path::to_owned),
+        lines,
+        afterwards,
+        is_redo,
+        elapsed_ms,
+    })
 }
 
 /// Every visible step, backward.
@@ -182,7 +182,7 @@ fn backward(
     open.switch.close(open.switch_database.as_ref())?;
     let mut lines = Vec::new();
     if let Some(part) = &open.files {
-        lines = files::backward(environment, part)?;
+        lines = files::backward(environment, part, monitor)?;
     }
     failpoint::reach("undo.between_swaps").doing("swapping the tables back")?;
     if let Some((target, plan)) = &open.database {
@@ -237,21 +237,10 @@ pub fn accept(environment: &Environment, journal: Journal, monitor: &dyn Monitor
         serde_json::json!({ "restore": open.journal.run }),
         lock,
     )?;
-    match accept_sides(environment, &mut open, monitor) {
-        Ok(()) => {
-            let report = AcceptReport {
-                run: run.id,
-                shop: open.journal.shop_title.clone(),
-                elapsed_ms: run.elapsed_ms(),
-            };
-            run.finish(environment, Outcome::Success)?;
-            Ok(report)
-        }
-        Err(error) => {
-            run.fail(environment, &error);
-            Err(error)
-        }
-    }
+    let result = accept_sides(environment, &mut open, monitor);
+    let (id, elapsed_ms) = (run.id, run.elapsed_ms());
+    run.close(environment, result)?;
+    Ok(AcceptReport { run: id, shop: open.journal.shop_title, elapsed_ms })
 }
 
 /// Accepts the restores whose undo window is over, each only while its safety snapshot is there and decodes: after

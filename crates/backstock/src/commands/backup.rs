@@ -2,6 +2,7 @@
 
 use backstock_operations::{
     BackupPlan, BackupReport, BackupRequest, SetSettings, Unwatched, accept_expired, backup, plan_backup,
+    refuse_bad_places,
 };
 use backstock_vocabulary::{Codec, Content, Reason, Scope};
 use serde::Serialize;
@@ -13,14 +14,25 @@ use crate::session::Session;
 use crate::terminal::{bytes_text, duration_text, printable};
 
 pub(super) fn run(session: &Session, arguments: &BackupArguments) -> Result {
-    let environment = session.open()?;
+    let overrides = arguments.by_hand.overrides();
+    let by_itself = session.subject_by_itself(arguments.shop.as_deref(), overrides.clone())?;
+    if let Some((subject, set)) = &by_itself {
+        // Before the state folder is made: it might be made in the shop.
+        refuse_bad_places(session.state(), subject, &request(session, arguments, set.clone()))?;
+    }
+    let environment = if arguments.dry_run { session.open_to_look()? } else { session.open()? };
     if !arguments.dry_run {
         for line in accept_expired(&environment, &Unwatched)? {
             session.terminal.warn(&printable(&line));
         }
     }
-    let overrides = arguments.database.overrides();
-    let (subject, set) = session.subject(&environment, arguments.shop.as_deref(), overrides)?;
+    let (subject, set) = match (by_itself, &arguments.shop) {
+        (Some(found), _) => found,
+        (None, shop) => {
+            let name = shop.clone().unwrap_or_default();
+            (session.known_subject(&environment, &name, &overrides)?, SetSettings::default())
+        }
+    };
     for note in &subject.notes {
         session.terminal.say(&format!("note: {}", printable(note)));
     }
@@ -30,7 +42,7 @@ pub(super) fn run(session: &Session, arguments: &BackupArguments) -> Result {
         return Ok(Code::Done);
     }
     let progress = session.progress();
-    let result = backup(&environment, &plan, &progress);
+    let result = backup(&environment, plan, &progress);
     progress.close();
     let report = result?;
     show(session, &report);

@@ -17,7 +17,7 @@ use crate::session::Session;
 use crate::terminal::{bytes_text, duration_text, printable};
 
 pub(super) fn run(session: &Session, arguments: &RestoreArguments) -> Result {
-    let environment = session.open()?;
+    let environment = if arguments.dry_run { session.open_to_look()? } else { session.open()? };
     if arguments.accept {
         return accept_last(session, &environment, arguments);
     }
@@ -94,7 +94,7 @@ fn into_the_shop(
     arguments: &RestoreArguments,
 ) -> Result {
     let shop = shop_of(environment, backup.shop)?;
-    let overrides = arguments.database.overrides().or(configured(session, &shop));
+    let overrides = arguments.by_hand.overrides().or(configured(session, &shop));
     let subject = Subject::of_backup(environment, &backup, &overrides)?;
     for note in &subject.notes {
         session.terminal.say(&format!("note: {}", printable(note)));
@@ -109,7 +109,10 @@ fn into_the_shop(
         snapshot: !arguments.without_snapshot,
         without_maintenance: arguments.without_maintenance,
     };
-    let plan = plan_restore(environment, backup, subject, &request)?;
+    let progress = session.progress();
+    let planned = plan_restore(environment, backup, subject, &request, &progress);
+    progress.close();
+    let plan = planned?;
     let terminal = &session.terminal;
     if arguments.dry_run && terminal.json() {
         terminal.document(&Document::new("backstock.restore-plan/1", &plan.summary));
@@ -141,12 +144,12 @@ fn into_the_shop(
     show(session, &result?)
 }
 
-fn configured(session: &Session, shop: &backstock_catalog::Shop) -> backstock_operations::DatabaseOverrides {
+fn configured(session: &Session, shop: &backstock_catalog::Shop) -> backstock_operations::ShopOverrides {
     use std::os::unix::ffi::OsStrExt;
     let root = shop.root.as_deref().map(|root| Path::new(std::ffi::OsStr::from_bytes(root)));
     let set = session.configuration.set(&shop.title);
     let set = set.or_else(|| root.and_then(|root| session.configuration.set_of_folder(root)));
-    set.map(|set| set.database).unwrap_or_default()
+    set.map(|set| set.by_hand).unwrap_or_default()
 }
 
 fn summary_lines(summary: &RestoreSummary) -> Vec<String> {

@@ -1,5 +1,7 @@
 //! `backstock undo`: take the last restore back.
 
+use std::ffi::OsStr;
+
 use backstock_operations::{ChangedSince, Environment, Journal, find_shop, open_restores, plan_undo, undo};
 
 use super::{Document, Result};
@@ -12,9 +14,12 @@ use crate::terminal::{duration_text, printable};
 const SHOWN_NAMES: usize = 10;
 
 pub(super) fn run(session: &Session, arguments: &UndoArguments) -> Result {
-    let environment = session.open()?;
+    let environment = if arguments.dry_run { session.open_to_look()? } else { session.open()? };
     let journal = open_restore(&environment, arguments.shop.as_deref())?;
-    let plan = plan_undo(&environment, journal)?;
+    let progress = session.progress();
+    let planned = plan_undo(&environment, journal, &progress);
+    progress.close();
+    let plan = planned?;
     let terminal = &session.terminal;
     for line in changed_lines(&plan.changed) {
         terminal.say(&line);
@@ -65,7 +70,7 @@ pub(super) fn run(session: &Session, arguments: &UndoArguments) -> Result {
 /// The one restore that is open, of this shop or of any.
 pub(super) fn open_restore(
     environment: &Environment,
-    shop: Option<&str>,
+    shop: Option<&OsStr>,
 ) -> std::result::Result<Journal, CommandError> {
     let shop = shop.map(|text| find_shop(environment, text)).transpose()?;
     let mut journals = open_restores(environment)?;

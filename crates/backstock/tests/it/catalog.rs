@@ -104,3 +104,22 @@ fn a_new_installation_finds_what_another_wrote() {
     fs::rename(place.folder().join("state of before"), place.state()).unwrap();
     place.run(&shop.backup_arguments(&[])).expect_error(15, &["another instance"]);
 }
+
+/// F04: a run that died, and the catalog that knew of it lost as well: its spool is removed by the next run.
+#[cfg(feature = "failpoints")]
+#[test]
+fn a_spool_that_no_catalog_remembers_is_removed() {
+    let place = Place::new();
+    let root = place.folder().join("shop");
+    fs::create_dir(&root).unwrap();
+    fs::write(root.join("page"), "hello").unwrap();
+    let arguments = ["backup", root.to_str().unwrap()];
+    for orders in ["backup.spooled=kill:1", "backup.before_manifest=kill:1", "backup.after_manifest=kill:1"] {
+        place.run_with(orders, &arguments).expect_killed();
+        let spool = walk(&place.state().join("spool"));
+        assert!(spool.keys().any(|name| name.ends_with("lock")), "{orders}: {spool:?}");
+        remove_catalog(&place.state());
+        place.run(&arguments).expect(0);
+        assert_eq!(walk(&place.state().join("spool")).len(), 0, "{orders}");
+    }
+}

@@ -9,11 +9,12 @@ use backstock_testbed::{Server, ServerKind, ServerOptions, Snapshot};
 use tempfile::TempDir;
 
 /// What every run's environment must not inherit from whoever runs the tests.
-const OURS: [&str; 6] = [
+const OURS: [&str; 7] = [
     "BACKSTOCK_STATE",
     "BACKSTOCK_BACKUPS",
     "BACKSTOCK_CONFIG",
     "BACKSTOCK_DATABASE_PASSWORD",
+    "BACKSTOCK_MACHINE_ID",
     "BACKSTOCK_FAILPOINT",
     "BACKSTOCK_FAILPOINT_LOG",
 ];

@@ -12,6 +12,8 @@ mod bad_input;
 #[cfg(test)]
 mod catalog;
 #[cfg(test)]
+mod dry_runs;
+#[cfg(test)]
 #[cfg(feature = "failpoints")]
 mod hard_cases;
 #[cfg(test)]
@@ -19,11 +21,20 @@ mod harness;
 #[cfg(test)]
 mod kept_backups;
 #[cfg(test)]
+mod machine_id;
+#[cfg(test)]
 mod main_job;
 #[cfg(test)]
 mod many_files;
 #[cfg(test)]
+#[cfg(feature = "failpoints")]
+mod odd_root;
+#[cfg(test)]
+mod open_restores;
+#[cfg(test)]
 mod plain_shop;
+#[cfg(test)]
+mod processes;
 #[cfg(test)]
 #[cfg(feature = "failpoints")]
 mod restore_kills;

@@ -12,7 +12,7 @@ use super::harness::{Place, Run};
 pub(crate) const PASSWORD: &str = "S3cret-&-unseen";
 
 /// Three tables, one of them larger than one insert statement, a view and a trigger.
-const DATABASE: &str = "CREATE DATABASE plain; CREATE USER owner IDENTIFIED BY 'S3cret-&-unseen'; \
+pub(crate) const DATABASE: &str = "CREATE DATABASE plain; CREATE USER owner IDENTIFIED BY 'S3cret-&-unseen'; \
     GRANT ALL ON plain.* TO owner; USE plain; \
     CREATE TABLE item (id INT PRIMARY KEY AUTO_INCREMENT, name VARCHAR(200), payload BLOB) ENGINE=InnoDB; \
     CREATE TABLE cart (id INT PRIMARY KEY, item INT, FOREIGN KEY (item) REFERENCES item (id)) ENGINE=InnoDB; \
