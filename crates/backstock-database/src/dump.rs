@@ -4,6 +4,7 @@ use std::ffi::OsStr;
 use std::io;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
+use std::time::Duration;
 
 use globset::{Glob, GlobMatcher};
 use serde::{Deserialize, Serialize};
@@ -105,6 +106,9 @@ pub struct DumpRequest {
     pub connections: usize,
     /// Tables that a restore's journal names as its own: left out.
     pub not_ours: Vec<Vec<u8>>,
+    /// How long a transaction that reads may last where statements that wait for it cannot be seen (the account lacks
+    /// PROCESS) and it holds locks until its end.
+    pub unguarded_transaction: Duration,
     /// How often the dump starts anew when the database changes under it or the connection breaks, at least once.
     pub attempts: u32,
 }
@@ -113,6 +117,9 @@ impl DumpRequest {
     /// Attempts that suit a shop: changes of definitions are rare and short there.
     pub const DEFAULT_ATTEMPTS: u32 = 6;
 
+    /// The shop waits at most two seconds for a dump; some of them go by until a lock is noticed and handed over.
+    pub const UNGUARDED_TRANSACTION: Duration = Duration::from_millis(1500);
+
     /// Everything of a database, with two connections.
     pub fn whole(database: impl Into<Vec<u8>>) -> Self {
         Self {
@@ -120,6 +127,7 @@ impl DumpRequest {
             selection: TableSelection::default(),
             connections: 2,
             not_ours: Vec::new(),
+            unguarded_transaction: Self::UNGUARDED_TRANSACTION,
             attempts: Self::DEFAULT_ATTEMPTS,
         }
     }
@@ -190,7 +198,7 @@ pub struct DumpReport {
     pub guarded: bool,
     /// Whether all rows are those of one point in time.
     pub one_point_in_time: bool,
-    /// The tables whose rows are not, since their engine knows no transactions.
+    /// The tables whose rows are not: their engine knows no transactions, or the dump had to keep its own short.
     pub not_in_snapshot: Vec<RawText>,
 }
 

@@ -260,12 +260,16 @@ fn class_of_code(code: u16) -> ErrorClass {
     }
 }
 
-/// The first bytes of a statement in readable form, for messages. Cut where a list of rows would begin.
+/// The first bytes of a statement in readable form, for messages. Cut where a list of rows would begin, or the address
+/// of a table that lies on another server, which holds a password.
 pub(crate) fn readable_statement(sql: &[u8]) -> String {
     const LIMIT_BYTES: usize = 120;
     let start = &sql[..sql.len().min(LIMIT_BYTES)];
-    let cut = start.windows(6).position(|window| window.eq_ignore_ascii_case(b"VALUES")).map(|at| at + 6);
-    let end = cut.unwrap_or(start.len());
+    let behind = |word: &[u8]| {
+        let at = start.windows(word.len()).position(|window| window.eq_ignore_ascii_case(word));
+        at.map(|at| at + word.len())
+    };
+    let end = behind(b"VALUES").into_iter().chain(behind(b"CONNECTION=")).min().unwrap_or(start.len());
     let mut text = String::from_utf8_lossy(&sql[..end]).replace(char::is_control, " ");
     if end < sql.len() {
         text.push('…');
@@ -282,6 +286,9 @@ mod tests {
         let text = readable_statement(b"INSERT INTO `t` (`a`) VALUES\n('secret')");
         assert_eq!(text, "INSERT INTO `t` (`a`) VALUES…");
         assert!(readable_statement(&[b'x'; 500]).len() < 130);
+        let text =
+            readable_statement(b"CREATE TABLE `t` (`a` int) ENGINE=FEDERATED CONNECTION='mysql://u:p@h/d/t'");
+        assert!(text.ends_with("CONNECTION=\u{2026}"), "{text}");
     }
 
     #[test]

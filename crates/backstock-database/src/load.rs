@@ -32,6 +32,8 @@ pub struct LoadRequest {
     pub exact: bool,
     /// Whether statements may be run on the live tables.
     pub in_place: InPlace,
+    /// Whether tables without a primary key may get an invisible one where the server demands one of every table.
+    pub invisible_keys: bool,
     /// A maintenance flag that lives in the database.
     pub maintenance_value: Option<SettingPatch>,
 }
@@ -114,6 +116,9 @@ pub struct LoadPlan {
     /// Names of constraints (in small letters) that tables which stay have: names are unique in a database, and the
     /// backup's constraints of these names get another.
     pub taken_constraints: Vec<RawText>,
+    /// Tables that get an invisible primary key, since the server demands one and the owner agreed.
+    #[serde(default)]
+    pub added_keys: Vec<RawText>,
     /// Why the live tables are changed statement by statement, if they are.
     pub in_place: Option<String>,
     /// A maintenance flag that lives in the database.

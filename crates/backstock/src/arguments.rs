@@ -272,6 +272,9 @@ pub(crate) struct RestoreArguments {
     /// Take no safety snapshot first: what is replaced can then be had back by undo alone
     #[arg(long)]
     pub(crate) without_snapshot: bool,
+    /// Give tables without a primary key an invisible one, where the server demands one of every table
+    #[arg(long)]
+    pub(crate) add_keys: bool,
     /// Give files their setuid and setgid bits back
     #[arg(long)]
     pub(crate) setuid: bool,

@@ -383,7 +383,8 @@ fn database_problems(report: &DumpReport) -> Vec<ReportedProblem> {
         })
         .collect();
     for name in &report.not_in_snapshot {
-        let message = "its engine knows no transactions: its rows are not of the same moment as the others";
+        let message = "its rows are not of the same moment as the others: its engine knows no transactions, or the account lacks \
+                       PROCESS and the dump kept its transactions short";
         problems.push(ReportedProblem::note("not-in-snapshot", name.to_string(), message));
     }
     let database = report.database.name.to_string();

@@ -22,6 +22,7 @@ pub(super) struct DatabaseWish {
     pub(super) is_named: bool,
     pub(super) exact: bool,
     pub(super) in_place: InPlace,
+    pub(super) add_keys: bool,
     pub(super) tag: String,
 }
 
@@ -65,6 +66,7 @@ pub(super) fn plan(
         tag: wish.tag.clone(),
         exact: wish.exact,
         in_place: wish.in_place,
+        invisible_keys: wish.add_keys,
         maintenance_value: patch_of(switch),
     };
     let act = format!("planning the load into the database {}", String::from_utf8_lossy(&target.name));
@@ -149,6 +151,7 @@ pub(super) fn backward(
             is_named: true,
             exact: false,
             in_place: InPlace::Always,
+            add_keys: false,
             tag: plan.tag.clone(),
         };
         let back = self::plan(environment, &snapshot, target, &wish, &Switch::None)?;

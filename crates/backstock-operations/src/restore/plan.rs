@@ -46,6 +46,8 @@ pub struct RestoreRequest {
     pub other_database: Option<String>,
     /// Whether what the backup lacks is moved out of the way.
     pub exact: bool,
+    /// Consent to give tables an invisible primary key where the server demands one of every table.
+    pub add_keys: bool,
     /// Whether setuid and setgid bits of files come back.
     pub setuid: bool,
     /// Whether to take a safety snapshot first.
@@ -239,6 +241,7 @@ impl Parts<'_> {
                 is_named: self.request.other_database.is_some(),
                 exact: self.request.exact,
                 in_place: InPlace::WhenNeeded,
+                add_keys: self.request.add_keys,
                 tag: self.tag.to_owned(),
             };
             database_plan = Some(database::plan(environment, self.stored, target, &wish, switch)?);

@@ -105,6 +105,7 @@ fn into_the_shop(
         files: arguments.file.clone(),
         other_database: arguments.other_database.clone(),
         exact: arguments.exact,
+        add_keys: arguments.add_keys,
         setuid: arguments.setuid,
         snapshot: !arguments.without_snapshot,
         without_maintenance: arguments.without_maintenance,

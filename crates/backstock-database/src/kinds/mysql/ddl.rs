@@ -14,8 +14,11 @@ mod tests;
 pub use spans::{DdlSpans, Item, ItemKind, OptionKind, Span, TableOption, spans};
 
 pub(crate) use build::{Text, joined_names};
-pub(crate) use constraint::{CheckConstraint, ForeignKey, checks, foreign_keys};
+pub(crate) use constraint::{
+    CheckConstraint, ForeignKey, checks, folded, foreign_keys, trigger_on, with_folded_parents,
+};
 pub(crate) use edit::Edits;
 pub(crate) use shadow::{
-    DERIVED_FOREIGN_KEY, ShadowRequest, ShadowTable, sequence_references, shadow_table, temporary_name,
+    Concessions, DERIVED_FOREIGN_KEY, INVISIBLE_KEY, ShadowRequest, ShadowTable, sequence_references,
+    shadow_table, temporary_name,
 };

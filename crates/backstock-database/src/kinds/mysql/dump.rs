@@ -10,6 +10,7 @@ mod tables;
 #[cfg(test)]
 pub(crate) mod tests;
 mod trouble;
+mod turn;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;

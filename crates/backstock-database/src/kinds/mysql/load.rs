@@ -2,11 +2,13 @@
 
 mod aside;
 mod compare;
+mod concession;
 mod foreign_keys;
 mod in_place;
 mod large_row;
 mod plan;
 mod plan_code;
+mod plan_keys;
 mod rows;
 pub(crate) mod session;
 mod table;

@@ -17,6 +17,8 @@ const SETTINGS: &[(&str, bool)] = &[
     // DEFAULT would be the global value, which silently cuts every result off.
     ("SET sql_select_limit=18446744073709551615", true),
     ("SET autocommit=1", true),
+    ("SET completion_type=0", false),
+    ("SET sql_auto_is_null=0", false),
     ("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ", true),
     ("SET sql_quote_show_create=1", true),
     ("SET max_join_size=18446744073709551615", false),

@@ -1,7 +1,7 @@
 //! Foreign keys and checks as values: read from a definition, compared, and written under other names.
 
-use super::super::sql::{Lexer, Modes, SqlFault, TokenKind, name_bytes};
-use super::{ItemKind, Span, Text, joined_names, spans};
+use super::super::sql::{Lexer, Modes, SqlFault, Token, TokenKind, name_bytes, quote_name};
+use super::{Edits, ItemKind, Span, Text, joined_names, spans};
 
 /// What happens to the child when the parent's row goes or changes. RESTRICT, NO ACTION and nothing at all are one
 /// and the same to InnoDB, and are printed differently by different versions.
@@ -18,12 +18,12 @@ enum Action {
 pub(crate) struct ForeignKey {
     /// The constraint's name.
     pub(crate) name: Vec<u8>,
-    columns: Vec<Vec<u8>>,
+    pub(crate) columns: Vec<Vec<u8>>,
     /// The parent's schema, where it is another one.
     pub(crate) schema: Option<Vec<u8>>,
     /// The parent's name.
     pub(crate) parent: Vec<u8>,
-    referenced: Vec<Vec<u8>>,
+    pub(crate) referenced: Vec<Vec<u8>>,
     on_delete: Action,
     on_update: Action,
     tail: Vec<u8>,
@@ -146,6 +146,45 @@ pub(crate) fn foreign_keys(definition: &[u8], database: &[u8]) -> Result<Vec<For
     Ok(found)
 }
 
+/// A name in small letters, as servers compare names of constraints, and some keep names of tables.
+pub(crate) fn folded(name: &[u8]) -> Vec<u8> {
+    String::from_utf8_lossy(name).to_lowercase().into_bytes()
+}
+
+/// A definition whose foreign keys name their parents in small letters.
+pub(crate) fn with_folded_parents(definition: &[u8]) -> Result<Vec<u8>, SqlFault> {
+    let mut edits = Edits::default();
+    for item in spans(definition)?.items {
+        if let ItemKind::ForeignKey { schema, table, .. } = item.kind {
+            for name in schema.into_iter().chain([table]) {
+                edits.replace(name, folded(name.text(definition)));
+            }
+        }
+    }
+    Ok(edits.apply(definition))
+}
+
+/// A trigger's definition on the table of this name, if it names it in another case.
+pub(crate) fn trigger_on(definition: &[u8], modes: Modes, table: &[u8]) -> Vec<u8> {
+    let mut lexer = Lexer::new(definition, modes);
+    let mut tokens = Vec::new();
+    while let Ok(Some(token)) = lexer.next_token() {
+        // `… ON [schema.]table FOR EACH ROW`
+        if token.is_word(definition, "FOR") && tokens.iter().any(|on: &Token| on.is_word(definition, "ON")) {
+            break;
+        }
+        tokens.push(token);
+    }
+    let mut edits = Edits::default();
+    if let Some(last) = tokens.last() {
+        let written = name_bytes(last.text(definition));
+        if written != table && folded(&written) == folded(table) {
+            edits.replace(Span { start: last.start, end: last.end }, quote_name(table));
+        }
+    }
+    edits.apply(definition)
+}
+
 /// The named CHECKs of a table definition, in its order.
 pub(crate) fn checks(definition: &[u8]) -> Result<Vec<CheckConstraint>, SqlFault> {
     let mut found = Vec::new();
@@ -212,6 +251,15 @@ mod tests {
         let text = text.replace("SET NULL", "CASCADE");
         assert!(!one[0].equals(&foreign_keys(text.as_bytes(), b"").unwrap()[0]));
         assert!(!one[0].equals(&one[1]));
+    }
+
+    #[test]
+    fn a_trigger_names_its_table_as_it_is() {
+        let on = |text: &[u8]| String::from_utf8(trigger_on(text, Modes::default(), b"orders")).unwrap();
+        let changed = on(b"CREATE TRIGGER t BEFORE INSERT ON `Orders` FOR EACH ROW SET @ON = 'Orders'");
+        assert_eq!(changed, "CREATE TRIGGER t BEFORE INSERT ON `orders` FOR EACH ROW SET @ON = 'Orders'");
+        let same = "CREATE TRIGGER t BEFORE INSERT ON Other FOR EACH ROW SET @a = 1";
+        assert_eq!(on(same.as_bytes()), same);
     }
 
     #[test]

@@ -19,11 +19,26 @@ pub(crate) struct ShadowRequest<'a> {
     /// Whether a column's collation that is the table's is left unsaid: MySQL prints such a column in another form once
     /// its collation was given, and would never again show the definition of the backup.
     pub(crate) implied_collations: bool,
-    /// Whether CHECKs are made without being enforced: for rows that break them.
-    pub(crate) checks_off: bool,
+    /// What differs from the definition, since the server would not take it otherwise.
+    pub(crate) concessions: Concessions,
     /// The names that sequences in default values get.
     pub(crate) sequences: &'a SequenceNames<'a>,
 }
+
+/// What a table's definition gives up so that a server takes the table at all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Concessions {
+    /// CHECKs are made without being enforced: for rows that break them.
+    pub(crate) checks_off: bool,
+    /// Rows are stored in the format DYNAMIC.
+    pub(crate) dynamic_rows: bool,
+    /// The table gets a primary key: an invisible column that numbers the rows.
+    pub(crate) invisible_key: bool,
+}
+
+/// The column of an invisible key, named and typed as MySQL does where it makes one by itself
+/// (`sql_generate_invisible_primary_key`).
+pub(crate) const INVISIBLE_KEY: &str = "my_row_id";
 
 /// The statements that make a shadow.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,11 +99,36 @@ pub(crate) fn shadow_table(request: &ShadowRequest<'_>) -> Result<ShadowTable, S
         }
     }
     rewrite_sequences(request, &mut edits)?;
+    if request.concessions.dynamic_rows {
+        store_dynamic_rows(&found, &mut edits);
+    }
+    if let Some(first) = found.items.first().filter(|_| request.concessions.invisible_key) {
+        let key = format!(
+            "`{INVISIBLE_KEY}` bigint unsigned NOT NULL AUTO_INCREMENT INVISIBLE,\n  PRIMARY KEY (`{INVISIBLE_KEY}`),\n  "
+        );
+        edits.replace(Span { start: first.span.start, end: first.span.start }, key);
+    }
     Ok(ShadowTable {
         create: edits.apply(definition),
         keys: key_batches(&found, &kept, definition),
         left_out,
     })
+}
+
+/// Names the format DYNAMIC, whatever the definition says, and takes out what belongs to another.
+fn store_dynamic_rows(found: &DdlSpans, edits: &mut Edits) {
+    let of = |kind: OptionKind| found.options.iter().find(|option| option.kind == kind);
+    match (of(OptionKind::RowFormat), of(OptionKind::Engine)) {
+        (Some(format), _) => edits.replace(format.value, "DYNAMIC"),
+        (None, Some(engine)) => {
+            let behind = Span { start: engine.span.end, end: engine.span.end };
+            edits.replace(behind, " ROW_FORMAT=DYNAMIC");
+        }
+        (None, None) => {}
+    }
+    if let Some(size) = of(OptionKind::KeyBlockSize) {
+        edits.replace(size.span, "");
+    }
 }
 
 /// Removes `COLLATE x` from columns that name no character set, where `x` is the table's own.
@@ -178,7 +218,7 @@ fn rename_checks(request: &ShadowRequest<'_>, found: &DdlSpans, edits: &mut Edit
         {
             number += 1;
             let name = temporary_name(request.table, request.shadow, &check.name, DERIVED_CHECK, number);
-            check.enforced &= !request.checks_off;
+            check.enforced &= !request.concessions.checks_off;
             edits.replace(item.span, check.sql(&name));
         }
     }

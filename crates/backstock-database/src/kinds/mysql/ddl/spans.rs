@@ -134,6 +134,8 @@ pub enum OptionKind {
     Collate,
     /// `ROW_FORMAT`.
     RowFormat,
+    /// `KEY_BLOCK_SIZE`.
+    KeyBlockSize,
     /// `DATA DIRECTORY`.
     DataDirectory,
     /// `INDEX DIRECTORY`.
@@ -386,6 +388,7 @@ impl Reader<'_> {
             ("charset", OptionKind::Charset),
             ("collate", OptionKind::Collate),
             ("row_format", OptionKind::RowFormat),
+            ("key_block_size", OptionKind::KeyBlockSize),
             ("tablespace", OptionKind::Tablespace),
             ("union", OptionKind::Union),
             ("connection", OptionKind::Connection),

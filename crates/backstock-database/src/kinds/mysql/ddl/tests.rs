@@ -23,7 +23,7 @@ fn shadow(definition: &[u8], table: &[u8], mysql: bool, off: bool) -> ShadowTabl
         table,
         shadow: b"_bn1_1",
         checks_share_names: mysql,
-        checks_off: off,
+        concessions: Concessions { checks_off: off, ..Concessions::default() },
         implied_collations: mysql,
         sequences: &sequences,
     };
@@ -126,4 +126,35 @@ fn what_is_no_definition_is_a_fault() {
     for end in 0..MARIADB.len() {
         let _ = spans(&MARIADB[..end]);
     }
+}
+
+#[test]
+fn a_shadow_concedes_what_it_is_told_to() {
+    let made = |definition: &[u8], concessions: Concessions| {
+        let sequences = |_: Option<&[u8]>, _: &[u8]| None;
+        let request = ShadowRequest {
+            definition,
+            table: b"t",
+            shadow: b"s",
+            checks_share_names: false,
+            implied_collations: false,
+            concessions,
+            sequences: &sequences,
+        };
+        text(&shadow_table(&request).unwrap().create)
+    };
+    let compact = b"CREATE TABLE `t` (\n  `a` int\n) ENGINE=InnoDB DEFAULT CHARSET=latin1 ROW_FORMAT=COMPRESSED KEY_BLOCK_SIZE=4";
+    let dynamic = Concessions { dynamic_rows: true, ..Concessions::default() };
+    let create = made(compact, dynamic);
+    assert!(create.ends_with("CHARSET=latin1 ROW_FORMAT=DYNAMIC "), "{create}");
+    let create = made(b"CREATE TABLE `t` (\n  `a` int\n) ENGINE=InnoDB COMMENT='x'", dynamic);
+    assert!(create.ends_with("ENGINE=InnoDB ROW_FORMAT=DYNAMIC COMMENT='x'"), "{create}");
+    let create = made(compact, Concessions { invisible_key: true, ..Concessions::default() });
+    assert!(
+        create.starts_with(
+            "CREATE TABLE `s` (\n  `my_row_id` bigint unsigned NOT NULL AUTO_INCREMENT INVISIBLE,\n  PRIMARY KEY \
+             (`my_row_id`),\n  `a` int\n"
+        ),
+        "{create}"
+    );
 }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Mutex;
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 use backstock_host::Host;
 use crossbeam_channel::bounded;
@@ -20,7 +21,7 @@ use super::super::writer::{self, FrameWriter};
 use super::plan::{self, Plan};
 use super::tables::{Job, Tables};
 use super::trouble::Trouble;
-use super::{Memory, no_database, open};
+use super::{Memory, no_database, open, turn};
 use crate::dump::{DumpPhase, DumpProblem, DumpReport, DumpRequest, DumpSink, TableKind};
 use crate::error::{Error, Result};
 use crate::monitor::DatabaseMonitor;
@@ -78,6 +79,7 @@ impl Attempt<'_> {
         self.monitor.phase(DumpPhase::Rows);
         self.write_head(&start, &mut tables)?;
         tables.flush_locked_copies(self.sink)?;
+        tables.transaction_limit = self.transaction_limit(&mut control, &start)?;
         self.queue(&mut readers.connections[0], &mut tables)?;
         self.read_rows(&mut readers, &start, &tables, memory)?;
         self.monitor.phase(DumpPhase::Objects);
@@ -128,7 +130,7 @@ impl Attempt<'_> {
                 return Ok(());
             }
             self.stop_if_cancelled()?;
-            std::thread::sleep(std::time::Duration::from_millis(100));
+            std::thread::sleep(Duration::from_millis(100));
         }
         // A table from the future: its time tells nothing. The counters still do.
         Ok(())
@@ -218,6 +220,16 @@ impl Attempt<'_> {
         Err(Trouble::again("definitions are changed on the server all the time"))
     }
 
+    /// How long a reader's transaction may last: any time where everyone who waits for it is seen, or where it holds
+    /// nothing for long. Tables that are pinned stay so until the end.
+    fn transaction_limit(&self, control: &mut Connection, start: &Start) -> Result<Option<Duration>> {
+        let is_pinned = self.number >= PINNED_FROM && !start.plan.untraceable.is_empty();
+        if start.rights.sees_all_threads() || is_pinned || !turn::keeps_locks(control)? {
+            return Ok(None);
+        }
+        Ok(Some(self.request.unguarded_transaction))
+    }
+
     fn write_head(&self, start: &Start, tables: &mut Tables) -> Result<()> {
         let records: Vec<DumpedObject> = tables.records().cloned().map(DumpedObject::Table).collect();
         let mut frames = FrameWriter::new(self.sink, &self.request.database);
@@ -240,7 +252,8 @@ impl Attempt<'_> {
     /// Puts tables that leave no trace first, then the largest; large ones in ranges of their key.
     fn queue(&self, reader: &mut Connection, tables: &mut Tables) -> Result<()> {
         let mut jobs = Vec::new();
-        let several = self.request.connections > 1;
+        // Ranges of one table must be of one moment.
+        let several = self.request.connections > 1 && tables.transaction_limit.is_none();
         for at in tables.mark_and_list() {
             let table = &tables.plans[at];
             let Some(column) = table.range_key().filter(|_| several).cloned() else {
@@ -314,7 +327,7 @@ impl Attempt<'_> {
         start: &Start,
         memory: &mut Memory,
     ) -> Trouble {
-        std::thread::sleep(std::time::Duration::from_millis(500));
+        std::thread::sleep(Duration::from_millis(500));
         if let Ok(waiters) = guard::waiters(watcher, &start.database.name) {
             memory.ignored_waiters.extend(waiters.iter().map(|waiter| waiter.thread));
         }
@@ -352,17 +365,7 @@ impl Attempt<'_> {
         }
         notes.extend(self.check(control, &database, &counters, &plan.lines)?);
         let mut report = self.report(server, database, &rights, dumped, problems, notes);
-        if !report.guarded
-            && report
-                .objects
-                .iter()
-                .any(|object| matches!(object, DumpedObject::Table(table) if table.partitioned))
-        {
-            report.notes.push(
-                "an exchange of a partition that began before the dump could not have been seen (the account lacks PROCESS)"
-                    .to_owned(),
-            );
-        }
+        report.notes.extend(turn::unguarded_note(&report));
         frames.put(&writer::end(&report))?;
         frames.flush()?;
         report.attempts = self.number;

@@ -1,9 +1,10 @@
 //! The tables of one attempt: a queue that the readers empty, and what they bring back.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use super::super::connection::Connection;
 use super::super::rows::Oddity;
@@ -13,6 +14,7 @@ use super::super::{ddl, definition};
 use super::plan::{TablePlan, unreadable_problem};
 use super::reader::{Range, RowSource, current_row_end, each_row};
 use super::trouble::Trouble;
+use super::turn::Turn;
 use crate::dump::{DumpPhase, DumpProblem, DumpSink};
 use crate::error::{Error, Result};
 use crate::monitor::DatabaseMonitor;
@@ -42,6 +44,8 @@ struct Brought {
     invalid_text: BTreeMap<usize, u64>,
     not_finite: BTreeMap<usize, u64>,
     unreadable: BTreeMap<usize, String>,
+    /// Tables that were read in a transaction of a later moment.
+    later: BTreeSet<usize>,
 }
 
 pub(super) struct Tables {
@@ -49,6 +53,8 @@ pub(super) struct Tables {
     database: Vec<u8>,
     queue: Mutex<VecDeque<Job>>,
     brought: Mutex<Brought>,
+    /// How long a reader's transaction may last; `None`: until the end.
+    pub(super) transaction_limit: Option<Duration>,
     /// Tables copied under the lock: their frames wait here until the lock is gone.
     copies: Vec<(usize, Collected)>,
 }
@@ -80,6 +86,7 @@ impl Tables {
             database: database.to_vec(),
             queue: Mutex::default(),
             brought: Mutex::default(),
+            transaction_limit: None,
             copies: Vec::new(),
         }
     }
@@ -177,15 +184,30 @@ impl Tables {
         stopping: &AtomicBool,
         failed: &Mutex<Option<Trouble>>,
     ) {
-        while !stopping.load(Ordering::Relaxed) {
-            let Some(job) = lock(&self.queue).pop_front() else { return };
-            if let Err(trouble) = self.one_job(connection, sink, monitor, stopping, &job) {
-                // The first trouble is the cause; what the others then meet follows from it.
-                lock(failed).get_or_insert(trouble);
-                stopping.store(true, Ordering::Relaxed);
-                return;
-            }
+        if let Err(trouble) = self.all_jobs(connection, sink, monitor, stopping) {
+            // The first trouble is the cause; what the others then meet follows from it.
+            lock(failed).get_or_insert(trouble);
+            stopping.store(true, Ordering::Relaxed);
         }
+    }
+
+    fn all_jobs(
+        &self,
+        connection: &mut Connection,
+        sink: &dyn DumpSink,
+        monitor: &dyn DatabaseMonitor<DumpPhase>,
+        stopping: &AtomicBool,
+    ) -> std::result::Result<(), Trouble> {
+        let mut turn = Turn::first(connection, self.transaction_limit)?;
+        while !stopping.load(Ordering::Relaxed) {
+            let Some(job) = lock(&self.queue).pop_front() else { break };
+            turn.renew(connection)?;
+            if turn.is_later {
+                lock(&self.brought).later.insert(job.table);
+            }
+            self.one_job(connection, sink, monitor, stopping, &job)?;
+        }
+        Ok(turn.end(connection)?)
     }
 
     fn one_job(
@@ -321,6 +343,7 @@ impl Tables {
                 frames.put(&writer::auto_increment(&record.name, next))?;
                 record.auto_increment = Some(next);
             }
+            record.in_snapshot &= !brought.later.contains(&at);
             let name = &record.name;
             if let Some(count) = brought.invalid_text.get(&at).filter(|count| **count > 0) {
                 notes.push(format!(

@@ -4,6 +4,7 @@ mod accounts;
 mod changes;
 mod round_trip;
 mod sessions;
+mod unguarded;
 
 use std::io;
 use std::sync::Mutex;

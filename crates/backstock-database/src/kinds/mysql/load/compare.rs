@@ -1,6 +1,6 @@
 //! What was loaded against what was dumped: every row by its checksum, and the definition part by part.
 
-use super::super::ddl::{ItemKind, OptionKind, ShadowTable, Span, spans};
+use super::super::ddl::{INVISIBLE_KEY, ItemKind, OptionKind, ShadowTable, Span, spans};
 use super::super::schema::table_definition;
 use super::table::read_back;
 use crate::error::{Error, Result};
@@ -48,7 +48,11 @@ pub(super) fn definition(
         let list = replace_all(&list, b", ADD ", b", ");
         expected.extend(parts(&list, table)?);
     }
-    let found = parts(&present, table)?;
+    let mut found = parts(&present, table)?;
+    let mut told = Vec::new();
+    if take_invisible_key(&mut found, &mut expected) {
+        told.push(format!("table {}: this server gives it the invisible key {INVISIBLE_KEY}", table.name));
+    }
     let missing = expected.iter().filter(|part| !found.contains(part));
     let extra = found.iter().filter(|part| !expected.contains(part));
     let name = &table.name;
@@ -57,7 +61,25 @@ pub(super) fn definition(
         .chain(
             extra.map(|part| format!("table {name}: the server has this in its place: {}", readable(part))),
         );
-    Ok(lines.collect())
+    told.extend(lines);
+    Ok(told)
+}
+
+/// Removes a key that the dump did not have: one that we added, whose form each server prints in its own way, or one
+/// that a MySQL server made by itself (`sql_generate_invisible_primary_key`, which a plain account cannot switch off).
+/// Tells whether it is the server's.
+fn take_invisible_key(found: &mut Vec<Vec<u8>>, expected: &mut Vec<Vec<u8>>) -> bool {
+    let column = format!("`{INVISIBLE_KEY}` ").into_bytes();
+    let key = format!("PRIMARY KEY (`{INVISIBLE_KEY}`)").into_bytes();
+    let is_part = |part: &Vec<u8>| *part == key || part.starts_with(&column);
+    let is_ours = expected.iter().any(|part| part.starts_with(&column) && part.ends_with(b" INVISIBLE"));
+    let is_dumped = !is_ours && expected.iter().any(is_part);
+    if is_dumped || !found.contains(&key) {
+        return false;
+    }
+    found.retain(|part| !is_part(part));
+    expected.retain(|part| !is_part(part));
+    !is_ours
 }
 
 fn replace_all(text: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {

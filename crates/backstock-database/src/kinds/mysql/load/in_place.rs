@@ -4,7 +4,7 @@
 //! a verified safety snapshot, has stopped the writers, and runs this again after a kill: a table that is equal to the
 //! dump is left, any other is done again from the start. The undo is the same load of the safety snapshot's objects.
 
-use super::super::ddl::Text;
+use super::super::ddl::{Concessions, Text};
 use super::super::swap::{Worker, in_place_code};
 use super::aside::{is_equal, make_sequence, open, reach};
 use super::compare;
@@ -90,7 +90,7 @@ fn one_table(
     lines: &mut Vec<String>,
 ) -> Result<LoadedTable> {
     loading.monitor.table_started(&table.name, record.row_count);
-    let statements = loading.statements(connection, table, record, &table.name, false)?;
+    let statements = loading.statements(connection, table, record, &table.name, Concessions::default())?;
     let same_definition = table.old.is_some()
         && compare::definition(connection, table, &table.name, &statements)
             .is_ok_and(|lines| lines.is_empty());

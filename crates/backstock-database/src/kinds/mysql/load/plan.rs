@@ -7,12 +7,12 @@ use super::super::ddl::{self, Text};
 use super::super::rights::{Rights, read_rights};
 use super::super::schema;
 use super::super::session::prepare_to_read;
-use super::super::sql::quote_name;
-use super::plan_code;
+use super::super::sql::{Modes, quote_name};
+use super::{plan_code, plan_keys};
 use crate::dump::TableKind;
 use crate::error::{Error, Result};
 use crate::load::{InPlace, LoadPlan, LoadRequest, LoadSelection, NewSide, OldSide, OutsideChild, TablePlan};
-use crate::record::{DatabaseFacts, DumpedObject};
+use crate::record::{DatabaseFacts, DumpedObject, TriggerRecord};
 use crate::settings::ServerSettings;
 use crate::{Connection, RawText, readable};
 
@@ -57,6 +57,7 @@ pub fn plan_load(settings: &ServerSettings, request: &LoadRequest) -> Result<Loa
         outside_children: Vec::new(),
         left_alone: Vec::new(),
         taken_constraints: Vec::new(),
+        added_keys: Vec::new(),
         in_place: None,
         maintenance_value: request.maintenance_value.clone(),
         changes_defaults: false,
@@ -79,6 +80,7 @@ pub fn plan_load(settings: &ServerSettings, request: &LoadRequest) -> Result<Loa
     let tables = || plan.new_tables().map(|(_, record)| record.estimated_bytes);
     plan.estimated_bytes = tables().sum::<u64>() * ESTIMATE_FACTOR + tables().max().unwrap_or(0);
     check_rights(&mut plan, &live.rights, request.in_place).map_err(refuse)?;
+    plan_keys::add(&mut plan, &mut live, request.invisible_keys)?;
     plan_code::check_binary_log(&plan, &mut live)?;
     plan_code::warn(&mut plan, &mut live)?;
     Ok(plan)
@@ -125,7 +127,12 @@ fn select(request: &LoadRequest, fold: bool) -> std::result::Result<Vec<DumpedOb
         if fold {
             fold_names(&mut object);
         }
-        if shares && !taken.insert(object.name().clone()) {
+        if let (DumpedObject::Trigger(record), false) = (&mut object, fold) {
+            name_table_of(record, &request.objects);
+        }
+        // A table's record keeps its name, whatever the server makes of it.
+        let name = if fold { RawText(ddl::folded(object.name())) } else { object.name().clone() };
+        if shares && !taken.insert(name) {
             collisions.push(object.name().to_string());
         }
         selected.push(object);
@@ -141,13 +148,29 @@ fn select(request: &LoadRequest, fold: bool) -> std::result::Result<Vec<DumpedOb
 /// Gives the names of tables in small letters, as a server with `lower_case_table_names` keeps them. The names inside
 /// the rows' statements are left: the loader compares them with the record of the dump.
 fn fold_names(object: &mut DumpedObject) {
-    let fold = |name: &mut RawText| *name = String::from_utf8_lossy(name).to_lowercase().into_bytes().into();
+    let fold = |name: &mut RawText| *name = ddl::folded(name).into();
     match object {
+        DumpedObject::Table(record) => {
+            // A definition that cannot be read is refused later, with its reason.
+            if let Ok(definition) = ddl::with_folded_parents(&record.definition) {
+                record.definition = definition.into();
+            }
+        }
         DumpedObject::Sequence(record) => fold(&mut record.name),
         DumpedObject::View(record) => fold(&mut record.name),
         DumpedObject::Trigger(record) => fold(&mut record.table),
         // A table's record keeps its name: its frames name it.
-        DumpedObject::Table(_) | DumpedObject::Routine(_) | DumpedObject::Event(_) => {}
+        DumpedObject::Routine(_) | DumpedObject::Event(_) => {}
+    }
+}
+
+/// A server that folds names shows a trigger as it was written, whatever the case of its table's name.
+fn name_table_of(record: &mut TriggerRecord, objects: &[DumpedObject]) {
+    let is_there =
+        |object: &DumpedObject| matches!(object, DumpedObject::Table(table) if table.name == record.table);
+    if objects.iter().any(is_there) {
+        let modes = Modes::from_list(record.context.sql_mode.as_deref().unwrap_or_default().as_bytes());
+        record.definition = ddl::trigger_on(&record.definition, modes, &record.table).into();
     }
 }
 
@@ -165,7 +188,7 @@ fn old_side(live: &mut Live, name: &RawText, kind: TableKind) -> Result<OldSide>
 fn add_tables(plan: &mut LoadPlan, live: &mut Live, selected: &[DumpedObject], exact: bool) -> Result<()> {
     let fold = plan.server.lower_case_table_names != 0;
     let folded = |name: &RawText| match fold {
-        true => RawText(String::from_utf8_lossy(name).to_lowercase().into_bytes()),
+        true => RawText(ddl::folded(name)),
         false => name.clone(),
     };
     let mut new: BTreeMap<RawText, Option<NewSide>> = BTreeMap::new();
@@ -275,10 +298,7 @@ fn constraint_names(table: &RawText, definition: &[u8]) -> Result<Vec<RawText>> 
     let fault = |source| Error::Sql { object: format!("the definition of table {table}"), source };
     let keys = ddl::foreign_keys(definition, b"").map_err(fault)?.into_iter().map(|key| key.name);
     let checks = ddl::checks(definition).map_err(fault)?.into_iter().map(|check| check.name);
-    Ok(keys
-        .chain(checks)
-        .map(|name| RawText(String::from_utf8_lossy(&name).to_lowercase().into_bytes()))
-        .collect())
+    Ok(keys.chain(checks).map(|name| RawText(ddl::folded(&name))).collect())
 }
 
 /// Decides between aside and in place.

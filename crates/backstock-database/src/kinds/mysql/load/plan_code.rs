@@ -9,7 +9,7 @@ use crate::RawText;
 use crate::dump::TableKind;
 use crate::error::{Error, Result};
 use crate::load::{LoadPlan, NewSide};
-use crate::record::{DumpedObject, SessionContext};
+use crate::record::{DumpedObject, ServerFacts, SessionContext};
 
 /// At most this many names in one warning.
 const NAMES_LIMIT: usize = 5;
@@ -208,11 +208,36 @@ pub(super) fn warn(plan: &mut LoadPlan, live: &mut Live) -> Result<()> {
             }
         }
     }
+    warnings.extend(case_warning(plan));
     plan.warnings.extend(warnings);
     Ok(())
 }
 
-fn some<'a>(names: impl ExactSizeIterator<Item = &'a str>) -> String {
+/// What changes between servers that keep names as they are written and such that fold them.
+fn case_warning(plan: &LoadPlan) -> Option<String> {
+    let folds = |facts: &ServerFacts| facts.lower_case_table_names != 0;
+    match (folds(&plan.source_server), folds(&plan.server)) {
+        (false, true) => {
+            let names: Vec<String> = plan
+                .new_tables()
+                .filter(|(table, record)| table.name != record.name)
+                .map(|(_, record)| record.name.to_string())
+                .collect();
+            (!names.is_empty()).then(|| {
+                let names = some(names.iter().map(String::as_str));
+                format!("this server keeps names of tables in small letters, and so these change: {names}")
+            })
+        }
+        (true, false) => Some(
+            "the backup is of a server that folds the case of names, this one does not: queries that write a table's name in \
+             another case than the table has will not find it"
+                .to_owned(),
+        ),
+        _ => None,
+    }
+}
+
+pub(super) fn some<'a>(names: impl ExactSizeIterator<Item = &'a str>) -> String {
     let count = names.len();
     let mut text = names.take(NAMES_LIMIT).collect::<Vec<_>>().join(", ");
     if count > NAMES_LIMIT {

@@ -1,20 +1,17 @@
 //! One table aside: made, filled, given its keys, read back and compared. Done again from the start unless all of it
 //! is proven to be there.
 
-use super::super::ddl::{ShadowRequest, ShadowTable, Text, shadow_table};
+use super::super::ddl::{Concessions, ShadowRequest, ShadowTable, Text, shadow_table};
 use super::super::dump::checksum_table;
 use super::super::sql::quote_name;
 use super::super::swap::warnings;
 use super::rows::RowTarget;
-use super::{compare, session};
+use super::{compare, concession, session};
 use crate::error::{Error, Result};
 use crate::load::{FrameSource, LoadPhase, LoadPlan, LoadedTable, NewSide, TablePlan};
 use crate::monitor::DatabaseMonitor;
 use crate::record::{Contents, TableRecord};
 use crate::{Connection, RawText, Vendor, readable};
-
-/// Rows that break a CHECK: MySQL, MariaDB.
-const ERRORS_CHECK_VIOLATED: [u16; 2] = [3819, 4025];
 
 /// A table with several partitions for its history and no rule when to go on to the next (MariaDB): only a warning,
 /// which a strict session turns into an error.
@@ -50,7 +47,7 @@ impl Loading<'_> {
         table: &TablePlan,
         record: &TableRecord,
         name: &RawText,
-        checks_off: bool,
+        concessions: Concessions,
     ) -> Result<ShadowTable> {
         let plan = self.plan;
         let aside = *name != table.name;
@@ -73,7 +70,7 @@ impl Loading<'_> {
             shadow: name,
             checks_share_names: aside && connection.vendor() == Vendor::MySql,
             implied_collations: connection.vendor() == Vendor::MySql,
-            checks_off,
+            concessions,
             sequences: &sequences,
         };
         shadow_table(&request).map_err(|source| Error::Sql {
@@ -97,16 +94,11 @@ impl Loading<'_> {
             self.monitor.table_finished(&table.name, found.row_count);
             return Ok(Loaded { table: found, lines });
         }
-        let made = match self.make(connection, table, record, name, false, &mut lines) {
-            Err(error) if error.code().is_some_and(|code| ERRORS_CHECK_VIOLATED.contains(&code)) => {
-                lines.push(format!("table {}: rows break a CHECK, which is not enforced", table.name));
-                self.make(connection, table, record, name, true, &mut lines)
-            }
-            other => other,
-        };
-        made?;
+        let concessions = self.make_somehow(connection, table, record, name, &mut lines)?;
         let found = compare::rows(connection, table, record, name)?;
-        let statements = self.statements(connection, table, record, name, false)?;
+        // A CHECK that is not enforced is told part by part, too.
+        let wanted = Concessions { checks_off: false, ..concessions };
+        let statements = self.statements(connection, table, record, name, wanted)?;
         lines.extend(compare::definition(connection, table, name, &statements)?);
         self.monitor.table_finished(&table.name, found.row_count);
         Ok(Loaded { table: found, lines })
@@ -120,7 +112,8 @@ impl Loading<'_> {
         record: &TableRecord,
         name: &RawText,
     ) -> Result<Option<LoadedTable>> {
-        let statements = self.statements(connection, table, record, name, false)?;
+        let statements =
+            self.statements(connection, table, record, name, concession::agreed(self.plan, table))?;
         if !compare::definition(connection, table, name, &statements)?.is_empty() {
             return Ok(None);
         }
@@ -131,16 +124,42 @@ impl Loading<'_> {
         }
     }
 
+    /// Makes a table as it was or, where the server does not take it so, with as little conceded as possible.
+    fn make_somehow(
+        &self,
+        connection: &mut Connection,
+        table: &TablePlan,
+        record: &TableRecord,
+        name: &RawText,
+        lines: &mut Vec<String>,
+    ) -> Result<Concessions> {
+        let tell = |line: String| format!("table {}: {line}", table.name);
+        let mut concessions = concession::agreed(self.plan, table);
+        lines.extend(concession::agreed_line(concessions).map(tell));
+        loop {
+            let told = lines.len();
+            let outcome = self.make(connection, table, record, name, concessions, lines);
+            match concession::next(concessions, &outcome, &lines[told..], record) {
+                None => return outcome.map(|()| concessions),
+                Some((next, line)) => {
+                    lines.truncate(told);
+                    lines.push(tell(line));
+                    concessions = next;
+                }
+            }
+        }
+    }
+
     fn make(
         &self,
         connection: &mut Connection,
         table: &TablePlan,
         record: &TableRecord,
         name: &RawText,
-        checks_off: bool,
+        concessions: Concessions,
         lines: &mut Vec<String>,
     ) -> Result<()> {
-        let statements = self.statements(connection, table, record, name, checks_off)?;
+        let statements = self.statements(connection, table, record, name, concessions)?;
         connection.execute(&Text::new("DROP TABLE IF EXISTS ").name(name).bytes())?;
         match self.run(connection, table, &statements.create, lines) {
             Err(error) if error.code() == Some(ERROR_HISTORY_PARTITIONS) => {

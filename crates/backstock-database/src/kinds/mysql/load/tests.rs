@@ -1,6 +1,9 @@
 //! Load, swap, undo and acceptance against real servers, compared through another client.
 
+mod configurations;
+mod engines;
 mod fixtures;
+mod keys;
 mod kills;
 mod selections;
 mod torture;
@@ -40,6 +43,7 @@ fn request(report: &DumpReport, database: &str) -> LoadRequest {
         tag: "0a1b2c".to_owned(),
         exact: true,
         in_place: InPlace::Never,
+        invisible_keys: false,
         maintenance_value: None,
     }
 }

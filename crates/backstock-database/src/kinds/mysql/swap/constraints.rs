@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 
-use super::super::ddl::{CheckConstraint, ForeignKey, Text, checks, foreign_keys};
+use super::super::ddl::{CheckConstraint, ForeignKey, Text, checks, folded, foreign_keys};
 use super::super::sql::SqlFault;
 use super::{Worker, rename};
 use crate::dump::TableKind;
@@ -18,11 +18,6 @@ const ERROR_CHECK_VIOLATED: u16 = 3819;
 
 fn fault(table: &[u8]) -> impl Fn(SqlFault) -> Error + '_ {
     move |source| Error::Sql { object: format!("the definition of table {}", readable(table)), source }
-}
-
-/// A constraint's name as servers compare it.
-fn folded(name: &[u8]) -> Vec<u8> {
-    String::from_utf8_lossy(name).to_lowercase().into_bytes()
 }
 
 /// The foreign keys that a table of the backup has in the target database.
