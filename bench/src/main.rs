@@ -1,66 +1,107 @@
 //! `bench/run`: Backstock and its peers on the same work, alternated in one run, as one table of ratios.
 
+mod cache;
 mod measure;
+mod probe;
+mod row;
+mod scene;
 mod terminal;
 mod work;
 
 use std::error::Error;
 use std::path::PathBuf;
 
-use clap::Parser;
-use serde::Serialize;
+use backstock_testbed::demo_shop::Growth;
+use clap::{Args, Parser, Subcommand};
 
-use measure::{Measured, median};
-use work::{Bench, Pair};
+use measure::Measured;
+use row::{Row, peak_memory_row};
+use scene::Scene;
+use work::{Bytes, Pair, Peer, Preparation, Side};
 
 /// Backstock and its peers on the same work.
 #[derive(Debug, Parser)]
+#[command(args_conflicts_with_subcommands = true)]
 struct Arguments {
-    /// Products of the demo shop; the tables and the tree grow with it
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    run: RunArguments,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Read, compress and hash files, and do nothing else: the least that a backup of them costs
+    Probe {
+        /// Files and folders
+        paths: Vec<PathBuf>,
+    },
+}
+
+#[derive(Debug, Args)]
+struct RunArguments {
+    /// Products of the demo shop; its tables and tree grow with it
     #[arg(long, default_value_t = 3000)]
     products: u32,
+    /// MiB of SQL that are added to the shop's tables
+    #[arg(long, default_value_t = 0)]
+    sql_mib: u64,
+    /// Files that the shop's tree grows to
+    #[arg(long, default_value_t = 0)]
+    files: u64,
+    /// MiB that the shop's tree grows to
+    #[arg(long, default_value_t = 0)]
+    files_mib: u64,
     /// Measured rounds of each pair, after one that warms up
     #[arg(long, default_value_t = 5)]
     rounds: u32,
-    /// Only rows whose name contains this
+    /// Only rows whose name contains this (may be repeated)
     #[arg(long)]
-    only: Option<String>,
+    only: Vec<String>,
     /// Print the rows as JSON
     #[arg(long)]
     json: bool,
-    /// The release binary
+    /// Start the server without a binary log
     #[arg(long)]
+    without_binary_log: bool,
+    /// The release binary
+    #[arg(long, default_value = "target/release/backstock")]
     backstock: PathBuf,
-}
-
-/// One row of the table: medians of ours divided by medians of the peer's.
-#[derive(Debug, Serialize)]
-pub(crate) struct Row {
-    pub(crate) work: String,
-    pub(crate) peer: String,
-    pub(crate) wall_ratio: f64,
-    pub(crate) cpu_ratio: f64,
-    pub(crate) size_ratio: f64,
-    pub(crate) peak_memory_bytes: u64,
-    pub(crate) goal: String,
-    pub(crate) met: Option<bool>,
-    pub(crate) wall_s: f64,
-    pub(crate) peer_wall_s: f64,
-    pub(crate) server_cpu_s: f64,
-    pub(crate) peer_server_cpu_s: f64,
+    /// The folder that holds the unpacked peers, as ci/peers leaves them
+    #[arg(long)]
+    peers: Option<PathBuf>,
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments = Arguments::parse();
-    terminal::say(&format!("making a shop with {} products …", arguments.products));
-    let bench = Bench::prepare(&arguments.backstock, arguments.products)?;
-    terminal::say(&bench.description());
-    let wanted = |pair: &Pair| arguments.only.as_ref().is_none_or(|only| pair.name().contains(only.as_str()));
-    let mut rows = Vec::new();
-    for pair in bench.pairs().into_iter().filter(wanted) {
-        terminal::say(&format!("{} …", pair.name()));
-        rows.push(measure_pair(&bench, &pair, arguments.rounds)?);
+    match arguments.command {
+        Some(Command::Probe { paths }) => {
+            let work = probe::read_compress_hash(&paths)?;
+            terminal::say(&format!("{} bytes read, {} bytes written", work.read_bytes, work.stored_bytes));
+            Ok(())
+        }
+        None => run(&arguments.run),
     }
+}
+
+fn run(arguments: &RunArguments) -> Result<(), Box<dyn Error>> {
+    terminal::say("making the shop …");
+    let growth = Growth {
+        sql_bytes: arguments.sql_mib << 20,
+        files: arguments.files,
+        file_bytes: arguments.files_mib << 20,
+    };
+    let scene = Scene::prepare(arguments, &growth)?;
+    terminal::say(&scene.description()?);
+    let is_wanted = |pair: &Pair| {
+        arguments.only.is_empty() || arguments.only.iter().any(|only| pair.name().contains(only.as_str()))
+    };
+    let mut rows = Vec::new();
+    for pair in work::pairs(&scene).into_iter().filter(is_wanted) {
+        terminal::say(&format!("{} …", pair.name()));
+        rows.push(measure_pair(&scene, &pair, arguments.rounds)?);
+    }
+    rows.extend(peak_memory_row(&rows));
     if arguments.json {
         terminal::data(&serde_json::to_string_pretty(&rows)?);
     } else {
@@ -71,43 +112,48 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Alternates both sides, so that whatever else the machine does falls on both.
-fn measure_pair(bench: &Bench, pair: &Pair, rounds: u32) -> Result<Row, Box<dyn Error>> {
-    let (mut ours, mut peers) = (Vec::new(), Vec::new());
-    let (mut our_bytes, mut peer_bytes) = (0, 0);
+/// Alternates both sides, so that whatever else the machine does falls on both. The first round is thrown away: it
+/// warms caches and the server up.
+fn measure_pair(scene: &Scene, pair: &Pair, rounds: u32) -> Result<Row, Box<dyn Error>> {
+    if let Peer::Missing(reason) = &pair.peer_side {
+        return Ok(Row::missing(pair, reason));
+    }
+    if let Some(setup) = &pair.setup {
+        scene.clear_output()?;
+        scene.shell(setup)?;
+    }
+    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
     for round in 0..=rounds {
-        bench.clear_output()?;
-        let our = measure::run(&pair.ours, &bench.environment(), bench.server_process())?;
-        our_bytes = bench.output_bytes()?;
-        bench.clear_output()?;
-        let peer = measure::run(&pair.theirs, &bench.environment(), bench.server_process())?;
-        peer_bytes = bench.output_bytes()?;
+        let our = measure_side(scene, pair, &pair.ours)?;
+        let peer = match &pair.peer_side {
+            Peer::Side(side) => measure_side(scene, pair, side)?,
+            Peer::Floor => our.floor(),
+            Peer::WholeBackup => Measured { bytes: scene.output_bytes()?, ..Measured::default() },
+            Peer::Missing(_) => Measured::default(),
+        };
         if round > 0 {
             ours.push(our);
-            peers.push(peer);
+            theirs.push(peer);
         }
     }
-    Ok(row_of(pair, &ours, &peers, (our_bytes, peer_bytes)))
+    Ok(Row::of(pair, &ours, &theirs))
 }
 
-fn row_of(pair: &Pair, ours: &[Measured], peers: &[Measured], bytes: (u64, u64)) -> Row {
-    let middle = |of: &[Measured], value: fn(&Measured) -> f64| median(of.iter().map(value));
-    let ratio = |value: fn(&Measured) -> f64| middle(ours, value) / middle(peers, value).max(0.001);
-    let wall_ratio = ratio(|measured| measured.wall_s);
-    #[expect(clippy::cast_precision_loss, reason = "a ratio of sizes is shown with two digits")]
-    let size_ratio = bytes.0 as f64 / (bytes.1 as f64).max(1.0);
-    Row {
-        work: pair.work.to_owned(),
-        peer: pair.peer.to_owned(),
-        wall_ratio,
-        cpu_ratio: ratio(|measured| measured.cpu_s),
-        size_ratio,
-        peak_memory_bytes: ours.iter().map(|measured| measured.peak_memory_bytes).max().unwrap_or(0),
-        goal: pair.wall_goal.map_or_else(|| "report".to_owned(), |goal| format!("wall <= {goal:.2}")),
-        met: pair.wall_goal.map(|goal| wall_ratio <= goal),
-        wall_s: middle(ours, |measured| measured.wall_s),
-        peer_wall_s: middle(peers, |measured| measured.wall_s),
-        server_cpu_s: middle(ours, |measured| measured.server_cpu_s),
-        peer_server_cpu_s: middle(peers, |measured| measured.server_cpu_s),
+fn measure_side(scene: &Scene, pair: &Pair, side: &Side) -> Result<Measured, Box<dyn Error>> {
+    if pair.setup.is_none() {
+        scene.clear_output()?;
     }
+    for preparation in &side.before {
+        match preparation {
+            Preparation::Shell(script) => scene.shell(script)?,
+            Preparation::DropCache => scene.drop_cache()?,
+        }
+    }
+    let mut measured = measure::run(&side.script, &scene.environment(), scene.server_process())?;
+    measured.bytes = match side.bytes {
+        Bytes::Written => scene.output_bytes()?,
+        Bytes::Read => measured.read_bytes,
+        Bytes::NotCompared => 0,
+    };
+    Ok(measured)
 }

@@ -26,6 +26,22 @@ pub(crate) struct Measured {
     pub(crate) server_cpu_s: f64,
     /// The largest sum of the high-water marks of the command's processes, in bytes.
     pub(crate) peak_memory_bytes: u64,
+    /// Bytes that the command's processes took in by read calls, from files and pipes, not from sockets.
+    pub(crate) read_bytes: u64,
+    /// The bytes that the row compares: what was written, or what was read.
+    pub(crate) bytes: u64,
+}
+
+impl Measured {
+    /// What the same processor time would have taken on all cores of this machine with nothing to wait for.
+    pub(crate) fn floor(&self) -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        self.floor_with(u32::try_from(cores).unwrap_or(1))
+    }
+
+    fn floor_with(&self, cores: u32) -> Self {
+        Self { wall_s: (self.cpu_s + self.server_cpu_s) / f64::from(cores), ..*self }
+    }
 }
 
 /// Runs `script` with `sh -c` and measures it. `server` is the database server's process.
@@ -53,12 +69,13 @@ pub(crate) fn run(
     let wall_s = started.elapsed().as_secs_f64();
     // The process has ended but is not yet reaped: its own times and those of its children are final now.
     let cpu_s = cpu_of(child.id());
+    let read_bytes = read_bytes_of(child.id());
     let status = child.wait()?;
     if !status.success() {
         return Err(io::Error::other(format!("{script}: {status}")));
     }
     let server_cpu_s = server.map_or(0.0, cpu_of) - server_before;
-    Ok(Measured { wall_s, cpu_s, server_cpu_s, peak_memory_bytes })
+    Ok(Measured { wall_s, cpu_s, server_cpu_s, peak_memory_bytes, read_bytes, bytes: 0 })
 }
 
 /// Fields of `/proc/<pid>/stat` after the name, which may itself hold blanks and brackets.
@@ -75,6 +92,13 @@ fn cpu_of(pid: u32) -> f64 {
     f64::from(ticks) / TICKS_PER_SECOND
 }
 
+/// `rchar` of `/proc/<pid>/io` (`proc(5)`): what read calls gave to the process and to its children that ended.
+fn read_bytes_of(pid: u32) -> u64 {
+    let text = fs::read_to_string(format!("/proc/{pid}/io")).unwrap_or_default();
+    let line = text.lines().find_map(|line| line.strip_prefix("rchar:")).unwrap_or_default();
+    line.trim().parse().unwrap_or(0)
+}
+
 /// The sum of the high-water marks of all processes in a group, in bytes.
 fn group_memory(group: u32) -> u64 {
     let Ok(folder) = fs::read_dir("/proc") else { return 0 };
@@ -89,13 +113,6 @@ fn high_water_mark(pid: u32) -> u64 {
         fs::read_to_string(Path::new("/proc").join(pid.to_string()).join("status")).unwrap_or_default();
     let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or_default();
     line.split_whitespace().next().and_then(|number| number.parse::<u64>().ok()).unwrap_or(0) * 1024
-}
-
-/// The middle value.
-pub(crate) fn median(values: impl Iterator<Item = f64>) -> f64 {
-    let mut values: Vec<f64> = values.collect();
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or(0.0)
 }
 
 #[cfg(test)]
@@ -118,7 +135,18 @@ mod tests {
     }
 
     #[test]
-    fn the_median_is_the_middle() {
-        assert!((median([3.0, 1.0, 2.0].into_iter()) - 2.0).abs() < f64::EPSILON);
+    fn bytes_read_by_children_count() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("file");
+        fs::write(&file, vec![7; 3_000_000]).unwrap();
+        let environment = [("FILE".to_owned(), file.display().to_string())];
+        let measured = run("cat \"$FILE\"", &environment, None).unwrap();
+        assert!((3_000_000..3_500_000).contains(&measured.read_bytes), "{measured:?}");
+    }
+
+    #[test]
+    fn the_floor_is_all_processor_time_on_all_cores() {
+        let measured = Measured { cpu_s: 3.0, server_cpu_s: 1.0, wall_s: 9.0, ..Measured::default() };
+        assert!((measured.floor_with(2).wall_s - 2.0).abs() < f64::EPSILON);
     }
 }

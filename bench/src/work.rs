@@ -1,168 +1,315 @@
-//! The work that is measured: a demo shop on a private server, and each side's command for the same job.
+//! The work that is measured: each side's command for the same job, and the goal.
 
-use std::error::Error;
-use std::fs;
-use std::io;
-use std::path::{Path, PathBuf};
+use crate::row::Goal;
+use crate::scene::{LOAD_DATABASE, ONE_TABLE, Scene};
+use backstock_testbed::demo_shop::PREFIX;
 
-use backstock_testbed::demo_shop::{DATABASE, DemoShop};
-use backstock_testbed::{Server, ServerKind, ServerOptions};
-use tempfile::TempDir;
+/// An output may be this much larger than the peer's and still be called the same work.
+const EQUAL_SIZE: Goal = Goal::Size(1.1);
+/// Threads of peers that take a number: one for each connection that a load of ours opens.
+const LOAD_THREADS: u32 = 2;
 
-/// A shop, its server, and a folder for what the commands write.
-pub(crate) struct Bench {
-    folder: TempDir,
-    server: Server,
-    shop: DemoShop,
-    backstock: PathBuf,
+/// The peer's dump as plain SQL, for what reads it.
+const DUMP_ONCE: &str = "[ -e \"$WORK/dump.sql\" ] || $DUMP > \"$WORK/dump.sql\"";
+
+/// What is done before a side is measured.
+#[derive(Debug)]
+pub(crate) enum Preparation {
+    /// A script.
+    Shell(String),
+    /// The shop's files leave the page cache.
+    DropCache,
+}
+
+/// Which bytes a row compares.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Bytes {
+    /// What lies in the output folder afterwards.
+    Written,
+    /// What was read.
+    Read,
+    /// None.
+    NotCompared,
+}
+
+/// One side of a pair.
+#[derive(Debug)]
+pub(crate) struct Side {
+    /// Done before, not measured.
+    pub(crate) before: Vec<Preparation>,
+    /// What is measured.
+    pub(crate) script: String,
+    /// What is compared.
+    pub(crate) bytes: Bytes,
+}
+
+impl Side {
+    pub(crate) fn new(script: impl Into<String>) -> Self {
+        Self { before: Vec::new(), script: script.into(), bytes: Bytes::Written }
+    }
+
+    fn after(mut self, preparation: Preparation) -> Self {
+        self.before.push(preparation);
+        self
+    }
+
+    fn comparing(self, bytes: Bytes) -> Self {
+        Self { bytes, ..self }
+    }
+}
+
+/// What ours is measured against.
+#[derive(Debug)]
+pub(crate) enum Peer {
+    /// Another program.
+    Side(Side),
+    /// Our own processor time and the server's, on all cores, with nothing to wait for.
+    Floor,
+    /// The bytes of the backup that the set-up made.
+    WholeBackup,
+    /// It cannot be had here, and why.
+    Missing(String),
 }
 
 /// One job, done by us and by a peer.
 #[derive(Debug)]
 pub(crate) struct Pair {
     /// What is made.
-    pub(crate) work: &'static str,
+    pub(crate) work: String,
     /// How the peer does it.
-    pub(crate) peer: &'static str,
-    /// Our command.
-    pub(crate) ours: String,
-    /// The peer's command.
-    pub(crate) theirs: String,
-    /// Our wall time divided by the peer's that is wanted, if a goal is set.
-    pub(crate) wall_goal: Option<f64>,
+    pub(crate) peer: String,
+    /// Done once before all rounds; what it leaves in the output folder then stays.
+    pub(crate) setup: Option<String>,
+    /// Our side.
+    pub(crate) ours: Side,
+    /// The peer's side.
+    pub(crate) peer_side: Peer,
+    /// The ratios that are wanted.
+    pub(crate) goals: Vec<Goal>,
 }
 
 impl Pair {
+    pub(crate) fn new(work: &str, peer: &str, ours: Side, peer_side: Peer) -> Self {
+        let (work, peer) = (work.to_owned(), peer.to_owned());
+        Self { work, peer, setup: None, ours, peer_side, goals: Vec::new() }
+    }
+
+    fn goals(mut self, goals: &[Goal]) -> Self {
+        self.goals = goals.to_vec();
+        self
+    }
+
     /// How the row is called.
     pub(crate) fn name(&self) -> String {
         format!("{} against {}", self.work, self.peer)
     }
 }
 
-impl Bench {
-    /// Starts a server and makes a shop.
-    pub(crate) fn prepare(backstock: &Path, products: u32) -> Result<Self, Box<dyn Error>> {
-        let folder = TempDir::new()?;
-        // The shop's account makes triggers itself, as a shop's installer does.
-        let flags = ["--innodb-buffer-pool-size=1G", "--log-bin-trust-function-creators=1"];
-        let options = ServerOptions { tcp: true, ..ServerOptions::with(&flags) };
-        let server = Server::start(ServerKind::MariaDb, &options)?;
-        let shop = DemoShop {
-            folder: folder.path().to_owned(),
-            products,
-            seed: 1,
-            socket: server.socket(),
-            port: server.port().ok_or("the server has no port")?,
-        };
-        shop.make()?;
-        let backstock = fs::canonicalize(backstock)?;
-        Ok(Self { folder, server, shop, backstock })
-    }
-
-    /// What was made, in words.
-    pub(crate) fn description(&self) -> String {
-        let files = tree_size(&self.shop.root()).unwrap_or((0, 0));
-        format!("{} files with {} MiB in the shop's folder", files.0, files.1 / (1 << 20))
-    }
-
-    /// The database server's process.
-    pub(crate) fn server_process(&self) -> Option<u32> {
-        self.server.process_id()
-    }
-
-    /// Variables for every command.
-    pub(crate) fn environment(&self) -> Vec<(String, String)> {
-        let place = |name: &str| self.folder.path().join(name).display().to_string();
-        vec![
-            ("BACKSTOCK_STATE".to_owned(), place("state")),
-            ("BACKSTOCK_BACKUPS".to_owned(), place("out")),
-            ("BACKSTOCK_CONFIG".to_owned(), place("backstock.toml")),
-            ("OUT".to_owned(), place("out")),
-            ("SHOP".to_owned(), self.shop.root().display().to_string()),
-            ("STORAGE".to_owned(), self.shop.storage().display().to_string()),
-            ("DUMP".to_owned(), self.dump_command()),
-        ]
-    }
-
-    fn dump_command(&self) -> String {
-        let program = self.server.client_program().with_file_name("mariadb-dump");
-        let socket = self.server.socket();
-        format!(
-            "{} --no-defaults --socket={} --user=root --single-transaction --quick --routines --events {DATABASE}",
-            program.display(),
-            socket.display()
-        )
-    }
-
-    /// Empties the folder that commands write to, and the state that would make a second backup another one.
-    pub(crate) fn clear_output(&self) -> io::Result<()> {
-        for name in ["out", "state"] {
-            match fs::remove_dir_all(self.folder.path().join(name)) {
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                other => other?,
-            }
-        }
-        fs::create_dir(self.folder.path().join("out"))?;
-        fs::write(self.folder.path().join("backstock.toml"), "")
-    }
-
-    /// Bytes that a command wrote.
-    pub(crate) fn output_bytes(&self) -> io::Result<u64> {
-        Ok(tree_size(&self.folder.path().join("out"))?.1)
-    }
-
-    /// Every row of the table.
-    pub(crate) fn pairs(&self) -> Vec<Pair> {
-        let ours =
-            |flags: &str| format!("\"{}\" --quiet backup {flags} \"$SHOP\" >&2", self.backstock.display());
-        let database =
-            |codec: &str| ours(&format!("--only database --codec {codec} --no-default-exclusions"));
-        let files = |codec: &str| ours(&format!("--only files --codec {codec} --no-default-exclusions"));
-        vec![
-            Pair {
-                work: "db.sql.gz",
-                peer: "mariadb-dump | gzip",
-                ours: database("gzip"),
-                theirs: "$DUMP | gzip > \"$OUT/db.sql.gz\"".to_owned(),
-                wall_goal: None,
-            },
-            Pair {
-                work: "db.sql.zst",
-                peer: "mariadb-dump | zstd -3 -T0",
-                ours: database("zstd"),
-                theirs: "$DUMP | zstd -q -3 -T0 -o \"$OUT/db.sql.zst\"".to_owned(),
-                wall_goal: None,
-            },
-            Pair {
-                work: "files.tgz",
-                peer: "tar | gzip",
-                ours: files("gzip"),
-                theirs: "tar -Pcf - \"$SHOP\" \"$STORAGE\" | gzip > \"$OUT/files.tgz\"".to_owned(),
-                wall_goal: None,
-            },
-            Pair {
-                work: "files.tar.zst",
-                peer: "tar --zstd",
-                ours: files("zstd"),
-                theirs: "tar -P --zstd -cf \"$OUT/files.tar.zst\" \"$SHOP\" \"$STORAGE\"".to_owned(),
-                wall_goal: None,
-            },
-        ]
-    }
+/// Every row of the table.
+pub(crate) fn pairs(scene: &Scene) -> Vec<Pair> {
+    let mut pairs = dumps(scene);
+    pairs.extend(archives(scene));
+    pairs.extend(first_backups(scene));
+    pairs.extend(loads(scene));
+    pairs
 }
 
-/// Files below a folder and the sum of their lengths in bytes.
-fn tree_size(folder: &Path) -> io::Result<(u64, u64)> {
-    let mut sum = (0, 0);
-    for entry in fs::read_dir(folder)? {
-        let entry = entry?;
-        let metadata = entry.metadata()?;
-        if metadata.is_dir() {
-            let below = tree_size(&entry.path())?;
-            sum = (sum.0 + below.0, sum.1 + below.1);
-        } else {
-            sum = (sum.0 + 1, sum.1 + metadata.len());
-        }
+fn database(flags: &str) -> Side {
+    Side::new(format!(
+        "\"$BACKSTOCK\" --quiet backup --only database --no-default-exclusions --database-socket \"$SOCKET\" {flags} \"$SHOP\""
+    ))
+}
+
+fn files(flags: &str) -> Side {
+    Side::new(format!("\"$BACKSTOCK\" --quiet backup --only files --no-default-exclusions {flags} \"$SHOP\""))
+}
+
+/// The side of a program that was unpacked, or that it is missing.
+fn unpacked(scene: &Scene, folder: &str, program: &str, side: impl FnOnce(&str) -> Side) -> Peer {
+    scene.peer(folder, program).map_or_else(
+        || Peer::Missing(format!("{program} could not be fetched (ci/peers {folder})")),
+        |path| Peer::Side(side(&format!("\"{}\"", path.display()))),
+    )
+}
+
+fn dumps(scene: &Scene) -> Vec<Pair> {
+    let zstd = |level: u32| Side::new(format!("$DUMP | zstd -q -{level} -T0 -o \"$OUT/db.sql.zst\""));
+    let mydumper = |program: &str, threads: u32| {
+        Side::new(format!(
+            "{program} --socket=\"$SOCKET\" --user=root --database=$DATABASE --outputdir=\"$OUT/dump\" --threads={threads} --rows=50000 --compress --triggers --events --routines --trx-consistency-only --verbose=1"
+        ))
+    };
+    let mut pairs = vec![
+        Pair::new(
+            "db.sql.gz",
+            "mariadb-dump | gzip",
+            database("--codec gzip"),
+            Peer::Side(Side::new("$DUMP | gzip > \"$OUT/db.sql.gz\"")),
+        )
+        .goals(&[Goal::Wall(0.2), Goal::Cpu(0.25), EQUAL_SIZE]),
+        Pair::new("db.sql.zst", "mariadb-dump | zstd -3 -T0", database("--codec zstd"), Peer::Side(zstd(3)))
+            .goals(&[Goal::Wall(0.6), Goal::Cpu(0.6), EQUAL_SIZE]),
+        Pair::new(
+            "db.sql.zst",
+            "mariadb-dump | zstd -3 -T0, synced",
+            database("--codec zstd"),
+            Peer::Side(Side::new(
+                "$DUMP | zstd -q -3 -T0 -o \"$OUT/db.sql.zst\" && sync \"$OUT/db.sql.zst\"",
+            )),
+        ),
+    ];
+    for threads in [2, 4] {
+        let peer = unpacked(scene, "mydumper", "mydumper", |program| mydumper(program, threads));
+        let name = format!("mydumper --compress, {threads} threads");
+        pairs.push(Pair::new("db.sql.gz", &name, database("--codec gzip"), peer).goals(&[
+            Goal::Wall(1.0),
+            Goal::Cpu(0.5),
+            EQUAL_SIZE,
+        ]));
     }
-    Ok(sum)
+    pairs.push(
+        Pair::new(
+            "db.sql.zst",
+            "floor: all processor time on all cores",
+            database("--codec zstd"),
+            Peer::Floor,
+        )
+        .goals(&[Goal::Wall(1.3)]),
+    );
+    let probe = Side::new("\"$PROBE\" probe \"$WORK/dump.sql\"")
+        .after(Preparation::Shell(DUMP_ONCE.to_owned()))
+        .comparing(Bytes::NotCompared);
+    pairs.push(
+        Pair::new(
+            "db.sql.zst",
+            "floor: read, compress, hash alone",
+            database("--codec zstd"),
+            Peer::Side(probe),
+        )
+        .goals(&[Goal::Cpu(1.25)]),
+    );
+    pairs
+}
+
+fn archives(scene: &Scene) -> Vec<Pair> {
+    let tar = |through: &str, name: &str| {
+        Side::new(format!("tar -Pcf - \"$SHOP\" \"$STORAGE\" | {through} > \"$OUT/{name}\""))
+    };
+    let zstd = || tar("zstd -q -3 -T0", "files.tar.zst");
+    let cold = |side: Side| side.after(Preparation::DropCache);
+    let goal = [Goal::Wall(0.8), EQUAL_SIZE];
+    let ours = || files("--codec zstd");
+    vec![
+        Pair::new("files.tar.zst", "tar | zstd -3 -T0", ours(), Peer::Side(zstd())).goals(&goal),
+        Pair::new("files.tar.zst, cold", "tar | zstd -3 -T0, cold", cold(ours()), Peer::Side(cold(zstd())))
+            .goals(&goal),
+        Pair::new(
+            "files.tar.zst",
+            "tar | zstd -3 -T0, synced",
+            ours(),
+            Peer::Side(tar("zstd -q -3 -T0", "files.tar.zst\" && sync \"$OUT/files.tar.zst")),
+        ),
+        Pair::new("files.tgz", "tar | gzip", files("--codec gzip"), Peer::Side(tar("gzip", "files.tgz")))
+            .goals(&[Goal::Wall(0.2), EQUAL_SIZE]),
+        Pair::new(
+            "files.tgz",
+            "tar | pigz",
+            files("--codec gzip"),
+            unpacked(scene, "pigz", "pigz", |program| tar(program, "files.tgz")),
+        )
+        .goals(&[Goal::Wall(1.0 / 3.0), EQUAL_SIZE]),
+        Pair::new("files.tar.zst", "floor: all processor time on all cores", ours(), Peer::Floor)
+            .goals(&[Goal::Wall(1.3)]),
+        Pair::new(
+            "files.tar.zst",
+            "floor: read, compress, hash alone",
+            ours(),
+            Peer::Side(Side::new("\"$PROBE\" probe \"$SHOP\" \"$STORAGE\"").comparing(Bytes::NotCompared)),
+        )
+        .goals(&[Goal::Cpu(1.25)]),
+    ]
+}
+
+fn first_backups(scene: &Scene) -> Vec<Pair> {
+    let goals = [Goal::Wall(1.0), Goal::Cpu(0.5), EQUAL_SIZE];
+    let restic = unpacked(scene, "restic", "restic", |program| {
+        let backup =
+            format!("{program} --quiet --no-cache --repo \"$OUT/restic\" backup \"$SHOP\" \"$STORAGE\"");
+        let init = format!("{program} --quiet --no-cache --repo \"$OUT/restic\" init");
+        Side::new(backup).after(Preparation::Shell(init))
+    });
+    // Ours is not sealed here, so borg does without its encryption too; restic cannot.
+    let borg = unpacked(scene, "borg", "borg", |program| {
+        // Exit code 1 is a warning.
+        let create = format!(
+            "{program} create --compression zstd,3 \"$OUT/borg::first\" \"$SHOP\" \"$STORAGE\" || [ $? = 1 ]"
+        );
+        Side::new(create).after(Preparation::Shell(format!("{program} init --encryption none \"$OUT/borg\"")))
+    });
+    [("restic backup, first", restic), ("borg create, first", borg)]
+        .map(|(name, peer)| Pair::new("files.tar.zst", name, files("--codec zstd"), peer).goals(&goals))
+        .into()
+}
+
+/// Loads and single tables, out of one backup that stays.
+fn loads(scene: &Scene) -> Vec<Pair> {
+    let backup = database("--codec zstd").script;
+    let setup = format!("{backup}; {DUMP_ONCE}");
+    let myloader_setup = scene.peer("mydumper", "mydumper").map_or_else(String::new, |program| {
+        format!(
+            "; rm -rf \"$WORK/mydumper\"; \"{}\" --socket=\"$SOCKET\" --user=root --database=$DATABASE --outputdir=\"$WORK/mydumper\" --threads=2 --rows=50000 --triggers --events --routines --trx-consistency-only --verbose=1",
+            program.display()
+        )
+    });
+    // A restore waits for its acceptance before there may be another.
+    let empty = |more: &str| {
+        Preparation::Shell(format!(
+            "\"$BACKSTOCK\" --quiet restore --accept --yes 2>/dev/null || true; $CLIENT -e 'DROP DATABASE IF EXISTS {LOAD_DATABASE}; CREATE DATABASE {LOAD_DATABASE}{more}'"
+        ))
+    };
+    let restore = |flags: &str| {
+        format!(
+            "\"$BACKSTOCK\" --quiet restore latest {flags} --database {LOAD_DATABASE} --yes --database-socket \"$SOCKET\""
+        )
+    };
+    let ours = |local_infile: u32| {
+        Side::new(restore("--only database"))
+            .after(empty(&format!("; SET GLOBAL local_infile={local_infile}")))
+            .comparing(Bytes::NotCompared)
+    };
+    let client = || {
+        let script = format!("$CLIENT {LOAD_DATABASE} < \"$WORK/dump.sql\"");
+        Peer::Side(Side::new(script).after(empty("")).comparing(Bytes::NotCompared))
+    };
+    let myloader = unpacked(scene, "mydumper", "myloader", |program| {
+        let script = format!(
+            "{program} --socket=\"$SOCKET\" --user=root --directory=\"$WORK/mydumper\" --database={LOAD_DATABASE} --threads={LOAD_THREADS} --enable-binlog --verbose=1"
+        );
+        Side::new(script).after(empty("")).comparing(Bytes::NotCompared)
+    });
+    let with = |setup: String, pair: Pair| Pair { setup: Some(setup), ..pair };
+    let one_table =
+        Side::new(restore(&format!("--table {PREFIX}{ONE_TABLE}"))).after(empty("")).comparing(Bytes::Read);
+    let myloader_name = format!("myloader, {LOAD_THREADS} threads");
+    vec![
+        with(
+            setup.clone(),
+            Pair::new("load, verified, bulk", "mariadb < dump.sql", ours(1), client())
+                .goals(&[Goal::Wall(1.0 / 3.0)]),
+        ),
+        with(
+            setup.clone(),
+            Pair::new("load, verified, inserts", "mariadb < dump.sql", ours(0), client())
+                .goals(&[Goal::Wall(0.4)]),
+        ),
+        with(
+            setup + &myloader_setup,
+            Pair::new("load, verified, bulk", &myloader_name, ours(1), myloader).goals(&[Goal::Wall(1.0)]),
+        ),
+        with(
+            backup,
+            Pair::new("one 1 MiB table, bytes read", "the whole backup", one_table, Peer::WholeBackup)
+                .goals(&[Goal::Size(0.01)]),
+        ),
+    ]
 }
