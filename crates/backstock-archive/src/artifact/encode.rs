@@ -4,7 +4,7 @@ use backstock_vocabulary::Codec;
 use libdeflater::{CompressionLvl, Compressor};
 use zstd::zstd_safe::{CCtx, CParameter, compress_bound, get_error_name};
 
-use super::{ArtifactOptions, Storing, store};
+use super::{ArtifactOptions, FRAME_SIZE_BYTES, Storing, store};
 
 /// The highest level of libdeflate; 10 to 12 are its slow, thorough ones.
 const GZIP_LEVEL_LIMIT: i32 = 12;
@@ -25,11 +25,14 @@ impl Encoder {
                     return Err(format!("zstd has the levels 1 to {highest}, not {level}"));
                 }
                 let mut context = CCtx::try_create().ok_or("no memory for a compressor")?;
-                for parameter in [
+                let table = options.table_log.map(CParameter::HashLog);
+                let window = options.table_log.map(|_| CParameter::WindowLog(FRAME_SIZE_BYTES.ilog2()));
+                let always = [
                     CParameter::CompressionLevel(level),
                     CParameter::ChecksumFlag(true),
                     CParameter::ContentSizeFlag(true),
-                ] {
+                ];
+                for parameter in always.into_iter().chain(table).chain(window) {
                     context.set_parameter(parameter).map_err(get_error_name)?;
                 }
                 Ok(Self::Zstd(context))

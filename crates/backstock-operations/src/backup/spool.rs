@@ -28,8 +28,9 @@ use crate::monitor::{DatabaseWatch, Expected, Monitor, Phase, TreeWatch};
 use crate::spool_folder::SpoolFolder;
 use crate::subject::ShopDatabase;
 
-/// Connections that read at the same time. More than two do not pay on a shop's server.
-const DUMP_CONNECTIONS: usize = 2;
+/// Connections that read at the same time: one for each processor within these limits. Each keeps a processor of the
+/// server busy, and the server has to have some left for the shop.
+const DUMP_CONNECTIONS: std::ops::RangeInclusive<usize> = 2..=4;
 /// Space that a backup never touches on the spool's disk, in bytes.
 pub(crate) const RESERVE_BYTES: u64 = 64 * 1024 * 1024;
 
@@ -168,9 +169,13 @@ fn shop_header(plan: &BackupPlan) -> ShopHeader {
     }
 }
 
-fn options(plan: &BackupPlan) -> ArtifactOptions {
-    let workers = thread::available_parallelism().map_or(2, usize::from);
-    ArtifactOptions { reserve_bytes: RESERVE_BYTES, ..ArtifactOptions::of(plan.codec, workers) }
+fn options(plan: &BackupPlan, usual: fn(Codec, usize) -> ArtifactOptions) -> ArtifactOptions {
+    ArtifactOptions { reserve_bytes: RESERVE_BYTES, ..usual(plan.codec, processors()) }
+}
+
+/// How many processors we may use.
+fn processors() -> usize {
+    thread::available_parallelism().map_or(2, usize::from)
 }
 
 fn artifact_place(folder: &Path, kind: ArtifactKind, codec: Codec) -> (PathBuf, &'static str) {
@@ -193,12 +198,12 @@ fn spool_database(
         host: &environment.host,
         folder: &folder,
         file,
-        options: options(plan),
+        options: options(plan, ArtifactOptions::for_rows),
         writer: Mutex::default(),
     };
     let request = DumpRequest {
         selection: database.selection.clone(),
-        connections: DUMP_CONNECTIONS,
+        connections: processors().clamp(*DUMP_CONNECTIONS.start(), *DUMP_CONNECTIONS.end()),
         not_ours: database.not_ours.clone(),
         ..DumpRequest::whole(database.database.name.clone())
     };
@@ -245,7 +250,7 @@ pub(crate) fn dump_to_folder(
     file: &str,
     monitor: &dyn Monitor,
 ) -> Result<()> {
-    let options = ArtifactOptions::of(Codec::Zstd, 1);
+    let options = ArtifactOptions::for_rows(Codec::Zstd, 1);
     let target = SpoolTarget { host: &environment.host, folder, file, options, writer: Mutex::default() };
     let request = DumpRequest { selection, ..DumpRequest::whole(database.name.clone()) };
     let act = format!("dumping into {}", folder.join(file).display());
@@ -414,7 +419,9 @@ fn spool_files(
     };
     monitor.phase(Phase::Archiving, Expected::default());
     let act = || format!("archiving the files of {}", plan.shop.title);
-    let artifact = ArtifactWriter::create(&environment.host, &folder, file, &options(plan)).doing(act())?;
+    let artifact =
+        ArtifactWriter::create(&environment.host, &folder, file, &options(plan, ArtifactOptions::of))
+            .doing(act())?;
     let roots = files.roots.iter().map(|root| RootHeader {
         prefix: RawText(root.prefix.clone()),
         folder: RawText(root.path.as_os_str().as_encoded_bytes().to_vec()),

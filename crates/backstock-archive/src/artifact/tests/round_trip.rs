@@ -22,10 +22,11 @@ fn frames() -> impl Strategy<Value = Vec<(Vec<u8>, Storing)>> {
 
 fn options() -> impl Strategy<Value = ArtifactOptions> {
     let part_size_bytes = prop_oneof![1 => 1..300_u64, 3 => 1_000..3_000_000_u64, 2 => Just(PART_SIZE_BYTES)];
-    (prop::bool::ANY, 1..5_usize, 1..7, part_size_bytes).prop_map(
-        |(gzip, workers, level, part_size_bytes)| {
+    let table_log = prop::option::of(8..20_u32);
+    (prop::bool::ANY, 1..5_usize, 1..7, table_log, part_size_bytes).prop_map(
+        |(gzip, workers, level, table_log, part_size_bytes)| {
             let codec = if gzip { Codec::Gzip } else { Codec::Zstd };
-            ArtifactOptions { codec, level, part_size_bytes, workers, reserve_bytes: 0 }
+            ArtifactOptions { level, table_log, part_size_bytes, ..ArtifactOptions::of(codec, workers) }
         },
     )
 }
