@@ -1,5 +1,6 @@
 //! How a database is dumped and loaded: bytes, not text; everything dumped or named as not dumped.
 
+pub mod checksum;
 pub mod dump;
 pub mod error;
 pub mod kinds;
@@ -9,6 +10,7 @@ pub mod record;
 pub mod settings;
 
 pub use backstock_vocabulary::raw_text::{self, RawText, readable};
+pub use checksum::{Checksum, RowHash};
 pub use dump::{
     DumpPhase, DumpProblem, DumpReport, DumpRequest, DumpSink, DumpTarget, Pattern, TableFacts, TableKind,
     TableSelection,
@@ -36,7 +38,7 @@ pub use load::{
 };
 pub use monitor::{DatabaseMonitor, Unwatched};
 pub use record::{
-    Checksum, ColumnRecord, Contents, DatabaseFacts, DefinitionSpans, DumpedObject, EventRecord, FrameRecord,
+    ColumnRecord, Contents, DatabaseFacts, DefinitionSpans, DumpedObject, EventRecord, FrameRecord,
     LiteralForm, RoutineKind, RoutineRecord, SequenceRecord, ServerFacts, SessionContext, TableRecord,
     TriggerRecord, Versioning, ViewRecord,
 };

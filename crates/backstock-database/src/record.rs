@@ -1,59 +1,11 @@
 //! What the index of a dump holds: one record for each object, enough to load it again and to prove that it is equal.
 
-use std::fmt;
-use std::str::FromStr;
-
 use serde::{Deserialize, Serialize};
 
+pub use crate::checksum::{Checksum, RowHash};
 use crate::kinds::mysql::ddl::Span;
 use crate::raw_text::RawText;
 use crate::{Vendor, Version};
-
-/// An order-free checksum of a table's rows: the sum, modulo 2^128, of one number for each row. That number is the
-/// first 16 bytes of the BLAKE3 of the row's text as it stands between the brackets of its INSERT, read as
-/// little-endian. Written as 32 hexadecimal digits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Checksum(pub u128);
-
-impl Checksum {
-    /// Adds a row, given its text without the brackets.
-    pub fn add_row(&mut self, text: &[u8]) {
-        let mut number = [0; 16];
-        number.copy_from_slice(&blake3::hash(text).as_bytes()[..16]);
-        self.0 = self.0.wrapping_add(u128::from_le_bytes(number));
-    }
-
-    /// Adds all the rows that went into another checksum.
-    pub fn add(&mut self, other: Self) {
-        self.0 = self.0.wrapping_add(other.0);
-    }
-}
-
-impl fmt::Display for Checksum {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:032x}", self.0)
-    }
-}
-
-impl FromStr for Checksum {
-    type Err = std::num::ParseIntError;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        u128::from_str_radix(text, 16).map(Self)
-    }
-}
-
-impl Serialize for Checksum {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for Checksum {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
-    }
-}
 
 /// One object of a database, one line in the index.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -357,23 +309,6 @@ pub struct DatabaseFacts {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_checksum_is_free_of_order_and_counts_duplicates() {
-        let of = |rows: &[&[u8]]| {
-            let mut sum = Checksum::default();
-            rows.iter().for_each(|row| sum.add_row(row));
-            sum
-        };
-        assert_eq!(of(&[b"1,'a'", b"2,NULL"]), of(&[b"2,NULL", b"1,'a'"]));
-        assert_ne!(of(&[b"1"]), of(&[b"1", b"1", b"1"]));
-        assert_eq!(of(&[b"1"]).to_string().len(), 32);
-        assert_eq!(of(&[b"1"]).to_string().parse(), Ok(of(&[b"1"])));
-        // The first 16 bytes of BLAKE3("1,'abc',NULL"), as a number and so in reverse order.
-        let hash = blake3::hash(b"1,'abc',NULL");
-        let reversed: String = hash.as_bytes()[..16].iter().rev().map(|byte| format!("{byte:02x}")).collect();
-        assert_eq!(of(&[b"1,'abc',NULL"]).to_string(), reversed);
-    }
 
     #[test]
     fn an_object_is_one_line_of_json() {

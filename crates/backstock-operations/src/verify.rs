@@ -263,7 +263,7 @@ fn check_database(
             }
             continue;
         };
-        match check_rows_frame(&text) {
+        match check_rows_frame(&text, checksum.row_hash()) {
             Ok(facts) if facts.table == name.0 && facts.row_count == rows && facts.checksum == checksum => {
                 report.rows += rows;
             }

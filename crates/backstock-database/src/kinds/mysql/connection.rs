@@ -3,6 +3,7 @@
 
 mod answer;
 mod handshake;
+mod prepared;
 mod result;
 mod stream;
 mod tls;
@@ -324,6 +325,7 @@ impl Connection {
     }
 
     /// One row, or the end with its warnings.
+    #[inline]
     fn receive_row(&mut self, sql: &[u8]) -> Result<Fetched<'_>> {
         // Looked at twice because the borrow checker does not let an early return keep the message.
         let (first, length) = match self.wire.receive() {
@@ -337,7 +339,7 @@ impl Connection {
                 let done = done.map_err(|_| self.protocol(sql, "the end of its rows is damaged"))?;
                 self.keep_status(sql, done).map(Fetched::End)
             }
-            _ => Ok(Fetched::Row(Row::new(self.wire.last()))),
+            _ => Ok(Fetched::Row(Row::new(self.wire.last_padded()))),
         }
     }
 

@@ -126,13 +126,9 @@ pub fn checksum_table(
     if record.contents != Contents::Included {
         return Ok((0, Checksum::default()));
     }
-    let mut found = (0, Checksum::default());
+    let mut found = reader::RowSum::new(record.checksum.row_hash());
     let source = reader::RowSource::whole(record, name.unwrap_or(&record.name));
     let row_end = reader::current_row_end(connection, record)?;
-    reader::each_row(connection, &source, &row_end, &mut |text, _| {
-        found.0 += 1;
-        found.1.add_row(text);
-        Ok(())
-    })?;
-    Ok(found)
+    reader::each_row(connection, &source, &row_end, &mut found)?;
+    Ok((found.row_count, found.checksum))
 }

@@ -106,7 +106,7 @@ pub(crate) struct TableShape {
     pub(crate) columns: Vec<ColumnRecord>,
     /// The columns of the primary key with `DESC` where it runs that way; empty where rows cannot be read in its order.
     pub(crate) key: Vec<(RawText, bool)>,
-    /// The only column of the primary key, if it is an integer.
+    /// The first column of the primary key, if it is an integer and runs upwards: rows can be read in its ranges.
     pub(crate) integer_key: Option<RawText>,
     pub(crate) versioning: Option<Versioning>,
     /// Columns whose type is not known here.
@@ -281,7 +281,7 @@ fn read_key(connection: &mut Connection, name: &[u8], shape: &mut TableShape) ->
         }
         key.push((RawText::from(column), result.get(row, "Collation") == Some(b"D")));
     }
-    if let [(column, false)] = key.as_slice() {
+    if let [(column, false), ..] = key.as_slice() {
         let found = shape.columns.iter().find(|candidate| candidate.name == *column);
         let is_integer = found.is_some_and(|found| {
             found.literal == LiteralForm::Number

@@ -6,8 +6,9 @@ use super::{TidyFile, expect_none, files};
 const LINES_OF_A_FILE: usize = 500;
 const LINES_OF_A_FUNCTION: usize = 70;
 
-/// Each program prints in one place: the product, the benchmark.
-const PRINTERS: [&str; 2] = ["crates/backstock/src/terminal.rs", "bench/src/terminal.rs"];
+/// Each program prints in one place: the product, the benchmarks.
+const PRINTERS: [&str; 3] =
+    ["crates/backstock/src/terminal.rs", "bench/src/terminal.rs", "bench/rowpath/src/terminal.rs"];
 /// The one file that reads the time of day.
 const CLOCK: &str = "crates/backstock-host/src/clock.rs";
 /// Programs for tests; what they print is no part of the product.

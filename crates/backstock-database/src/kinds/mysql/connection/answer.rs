@@ -35,6 +35,8 @@ pub struct Column {
     pub type_number: u8,
     /// Flags of the protocol ("Column Definition Flags").
     pub flags: u16,
+    /// Digits behind the point, of a time or a number; more than 30 where that is not fixed.
+    pub decimals: u8,
 }
 
 pub(crate) fn parse_ok(message: &[u8]) -> Result<Done, Malformed> {
@@ -83,7 +85,8 @@ pub(crate) fn parse_column(message: &[u8]) -> Result<Column, Malformed> {
     let collation = fields.short()?;
     fields.bytes(4)?;
     let type_number = fields.byte()?;
-    Ok(Column { name, original_name, collation, type_number, flags: fields.short()? })
+    let flags = fields.short()?;
+    Ok(Column { name, original_name, collation, type_number, flags, decimals: fields.byte()? })
 }
 
 #[cfg(test)]

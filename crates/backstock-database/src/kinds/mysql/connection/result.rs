@@ -2,8 +2,10 @@
 
 use super::Connection;
 use super::answer::{Column, Done};
+use super::prepared::Prepared;
 use super::wire::Fields;
 use crate::error::{Error, Result, readable_statement};
+use crate::kinds::mysql::literals::Value;
 
 /// The largest result that is kept in memory, bytes.
 const RESULT_LIMIT_BYTES: usize = 256 * 1024 * 1024;
@@ -17,40 +19,99 @@ pub enum Fetched<'a> {
     End(Done),
 }
 
-/// One row of the text protocol: a sequence of values, each raw bytes or NULL.
+/// One row: of the text protocol a sequence of values, each raw bytes or NULL.
 #[derive(Debug, Clone, Copy)]
-pub struct Row<'a>(&'a [u8]);
+pub struct Row<'a> {
+    /// The row, and what stands behind it in the buffer.
+    padded: &'a [u8],
+    size_bytes: usize,
+}
 
 impl<'a> Row<'a> {
-    pub(crate) fn new(message: &'a [u8]) -> Self {
-        Self(message)
+    /// The first `size_bytes` of `padded`, which has at least as many.
+    #[inline]
+    pub(crate) fn new((padded, size_bytes): (&'a [u8], usize)) -> Self {
+        Self { padded, size_bytes }
     }
 
     /// The values from left to right.
+    #[inline]
     pub fn values(&self) -> Values<'a> {
-        Values(Fields(self.0))
+        Values { padded: self.padded, left: self.size_bytes }
     }
 
     /// The row's length in bytes, as sent.
     pub fn size_bytes(&self) -> usize {
-        self.0.len()
+        self.size_bytes
     }
 }
 
 /// The values of a row, from left to right.
 #[derive(Debug)]
-pub struct Values<'a>(Fields<'a>);
+pub struct Values<'a> {
+    /// The values that were not taken yet, and what stands behind the row.
+    padded: &'a [u8],
+    /// How many bytes of it belong to the row.
+    left: usize,
+}
 
 impl<'a> Values<'a> {
     /// The next value: `None` where the row is damaged or has no more, `Some(None)` for NULL.
     #[inline]
     pub fn take(&mut self) -> Option<Option<&'a [u8]>> {
-        self.0.value().ok()
+        self.take_padded().map(|value| value.map(|value| value.bytes()))
+    }
+
+    /// The next value with what stands behind it.
+    #[inline]
+    pub(crate) fn take_padded(&mut self) -> Option<Option<Value<'a>>> {
+        // Most values are shorter than the lengths that need more than a byte.
+        let first = *self.padded.first().filter(|_| self.left > 0)?;
+        let (length, behind, left) = if first < 0xfb {
+            (usize::from(first), &self.padded[1..], self.left - 1)
+        } else {
+            let mut fields = Fields(&self.padded[..self.left]);
+            let Some(length) = fields.length().ok()? else {
+                self.padded = &self.padded[1..];
+                self.left -= 1;
+                return Some(None);
+            };
+            let left = fields.0.len();
+            (usize::try_from(length).ok()?, &self.padded[self.left - left..], left)
+        };
+        if length > left {
+            return None;
+        }
+        self.padded = &behind[length..];
+        self.left = left - length;
+        Some(Some(Value::new(behind, length)))
+    }
+
+    /// The next bytes, as many as a value of fixed width has; `None` where the row ends before.
+    #[inline]
+    pub(crate) fn take_fixed<const WIDTH: usize>(&mut self) -> Option<[u8; WIDTH]> {
+        let bytes = *self.padded.first_chunk::<WIDTH>().filter(|_| self.left >= WIDTH)?;
+        self.padded = &self.padded[WIDTH..];
+        self.left -= WIDTH;
+        Some(bytes)
+    }
+
+    /// The next `count` bytes; `None` where the row ends before.
+    #[inline]
+    pub(crate) fn take_bytes(&mut self, count: usize) -> Option<&'a [u8]> {
+        if count > self.left {
+            return None;
+        }
+        let (bytes, behind) = self.padded.split_at(count);
+        self.padded = behind;
+        self.left -= count;
+        Some(bytes)
     }
 
     /// Whether the whole row was taken.
+    #[inline]
     pub fn is_at_end(&self) -> bool {
-        self.0.0.is_empty()
+        self.left == 0
     }
 }
 
@@ -61,6 +122,8 @@ pub struct RowStream<'a> {
     statement: Vec<u8>,
     columns: Vec<Column>,
     end: Option<Done>,
+    /// A statement that the server prepared for these rows alone, and that is closed behind them.
+    prepared: Option<Prepared>,
 }
 
 impl<'a> RowStream<'a> {
@@ -68,7 +131,13 @@ impl<'a> RowStream<'a> {
         let end = columns.is_empty().then(Done::default);
         // Only messages need the statement, and they show its start only.
         let statement = sql[..sql.len().min(256)].to_vec();
-        Self { connection, statement, columns, end }
+        Self { connection, statement, columns, end, prepared: None }
+    }
+
+    /// The same rows; the statement is closed behind them.
+    pub(super) fn of_prepared(mut self, prepared: Prepared) -> Self {
+        self.prepared = Some(prepared);
+        self
     }
 
     /// The columns of the result.
@@ -104,6 +173,11 @@ impl<'a> RowStream<'a> {
         }
     }
 
+    /// Gives the memory of a huge row back, which is not needed any more.
+    pub(crate) fn forget_row(&mut self) {
+        self.connection.wire.forget_last();
+    }
+
     /// The error for a row whose lengths do not fit.
     pub fn damaged_row(&self) -> Error {
         let what = "a row's lengths do not fit".to_owned();
@@ -115,6 +189,8 @@ impl Drop for RowStream<'_> {
     fn drop(&mut self) {
         if self.end.is_none() {
             self.connection.broken = true;
+        } else if let Some(prepared) = self.prepared.take() {
+            self.connection.close_prepared(&prepared);
         }
     }
 }

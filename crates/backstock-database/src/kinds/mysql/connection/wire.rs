@@ -12,6 +12,9 @@ const MESSAGE_LIMIT_BYTES: usize = 1 << 30;
 /// How much is asked of the socket at a time, bytes.
 const READ_BYTES: usize = 256 * 1024;
 
+/// How many bytes stand behind a message, whatever they are: values are copied and looked at in words.
+const PADDING_BYTES: usize = 16;
+
 /// A buffer that a huge message has blown up is given back above this size, bytes.
 const KEPT_BYTES: usize = 4 * 1024 * 1024;
 
@@ -187,9 +190,7 @@ impl<S: Read + Write> Wire<S> {
     /// The next message. It is valid until the next call.
     #[inline]
     pub(crate) fn receive(&mut self) -> io::Result<&[u8]> {
-        if self.joined.capacity() > KEPT_BYTES {
-            self.joined = Vec::new();
-        }
+        self.forget_last();
         let length = self.receive_header()?;
         if length < PACKET_LIMIT_BYTES {
             self.fill(length)?;
@@ -206,9 +207,27 @@ impl<S: Read + Write> Wire<S> {
     /// The message that was received last.
     #[inline]
     pub(crate) fn last(&self) -> &[u8] {
+        let (padded, size_bytes) = self.last_padded();
+        &padded[..size_bytes]
+    }
+
+    /// The message that was received last with the bytes that happen to stand behind it, and its size in bytes.
+    #[inline]
+    pub(crate) fn last_padded(&self) -> (&[u8], usize) {
         match self.last {
-            Some((start, end)) => &self.buffer[start..end],
-            None => &self.joined,
+            Some((start, end)) => {
+                let behind = self.buffer.len().min(end + PADDING_BYTES);
+                (&self.buffer[start..behind], end - start)
+            }
+            None => (&self.joined, self.joined.len()),
+        }
+    }
+
+    /// Gives the memory of a huge message back before the next one is asked for.
+    pub(crate) fn forget_last(&mut self) {
+        if self.joined.capacity() > KEPT_BYTES {
+            self.joined = Vec::new();
+            self.last = None;
         }
     }
 
@@ -235,6 +254,7 @@ impl<S: Read + Write> Wire<S> {
             self.joined.extend_from_slice(&self.buffer[self.start..self.start + at_hand]);
             self.start += at_hand;
             let filled = self.joined.len();
+            self.joined.reserve_exact(length - at_hand);
             self.joined.resize(filled + length - at_hand, 0);
             self.stream.read_exact(&mut self.joined[filled..])?;
             if length < PACKET_LIMIT_BYTES {

@@ -1,12 +1,13 @@
 //! Reads the rows of tables, row by row from the socket into frames: no table is ever in memory.
 
-use super::super::connection::Connection;
+use super::super::binary_rows::{self, BinaryCoder};
+use super::super::connection::{Connection, Row, RowStream};
 use super::super::rows::{Oddity, RowCoder, select_expression};
 use super::super::sql::quote_name;
 use super::super::writer::CURRENT_ROW_END_OF_SERVER;
 use crate::error::{Error, Result};
 use crate::raw_text::{RawText, readable};
-use crate::record::{ColumnRecord, TableRecord};
+use crate::record::{Checksum, ColumnRecord, RowHash, TableRecord};
 
 /// A range of the key, each bound as the server wrote it. The lower one is not part of it, the upper one is.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -26,6 +27,9 @@ pub(crate) struct RowSource<'a> {
     pub(crate) with_history: bool,
     /// Let the server set the rows aside, so that a table without transactions is free again sooner.
     pub(crate) buffered: bool,
+    /// Read tables of numbers in the binary form of the protocol. What checks a dump does not: it would repeat a
+    /// mistake of that form.
+    pub(crate) in_binary_form: bool,
     pub(crate) range: Option<Range>,
 }
 
@@ -33,7 +37,15 @@ impl<'a> RowSource<'a> {
     /// All rows in any order.
     pub(crate) fn whole(record: &'a TableRecord, table: &'a [u8]) -> Self {
         let with_history = record.versioning.as_ref().is_some_and(|versioning| versioning.with_history);
-        Self { table, columns: &record.columns, key: &[], with_history, buffered: false, range: None }
+        Self {
+            table,
+            columns: &record.columns,
+            key: &[],
+            with_history,
+            buffered: false,
+            in_binary_form: false,
+            range: None,
+        }
     }
 
     fn sql(&self) -> Vec<u8> {
@@ -86,32 +98,106 @@ pub(crate) fn current_row_end(connection: &mut Connection, record: &TableRecord)
     Ok(result.single().unwrap_or_default().to_vec())
 }
 
-/// Calls back with the text of each row, without brackets.
+/// Takes the rows of a table one by one.
+pub(crate) trait RowTaker {
+    /// A row begins that the server sent in so many bytes. Its text goes to the end of what is returned.
+    fn begin(&mut self, size_bytes: usize) -> Result<&mut Vec<u8>>;
+
+    /// The row's text is written.
+    fn end(&mut self, oddity: Oddity) -> Result<()>;
+}
+
+/// Hands over the text of each row, without brackets.
 pub(crate) fn each_row(
     connection: &mut Connection,
     source: &RowSource<'_>,
     current_row_end: &[u8],
-    take: &mut dyn FnMut(&[u8], Oddity) -> Result<()>,
+    taker: &mut impl RowTaker,
 ) -> Result<()> {
-    let coder = RowCoder::new(source.columns, current_row_end);
-    let mut text = Vec::new();
-    let mut rows = connection.query_streaming(&source.sql())?;
-    if rows.columns().len() != source.columns.len().max(1) {
-        let (object, what) = (format!("table {}", readable(source.table)), "its columns changed".to_owned());
-        return Err(Error::Definition { object, what });
+    let sql = source.sql();
+    if source.in_binary_form
+        && binary_rows::pays(source.columns)
+        && let Some(prepared) = connection.prepare(&sql)?
+    {
+        if BinaryCoder::new(source.columns, &prepared.columns).is_none() {
+            connection.close_prepared(&prepared);
+        } else {
+            let rows = connection.execute_prepared(&sql, prepared)?;
+            let coder = BinaryCoder::new(source.columns, rows.columns()).ok_or_else(|| changed(source))?;
+            return hand_over(rows, |row, text| coder.encode(row, text), taker);
+        }
     }
+    let rows = connection.query_streaming(&sql)?;
+    if rows.columns().len() != source.columns.len().max(1) {
+        return Err(changed(source));
+    }
+    if source.columns.is_empty() {
+        return hand_over(rows, |_, _| Some(Oddity::default()), taker);
+    }
+    let coder = RowCoder::new(source.columns, current_row_end);
+    hand_over(rows, |row, text| coder.encode(row, text), taker)
+}
+
+fn changed(source: &RowSource<'_>) -> Error {
+    let (object, what) = (format!("table {}", readable(source.table)), "its columns changed".to_owned());
+    Error::Definition { object, what }
+}
+
+/// Lets every row be written and taken.
+fn hand_over(
+    mut rows: RowStream<'_>,
+    encode: impl Fn(Row<'_>, &mut Vec<u8>) -> Option<Oddity>,
+    taker: &mut impl RowTaker,
+) -> Result<()> {
     loop {
         let Some(row) = rows.next()? else { return Ok(()) };
-        text.clear();
-        let oddity =
-            if source.columns.is_empty() { Some(Oddity::default()) } else { coder.encode(row, &mut text) };
-        let Some(oddity) = oddity else { return Err(rows.damaged_row()) };
-        take(&text, oddity)?;
+        let text = taker.begin(row.size_bytes())?;
+        let Some(oddity) = encode(row, text) else { return Err(rows.damaged_row()) };
+        rows.forget_row();
+        taker.end(oddity)?;
     }
 }
 
-/// Bounds that cut a table into ranges of `rows` rows each, found by stepping through its key inside the snapshot.
-/// Gaps in the numbers make no empty ranges.
+/// Adds rows up and keeps none.
+#[derive(Debug)]
+pub(crate) struct RowSum {
+    text: Vec<u8>,
+    /// How many rows there were.
+    pub(crate) row_count: u64,
+    /// Their checksum.
+    pub(crate) checksum: Checksum,
+}
+
+impl RowSum {
+    /// Of no row yet.
+    pub(crate) fn new(row_hash: RowHash) -> Self {
+        Self { text: Vec::new(), row_count: 0, checksum: Checksum::of_none(row_hash) }
+    }
+}
+
+impl RowTaker for RowSum {
+    #[inline]
+    fn begin(&mut self, size_bytes: usize) -> Result<&mut Vec<u8>> {
+        self.text.clear();
+        if self.text.capacity() > KEPT_BYTES && size_bytes < KEPT_BYTES {
+            self.text = Vec::new();
+        }
+        Ok(&mut self.text)
+    }
+
+    #[inline]
+    fn end(&mut self, _oddity: Oddity) -> Result<()> {
+        self.row_count += 1;
+        self.checksum.add_row(&self.text);
+        Ok(())
+    }
+}
+
+/// A buffer that a huge row has blown up is given back above this size, bytes.
+const KEPT_BYTES: usize = 4 * 1024 * 1024;
+
+/// Bounds that cut a table into ranges of about `rows` rows each, found by stepping through the first column of its key
+/// inside the snapshot. Gaps in the numbers make no empty ranges; rows with the same number stay together.
 pub(crate) fn ranges(
     connection: &mut Connection,
     table: &[u8],
@@ -168,6 +254,7 @@ mod tests {
             key: &key,
             with_history: false,
             buffered: false,
+            in_binary_form: false,
             range: Some(range),
         };
         assert_eq!(

@@ -7,12 +7,13 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::super::connection::Connection;
+use super::super::row_writer::{RowWriter, add_frames};
 use super::super::rows::Oddity;
 use super::super::schema;
-use super::super::writer::{self, FrameWriter, RowWriter, add_frames};
+use super::super::writer::{self, FrameWriter};
 use super::super::{ddl, definition};
 use super::plan::{TablePlan, unreadable_problem};
-use super::reader::{Range, RowSource, current_row_end, each_row};
+use super::reader::{Range, RowSource, RowTaker, current_row_end, each_row};
 use super::trouble::Trouble;
 use super::turn::Turn;
 use crate::dump::{DumpPhase, DumpProblem, DumpSink};
@@ -72,6 +73,32 @@ impl DumpSink for Collected {
         let mut frames = lock(&self.0);
         frames.push(text);
         Ok(frames.len() as u64 - 1)
+    }
+}
+
+/// Hands rows on to frames, and counts.
+struct Looking<'a> {
+    out: RowWriter<'a>,
+    look: &'a mut dyn FnMut(u64, u64) -> Result<()>,
+    rows: u64,
+    bytes: u64,
+    invalid_text: u64,
+    not_finite: u64,
+}
+
+impl RowTaker for Looking<'_> {
+    #[inline]
+    fn begin(&mut self, size_bytes: usize) -> Result<&mut Vec<u8>> {
+        self.out.begin_row(size_bytes)
+    }
+
+    #[inline]
+    fn end(&mut self, oddity: Oddity) -> Result<()> {
+        self.bytes += self.out.end_row(oddity)? as u64;
+        self.rows += 1;
+        self.invalid_text += u64::from(oddity.invalid_text);
+        self.not_finite += u64::from(oddity.not_finite);
+        if self.rows.is_multiple_of(ROWS_BETWEEN_LOOKS) { (self.look)(self.rows, self.bytes) } else { Ok(()) }
     }
 }
 
@@ -224,16 +251,13 @@ impl Tables {
             monitor.table_started(name, table.estimated_rows);
         }
         let cancelled = || Error::Cancelled { database: readable(&self.database) };
-        let (mut told, mut text_bytes) = ((0, 0), 0);
+        let mut told = (0, 0);
         connection.execute(b"SAVEPOINT backstock")?;
         let read = self.read(connection, sink, job, &mut |rows, bytes| {
-            text_bytes = bytes;
-            if rows % ROWS_BETWEEN_LOOKS == 0 {
-                monitor.rows(name, rows - told.0, bytes - told.1);
-                told = (rows, bytes);
-                if monitor.is_cancelled() || stopping.load(Ordering::Relaxed) {
-                    return Err(cancelled());
-                }
+            monitor.rows(name, rows - told.0, bytes - told.1);
+            told = (rows, bytes);
+            if monitor.is_cancelled() || stopping.load(Ordering::Relaxed) {
+                return Err(cancelled());
             }
             Ok(())
         });
@@ -247,7 +271,6 @@ impl Tables {
         };
         connection.execute(b"ROLLBACK TO SAVEPOINT backstock")?;
         let rows: u64 = frames.iter().map(|frame| frame.row_count).sum();
-        monitor.rows(name, rows - told.0, text_bytes - told.1);
         if job.range.as_ref().is_none_or(|range| range.up_to.is_none()) {
             monitor.table_finished(name, rows);
         }
@@ -266,7 +289,8 @@ impl Tables {
         Err(Trouble::again(format!("the server cannot read table {name}: {reason}")))
     }
 
-    /// Reads the rows of a job and then looks at the table's definition again, under the same lock on it.
+    /// Reads the rows of a job and then looks at the table's definition again, under the same lock on it. Calls `look`
+    /// now and then, and after the last row, with the rows and the bytes of their text so far.
     fn read(
         &self,
         connection: &mut Connection,
@@ -278,28 +302,24 @@ impl Tables {
         let record = &table.record;
         let mut source = RowSource::whole(record, &record.name);
         source.buffered = !table.transactional && record.estimated_bytes <= BUFFERED_BYTES;
+        source.in_binary_form = true;
         if table.transactional && !record.partitioned {
             source.key = &table.shape.key;
         }
         source.range = job.range.clone();
         let row_end = current_row_end(connection, record)?;
-        let mut out = RowWriter::new(sink, &self.database, &record.name, &record.columns);
-        let (mut rows, mut bytes, mut invalid, mut not_finite) = (0, 0, 0, 0);
-        each_row(connection, &source, &row_end, &mut |text, oddity: Oddity| {
-            rows += 1;
-            bytes += text.len() as u64;
-            invalid += u64::from(oddity.invalid_text);
-            not_finite += u64::from(oddity.not_finite);
-            out.row(text, oddity.enum_error)?;
-            look(rows, bytes)
-        })?;
+        let out = RowWriter::new(sink, &self.database, &record.name, &record.columns);
+        let mut taker = Looking { out, look, rows: 0, bytes: 0, invalid_text: 0, not_finite: 0 };
+        each_row(connection, &source, &row_end, &mut taker)?;
+        (taker.look)(taker.rows, taker.bytes)?;
+        let Looking { out, invalid_text, not_finite, .. } = taker;
         let next = self.check_definition(connection, table)?;
         let mut brought = lock(&self.brought);
         if let Some(next) = next {
             let known = brought.auto_increment.entry(job.table).or_default();
             *known = next.max(*known);
         }
-        *brought.invalid_text.entry(job.table).or_default() += invalid;
+        *brought.invalid_text.entry(job.table).or_default() += invalid_text;
         *brought.not_finite.entry(job.table).or_default() += not_finite;
         drop(brought);
         Ok(out.finish()?)

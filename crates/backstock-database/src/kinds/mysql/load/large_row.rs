@@ -148,7 +148,7 @@ fn unquoted(literal: &[u8]) -> Vec<u8> {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::super::rows::put_quoted;
+    use super::super::super::literals;
     use super::*;
 
     #[test]
@@ -166,7 +166,7 @@ mod tests {
         #[test]
         fn what_the_dump_quotes_comes_back(bytes in proptest::collection::vec(any::<u8>(), 0..40)) {
             let mut literal = Vec::new();
-            put_quoted(&bytes, &mut literal);
+            literals::put_quoted(literals::Value::new(&bytes, bytes.len()), &mut literal);
             prop_assert_eq!(values(&literal).unwrap(), [Value::Bytes(bytes)]);
         }
     }

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::lexer::{Lexer, Modes, TokenKind, name_bytes};
 use super::{Splitter, SqlFault};
-use crate::record::Checksum;
+use crate::record::{Checksum, RowHash};
 
 /// What the rows of one frame add up to.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -144,10 +144,10 @@ impl<'a> Tuples<'a> {
     }
 }
 
-/// Reads a frame of rows and recomputes what its table's record says of it. Only INSERT statements into one table
-/// and SET statements may stand in it.
-pub fn check_rows_frame(frame: &[u8]) -> Result<RowsFacts, SqlFault> {
-    let mut facts = RowsFacts::default();
+/// Reads a frame of rows and recomputes what its table's record says of it, with the record's way to hash a row. Only
+/// INSERT statements into one table and SET statements may stand in it.
+pub fn check_rows_frame(frame: &[u8], row_hash: RowHash) -> Result<RowsFacts, SqlFault> {
+    let mut facts = RowsFacts { checksum: Checksum::of_none(row_hash), ..RowsFacts::default() };
     let mut splitter = Splitter::new(frame);
     let mut table: Option<Vec<u8>> = None;
     while let Some(statement) = splitter.next_statement()? {
@@ -197,7 +197,7 @@ mod tests {
 
     #[test]
     fn a_frame_adds_up() {
-        let facts = check_rows_frame(SMALL).unwrap();
+        let facts = check_rows_frame(SMALL, RowHash::Xxh3).unwrap();
         let rows: [&[u8]; 3] = [b"1,'a\\'),(2'", b"-2e-5,_binary'\\0;('", b"0,NULL"];
         let mut checksum = Checksum::default();
         rows.iter().for_each(|row| checksum.add_row(row));
@@ -206,9 +206,9 @@ mod tests {
 
     #[test]
     fn a_frame_cut_at_any_byte_never_passes_as_whole() {
-        let whole = check_rows_frame(SMALL).unwrap();
+        let whole = check_rows_frame(SMALL, RowHash::Xxh3).unwrap();
         for end in 0..SMALL.len() - 1 {
-            if let Ok(facts) = check_rows_frame(&SMALL[..end]) {
+            if let Ok(facts) = check_rows_frame(&SMALL[..end], RowHash::Xxh3) {
                 assert_ne!(facts.row_count, whole.row_count, "cut at {end}");
             }
         }
@@ -227,7 +227,7 @@ mod tests {
             "INSERT INTO `a` (`a`) VALUES (1) ON DUPLICATE KEY UPDATE a=1;",
             "INSERT INTO `a` (`a`) SELECT 1;",
         ] {
-            assert!(check_rows_frame(sql.as_bytes()).is_err(), "{sql}");
+            assert!(check_rows_frame(sql.as_bytes(), RowHash::Xxh3).is_err(), "{sql}");
         }
     }
 
@@ -260,7 +260,7 @@ mod tests {
                     expected.checksum.add_row(row);
                 }
             }
-            prop_assert_eq!(check_rows_frame(&frame).unwrap(), expected);
+            prop_assert_eq!(check_rows_frame(&frame, RowHash::Xxh3).unwrap(), expected);
         }
     }
 }

@@ -56,6 +56,28 @@ fn what_cannot_be_loaded_is_dumped_or_named() {
     });
 }
 
+/// A key of several columns: ranges of its first one, among which rows with the same number never part.
+#[test]
+fn a_large_table_with_a_key_of_several_columns_is_read_in_ranges() {
+    let Some(server) = Server::for_test(ServerKind::MariaDb, &ServerOptions::default()) else { return };
+    server
+        .client(
+            "",
+            "CREATE DATABASE shop; USE shop;\n\
+             CREATE TABLE big (a INT UNSIGNED, b VARCHAR(20), v VARCHAR(1000), PRIMARY KEY (a, b DESC));\n\
+             INSERT INTO big SELECT seq DIV 37, seq, REPEAT('abcdefgh', 100) FROM seq_1_to_90000;\n\
+             INSERT INTO big SELECT 1000, seq, REPEAT('klmnopqr', 100) FROM seq_100001_to_130000;\n\
+             ANALYZE TABLE big;\n",
+        )
+        .unwrap();
+    let (report, target) = dump_with(&settings(&server), &DumpRequest::whole("shop")).unwrap();
+    check_records(&server, "shop", &report, &target);
+    let table = super::table(&report, "big");
+    assert_eq!(table.row_count, 120_000);
+    let numbers: Vec<u64> = table.frames.iter().map(|frame| frame.frame).collect();
+    assert!(!numbers.is_sorted(), "several connections wrote at the same time: {numbers:?}");
+}
+
 /// A table above 64 MB is read in ranges of its key by several connections: no row is lost or doubled at their edges.
 #[test]
 fn a_large_table_is_read_in_ranges() {
