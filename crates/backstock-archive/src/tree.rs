@@ -33,7 +33,7 @@ pub use request::{
     DEFAULT_READERS, Exclusions, OUTSIDE, Renewable, TreeRequest, TreeRoot, as_path, compile_globs,
 };
 pub use restore_file::Rights;
-pub use selection::Selection;
+pub use selection::{Selection, selected_entries};
 
 #[cfg(test)]
 mod tests;

@@ -135,7 +135,10 @@ impl<R: ReadAt> IndexReader<R> {
     }
 
     /// The entry with this key and everything below it: `a`, `a/b`, `a/b/c`, but not `ab`.
-    pub fn range<E: DeserializeOwned>(&self, key: &[u8]) -> impl Iterator<Item = Result<IndexEntry<E>>> {
+    pub fn range<'s, E: DeserializeOwned>(
+        &'s self,
+        key: &[u8],
+    ) -> impl Iterator<Item = Result<IndexEntry<E>>> + use<'s, E, R> {
         let key = key.to_vec();
         let first = self.page_with(&key).unwrap_or(0);
         let mut pages = self.pages[first..].iter().filter(|page| page.kind == PageKind::Entries);

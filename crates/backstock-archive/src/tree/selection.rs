@@ -5,9 +5,9 @@ use std::collections::VecDeque;
 use globset::GlobSet;
 
 use super::entry::{FileEntry, FileKind};
-use super::order::is_below;
+use super::order::{compare_paths, is_below};
 use super::request::{as_path, compile_globs};
-use crate::index::IndexReader;
+use crate::index::{IndexEntry, IndexReader};
 use crate::read_at::ReadAt;
 use crate::tar::read::is_safe_path;
 use crate::{Error, Result};
@@ -95,7 +95,7 @@ pub(crate) fn chosen_entries<'a, R: ReadAt>(
     mut refused: impl FnMut(&FileEntry) + 'a,
 ) -> Result<impl Iterator<Item = Result<ChosenEntry>> + 'a> {
     let mut chosen = Chosen::new(selection)?;
-    let mut lines = index.entries::<FileEntry>();
+    let mut lines = lines_of(index, selection);
     Ok(std::iter::from_fn(move || {
         loop {
             if let Some(entry) = chosen.ready.pop_front() {
@@ -113,6 +113,71 @@ pub(crate) fn chosen_entries<'a, R: ReadAt>(
             }
         }
     }))
+}
+
+/// The selected entries of an index in order, without the folders above them.
+///
+/// # Errors
+/// When a glob cannot be understood; each item when the index cannot be read.
+pub fn selected_entries<'a, R: ReadAt>(
+    index: &'a IndexReader<R>,
+    selection: &Selection,
+) -> Result<impl Iterator<Item = Result<FileEntry>> + 'a> {
+    let chosen = chosen_entries(index, selection, |_| {})?;
+    Ok(chosen.filter_map(|chosen| match chosen {
+        Ok(chosen) => (!chosen.is_above).then_some(Ok(chosen.entry)),
+        Err(error) => Some(Err(error)),
+    }))
+}
+
+type Line = Result<IndexEntry<FileEntry>>;
+
+/// The lines of an index that a selection can mean, in order: all of them, or those at and below plain paths and the
+/// folders above these, for which only their own pages are read.
+fn lines_of<'a, R: ReadAt>(
+    index: &'a IndexReader<R>,
+    selection: &Selection,
+) -> Box<dyn Iterator<Item = Line> + 'a> {
+    let Some(paths) = plain_paths(selection) else { return Box::new(index.entries()) };
+    let mut visited: Vec<Vec<u8>> = Vec::new();
+    let mut pieces: Vec<Box<dyn Iterator<Item = Line> + 'a>> = Vec::new();
+    for path in paths {
+        for above in folders_above(&path) {
+            if !visited.contains(&above) {
+                visited.push(above.clone());
+                let found = std::iter::once_with(move || {
+                    Ok(index.find(&above)?.map(|entry| IndexEntry { key: above, entry }))
+                });
+                pieces.push(Box::new(found.filter_map(Result::transpose)));
+            }
+        }
+        pieces.push(Box::new(index.range(&path)));
+    }
+    Box::new(pieces.into_iter().flatten())
+}
+
+/// The root and each folder on the way to a path.
+fn folders_above(path: &[u8]) -> impl Iterator<Item = Vec<u8>> {
+    let ends = path.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(at, _)| at);
+    std::iter::once(0).chain(ends).map(|end| path[..end].to_vec())
+}
+
+/// The paths that are selected, sorted and none below another, where every glob is a plain path from the root.
+fn plain_paths(selection: &Selection) -> Option<Vec<Vec<u8>>> {
+    let Selection::Globs(globs) = selection else { return None };
+    let is_special = |byte: u8| b"*?[]{}!\\".contains(&byte);
+    let mut paths = Vec::new();
+    for glob in globs {
+        // One name alone may stand in any folder.
+        let is_from_the_root = glob.trim_end_matches('/').contains('/');
+        if !is_from_the_root || glob.bytes().any(is_special) {
+            return None;
+        }
+        paths.push(glob.trim_start_matches('/').trim_end_matches('/').as_bytes().to_vec());
+    }
+    paths.sort_by(|left, right| compare_paths(left, right));
+    paths.dedup_by(|path, before| path == before || is_below(path, before));
+    Some(paths)
 }
 
 #[cfg(test)]
@@ -148,5 +213,25 @@ mod tests {
         assert_eq!(chosen(&["c/d"]), ["", "c", "c/d", "c/d/e"]);
         assert_eq!(chosen(&["*.php"]), ["", "a", "a/b", "a/b/x.php", "a/b.php"]);
         assert_eq!(chosen(&["nothing"]), Vec::<String>::new());
+    }
+
+    #[test]
+    fn plain_paths_are_sorted_and_stand_for_what_is_below() {
+        let paths = |globs: &[&str]| {
+            let globs = globs.iter().map(|glob| (*glob).to_owned()).collect();
+            plain_paths(&Selection::Globs(globs)).map(|paths| {
+                paths.into_iter().map(|path| String::from_utf8(path).unwrap()).collect::<Vec<_>>()
+            })
+        };
+        assert_eq!(
+            paths(&["/b/", "a/x", "a/x/y", "a.b/c"]),
+            Some(["a/x", "a.b/c", "b"].map(str::to_owned).to_vec())
+        );
+        for glob in ["name", "name/", "a/*", "a/[b]", "a\\/b", "a/{b,c}", "a/?"] {
+            assert_eq!(paths(&[glob]), None, "{glob}");
+        }
+        assert_eq!(plain_paths(&Selection::Everything), None);
+        let above: Vec<Vec<u8>> = folders_above(b"a/b/c").collect();
+        assert_eq!(above, [&b""[..], b"a", b"a/b"]);
     }
 }
