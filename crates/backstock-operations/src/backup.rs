@@ -94,7 +94,10 @@ fn make(
         return Err(interrupted());
     }
     monitor.phase(Phase::Putting, Expected { bytes: Some(spooled.stored_bytes()), items: None });
-    commit.put_all(environment, &spooled, monitor)?;
+    if let Err(error) = commit.put_all(environment, &spooled, monitor) {
+        commit.abandon(environment);
+        return Err(error);
+    }
     let report = commit.write_manifest(environment, run, &spooled)?;
     spooled.remove(environment)?;
     if let Some(database) = plan.database.as_ref().filter(|_| plan.reason != Reason::PreRestore) {

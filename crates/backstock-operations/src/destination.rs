@@ -188,6 +188,7 @@ impl SetFolder {
         let bytes =
             environment.wait(self.place.storage.read_small(&name, MANIFEST_LIMIT_BYTES)).doing(act())?;
         let Some(bytes) = bytes else { return Err(self.absence(environment, folder)) };
+        environment.reads.add(bytes.len() as u64);
         SignedManifest::parse(&bytes).doing(act())
     }
 
@@ -287,16 +288,16 @@ impl SetFolder {
         if let Some(path) = self.place.storage.local_path(&name) {
             let file =
                 environment.host.files.open(&path).map_err(|source| missing_or(source, part, folder))?;
-            return Ok(Box::new(file));
+            return Ok(environment.reads.watch(Box::new(file)));
         }
         let facts = environment.wait(self.place.storage.stat(&name)).doing(act())?;
         let facts = facts.ok_or_else(|| absent(part, folder))?;
-        Ok(Box::new(StoredPart {
+        Ok(environment.reads.watch(Box::new(StoredPart {
             storage: self.place.storage.clone(),
             handle: environment.handle(),
             name,
             size_bytes: facts.size_bytes,
-        }))
+        })))
     }
 
     /// The size of a stored part; `None` when it is not there.

@@ -1,6 +1,7 @@
 //! What every operation stands on: the machine, the state folder, the catalog, this instance's key.
 
 use std::future::Future;
+use std::io;
 use std::path::Path;
 
 use backstock_catalog::Catalog;
@@ -9,8 +10,9 @@ use backstock_vocabulary::InstanceId;
 use ring::digest::{SHA256, digest};
 use tokio::runtime::{Builder, Runtime};
 
-use crate::error::{Doing, Result};
+use crate::error::{Doing, ErrorKind, OperationError, Result};
 use crate::folders::StateFolder;
+use crate::read_count::ReadCount;
 
 /// Threads that wait for storages and the catalog; the work itself is done by threads of its own.
 const WAITING_THREADS: usize = 1;
@@ -39,6 +41,8 @@ pub struct Environment {
     pub key: InstanceKey,
     /// This instance.
     pub instance: InstanceId,
+    /// Bytes read from storages.
+    pub(crate) reads: ReadCount,
     /// Whether the state folder and the catalog may be changed.
     pub(crate) may_write: bool,
     runtime: Runtime,
@@ -68,8 +72,17 @@ impl Environment {
             host.files.create_folder(folder).doing(format!("making the folder {}", folder.display()))?;
         }
         let read_key = if may_write { InstanceKey::load_or_create } else { InstanceKey::load_to_look };
-        let key = read_key(host, &state.key())
-            .doing(format!("reading the instance key {}", state.key().display()))?;
+        let key = match read_key(host, &state.key()) {
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+                return Err(OperationError::hinted(
+                    ErrorKind::Failed,
+                    format!("reading the instance key {}: {error}", state.key().display()),
+                    "bring the file back from a copy of the state folder; or move it away: the next backup then makes \
+                     a new one and needs --take-over",
+                ));
+            }
+            other => other.doing(format!("reading the instance key {}", state.key().display()))?,
+        };
         let runtime = Builder::new_multi_thread()
             .worker_threads(WAITING_THREADS)
             .thread_name("backstock-wait")
@@ -87,7 +100,16 @@ impl Environment {
         }
         let catalog = catalog.doing(format!("opening the catalog {}", state.catalog().display()))?;
         let instance = instance_of(&key);
-        Ok(Self { host: host.clone(), state, catalog, key, instance, may_write, runtime })
+        Ok(Self {
+            host: host.clone(),
+            state,
+            catalog,
+            key,
+            instance,
+            reads: ReadCount::default(),
+            may_write,
+            runtime,
+        })
     }
 
     /// Waits for something that happens elsewhere: the one bridge from our threads to the waiting ones.

@@ -145,6 +145,7 @@ impl OperationError {
                 _ if holds_damage(source) => ErrorKind::Damaged,
                 _ => ErrorKind::Failed,
             },
+            Self::Platform { source, .. } if is_refused_by_the_machine(&**source) => ErrorKind::Failed,
             Self::Platform { .. } => ErrorKind::NotFound,
             Self::Catalog { source, .. } => match **source {
                 backstock_catalog::Error::NoBackups | backstock_catalog::Error::NoSuchBackup { .. } => {
@@ -192,10 +193,24 @@ impl OperationError {
             {
                 Some("`backstock catalog rebuild <folder of backups>` makes a new one; no backup is lost".to_owned())
             }
+            Self::Catalog { source, .. } => hint_of_catalog(source).or_else(|| hint_of_machine(self)),
             Self::Database { source, .. } => hint_of_database(source).or_else(|| hint_of_machine(self)),
+            Self::Storage { .. } => hint_of_machine(self).or_else(|| {
+                Some("check that the disk is mounted and may be written to, or give another folder with --to".to_owned())
+            }),
+            Self::Archive { .. } if self.kind() == ErrorKind::Damaged => Some(
+                "`backstock verify` names everything that is damaged; `backstock list` shows other backups, and --table \
+                 and --file take what is whole out of this one"
+                    .to_owned(),
+            ),
             _ => hint_of_machine(self),
         }
     }
+}
+
+fn is_refused_by_the_machine(error: &(dyn StdError + 'static)) -> bool {
+    let cause = error.source().and_then(|cause| cause.downcast_ref::<io::Error>());
+    cause.is_some_and(|cause| cause.kind() == io::ErrorKind::PermissionDenied)
 }
 
 /// Whether damaged bytes of a backup are what an operation of another room failed at.
@@ -210,6 +225,18 @@ fn holds_damage(error: &(dyn StdError + 'static)) -> bool {
         cause = inner.source();
     }
     false
+}
+
+fn hint_of_catalog(error: &backstock_catalog::Error) -> Option<String> {
+    use backstock_catalog::Error::{NoBackups, NoSuchBackup};
+    let hint = match error {
+        NoBackups => {
+            "`backstock backup <folder>` makes the first; `backstock catalog rebuild <folder of backups>` finds older ones"
+        }
+        NoSuchBackup { .. } => "`backstock list` shows what there is",
+        _ => return None,
+    };
+    Some(hint.to_owned())
 }
 
 fn hint_of_database(error: &backstock_database::Error) -> Option<String> {
@@ -276,12 +303,51 @@ doing! {
 
 /// The whole chain as one line, outermost first: for logs, the catalog and JSON. The terminal prints its own form.
 pub fn chain(error: &(dyn StdError + 'static)) -> String {
-    let mut text = error.to_string();
+    causes(error).join(": ")
+}
+
+/// The texts of an error and its causes, outermost first; a cause that the text before it says already is left out.
+pub fn causes(error: &(dyn StdError + 'static)) -> Vec<String> {
+    let mut texts = vec![error.to_string()];
     let mut cause = error.source();
     while let Some(inner) = cause {
-        text.push_str(": ");
-        text.push_str(&inner.to_string());
+        let text = inner.to_string();
+        if !texts.last().is_some_and(|last| last.contains(&text)) {
+            texts.push(text);
+        }
         cause = inner.source();
     }
-    text
+    texts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("the database said: it is full")]
+    struct Wrapper(#[source] io::Error);
+
+    #[test]
+    fn a_cause_that_was_said_already_is_not_said_again() {
+        let error = Wrapper(io::Error::other("it is full"));
+        assert_eq!(causes(&error), ["the database said: it is full"]);
+        let error: OperationError =
+            Err::<(), _>(io::Error::other("it is full")).doing("writing the page").unwrap_err();
+        assert_eq!(chain(&error), "writing the page: it is full");
+    }
+
+    #[test]
+    fn a_folder_that_may_not_be_read_is_not_one_that_is_not_there() {
+        let of = |kind: io::ErrorKind| {
+            let source = backstock_platform::PlatformError::Unreadable {
+                path: "/srv/shop".into(),
+                source: io::Error::from(kind),
+            };
+            Err::<(), _>(source).doing("looking at the folder /srv/shop").unwrap_err()
+        };
+        assert_eq!(of(io::ErrorKind::PermissionDenied).kind(), ErrorKind::Failed);
+        assert!(of(io::ErrorKind::PermissionDenied).hint().is_some());
+        assert_eq!(of(io::ErrorKind::NotFound).kind(), ErrorKind::NotFound);
+    }
 }

@@ -11,6 +11,7 @@ mod environment;
 mod error;
 mod folders;
 mod monitor;
+mod read_count;
 mod rebuild;
 mod restore;
 mod run;
@@ -25,7 +26,7 @@ pub use backup::{
     refuse_bad_places, refuse_published_state,
 };
 pub use environment::Environment;
-pub use error::{ErrorKind, OperationError, Result, chain};
+pub use error::{ErrorKind, OperationError, Result, causes, chain};
 pub use folders::{StateFolder, UsualPlaces};
 pub use monitor::{Expected, Monitor, Phase, Unwatched};
 pub use rebuild::{RebuildReport, rebuild_catalog};

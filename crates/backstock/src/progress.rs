@@ -13,6 +13,8 @@ use crate::terminal::{Terminal, bytes_text, printable};
 const REDRAW_MS: u64 = 120;
 const WITH_TOTAL: &str =
     "{prefix:>20} [{bar:24}] {bytes}/{total_bytes} {binary_bytes_per_sec} {eta} {wide_msg}";
+/// The same where there is little room: 20 + 11 + 21 + 13 + 4 characters and what is between them stay below 80.
+const WITH_TOTAL_NARROW: &str = "{prefix:>20} [{bar:8}] {bytes}/{total_bytes} {binary_bytes_per_sec} {eta}";
 const WITH_ITEMS: &str = "{prefix:>20} [{bar:24}] {human_pos}/{human_len} {eta} {wide_msg}";
 const WITHOUT_TOTAL: &str = "{prefix:>20} {spinner} {bytes} {binary_bytes_per_sec} {elapsed} {wide_msg}";
 
@@ -31,6 +33,8 @@ pub(crate) struct Progress {
     /// When a name was shown last, in milliseconds since `started`.
     shown_ms: AtomicU64,
     interrupted: Arc<AtomicBool>,
+    /// Whether the wish to stop was answered.
+    is_answered: AtomicBool,
 }
 
 impl Progress {
@@ -47,6 +51,7 @@ impl Progress {
             started: Instant::now(),
             shown_ms: AtomicU64::new(0),
             interrupted,
+            is_answered: AtomicBool::new(false),
         }
     }
 
@@ -73,9 +78,13 @@ impl Progress {
         }
     }
 
-    fn new_bar(phase: Phase, expected: Expected) -> ProgressBar {
+    fn with_total(&self) -> ProgressStyle {
+        style(if self.terminal.is_narrow() { WITH_TOTAL_NARROW } else { WITH_TOTAL })
+    }
+
+    fn new_bar(&self, phase: Phase, expected: Expected) -> ProgressBar {
         let bar = match (expected.bytes.unwrap_or(0), expected.items.unwrap_or(0)) {
-            (bytes @ 1.., _) => ProgressBar::new(bytes).with_style(style(WITH_TOTAL)),
+            (bytes @ 1.., _) => ProgressBar::new(bytes).with_style(self.with_total()),
             (0, items @ 1..) => ProgressBar::new(items).with_style(style(WITH_ITEMS)),
             _ => ProgressBar::new_spinner().with_style(style(WITHOUT_TOTAL)),
         };
@@ -97,6 +106,13 @@ impl Progress {
         let is_due = now_ms >= shown_ms + REDRAW_MS;
         is_due
             && self.shown_ms.compare_exchange(shown_ms, now_ms, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+    }
+
+    /// Whoever asks to stop hears that it was heard: the next safe point may be a while away.
+    fn answer_interrupt(&self) {
+        if self.interrupted.load(Ordering::Relaxed) && !self.is_answered.swap(true, Ordering::Relaxed) {
+            self.line("stopping at the next safe point; a swap that has begun is finished first");
+        }
     }
 
     fn line(&self, line: &str) {
@@ -123,7 +139,7 @@ impl Monitor for Progress {
             // The same phase, of which more is known now.
             if let Some(bytes) = expected.bytes.filter(|bytes| *bytes > 0) {
                 self.with_bar(|bar| {
-                    bar.set_style(style(WITH_TOTAL));
+                    bar.set_style(self.with_total());
                     bar.set_length(bytes);
                 });
             }
@@ -134,7 +150,7 @@ impl Monitor for Progress {
         let counts_items = expected.bytes.unwrap_or(0) == 0 && expected.items.unwrap_or(0) > 0;
         self.counts_items.store(counts_items, Ordering::Relaxed);
         if self.terminal.has_bars() {
-            *self.bar.lock().unwrap_or_else(PoisonError::into_inner) = Some(Self::new_bar(phase, expected));
+            *self.bar.lock().unwrap_or_else(PoisonError::into_inner) = Some(self.new_bar(phase, expected));
         } else {
             self.terminal.say(&format!("{phase} …"));
         }
@@ -160,6 +176,7 @@ impl Monitor for Progress {
     }
 
     fn item(&self, name: &str) {
+        self.answer_interrupt();
         let items = self.items.fetch_add(1, Ordering::Relaxed) + 1;
         if self.counts_items.load(Ordering::Relaxed) {
             self.with_bar(|bar| bar.inc(1));
@@ -183,6 +200,7 @@ impl Monitor for Progress {
     }
 
     fn is_cancelled(&self) -> bool {
+        self.answer_interrupt();
         self.interrupted.load(Ordering::Relaxed)
     }
 }

@@ -63,10 +63,15 @@ impl Session {
 
     /// Opens the state folder and tells of restores that wait for somebody.
     pub(crate) fn open(&self) -> Result<Environment, CommandError> {
-        self.refuse_published_state()?;
-        let environment = Environment::open(&self.host, &self.state)?;
+        let environment = self.open_silently()?;
         self.tell_of_open_restores(&environment)?;
         Ok(environment)
+    }
+
+    /// Opens the state folder for whoever deals with the restores that wait.
+    pub(crate) fn open_silently(&self) -> Result<Environment, CommandError> {
+        self.refuse_published_state()?;
+        Ok(Environment::open(&self.host, &self.state)?)
     }
 
     /// Opens the state folder for a plan that is only shown: nothing is written.

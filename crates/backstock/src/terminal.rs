@@ -4,11 +4,15 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::io::{self, BufRead, IsTerminal, Write};
 
+use backstock_operations::causes;
 use serde::Serialize;
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::fmt::FmtContext;
 use tracing_subscriber::fmt::format::{FormatEvent, FormatFields, Writer};
 use tracing_subscriber::registry::LookupSpan;
+
+/// Terminals with fewer columns get shorter bars.
+const NARROW_COLUMNS: u16 = 100;
 
 /// How the program talks.
 #[derive(Debug, Clone, Copy)]
@@ -16,6 +20,7 @@ pub(crate) struct Terminal {
     json: bool,
     quiet: bool,
     has_bars: bool,
+    is_narrow: bool,
     can_ask: bool,
 }
 
@@ -27,6 +32,7 @@ impl Terminal {
             json,
             quiet,
             has_bars: talks_to_a_person && !quiet,
+            is_narrow: columns().is_some_and(|columns| columns < NARROW_COLUMNS),
             can_ask: io::stdin().is_terminal() && talks_to_a_person,
         }
     }
@@ -39,6 +45,11 @@ impl Terminal {
     /// Whether moving progress bars are wanted; otherwise plain lines.
     pub(crate) fn has_bars(&self) -> bool {
         self.has_bars
+    }
+
+    /// Whether lines of a hundred characters would be broken.
+    pub(crate) fn is_narrow(&self) -> bool {
+        self.is_narrow
     }
 
     /// A line of data.
@@ -69,13 +80,8 @@ impl Terminal {
 
     /// An error with everything that led to it, and what to do about it.
     pub(crate) fn error(&self, error: &(dyn StdError + 'static), hint: Option<&str>) {
-        let mut text = format!("error: {}", printable(&error.to_string()));
-        let mut cause = error.source();
-        while let Some(inner) = cause {
-            text.push_str("\n  because: ");
-            text.push_str(&printable(&inner.to_string()));
-            cause = inner.source();
-        }
+        let texts: Vec<String> = causes(error).iter().map(|text| printable(text)).collect();
+        let mut text = format!("error: {}", texts.join("\n  because: "));
         if let Some(hint) = hint {
             text.push_str("\nhint: ");
             text.push_str(hint);
@@ -94,6 +100,12 @@ impl Terminal {
         io::stdin().lock().read_line(&mut answer).ok()?;
         Some(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
     }
+}
+
+/// The width of the terminal that is talked to.
+fn columns() -> Option<u16> {
+    let size = rustix::termios::tcgetwinsize(io::stderr()).ok()?;
+    (size.ws_col > 0).then_some(size.ws_col)
 }
 
 /// Starts the log of what is worth knowing to a developer: warnings, or whatever `BACKSTOCK_LOG` asks for.
@@ -169,6 +181,23 @@ pub(crate) fn bytes_text(bytes: u64) -> String {
     format!("{value:.1} {unit}")
 }
 
+/// A number of things as a person reads it: `1 file`, `2 files`.
+pub(crate) fn count_text(count: u64, thing: &str) -> String {
+    format!("{count} {thing}{}", if count == 1 { "" } else { "s" })
+}
+
+/// What a backup or a restore came to: tables with their rows, files; of two parts the one that is empty is left out.
+pub(crate) fn contents_text(tables: u64, rows: u64, files: u64, files_bytes: Option<u64>) -> String {
+    let with = files_bytes.map(|bytes| format!(" with {}", bytes_text(bytes))).unwrap_or_default();
+    let database = format!("{} with {}", count_text(tables, "table"), count_text(rows, "row"));
+    let files_text = format!("{}{with}", count_text(files, "file"));
+    match (tables, files) {
+        (1.., 0) => database,
+        (0, 1..) => files_text,
+        _ => format!("{database}, {files_text}"),
+    }
+}
+
 /// A span of time as a person reads it: `850 ms`, `12.3 s`, `4 min 05 s`.
 pub(crate) fn duration_text(elapsed_ms: u64) -> String {
     match elapsed_ms {
@@ -206,6 +235,9 @@ mod tests {
 
     #[test]
     fn sizes_and_times_read_well() {
+        assert_eq!(contents_text(1, 2, 0, None), "1 table with 2 rows");
+        assert_eq!(contents_text(0, 0, 1, Some(1536)), "1 file with 1.5 KiB");
+        assert_eq!(contents_text(2, 1, 3, None), "2 tables with 1 row, 3 files");
         assert_eq!(bytes_text(1023), "1023 B");
         assert_eq!(bytes_text(1536), "1.5 KiB");
         assert_eq!(bytes_text(3 * 1024 * 1024 * 1024), "3.0 GiB");

@@ -18,7 +18,7 @@ use super::report::BackupReport;
 use super::spool::{RESERVE_BYTES, Spooled};
 use crate::destination::{Inventory, SetFolder};
 use crate::environment::Environment;
-use crate::error::{Doing, ErrorKind, OperationError, Result};
+use crate::error::{Doing, ErrorKind, OperationError, Result, chain};
 use crate::monitor::Monitor;
 use crate::run::RunRecord;
 
@@ -50,6 +50,12 @@ impl<'a> Commit<'a> {
         let machine = environment.host.machine.machine_id().unwrap_or_else(|| "unknown".to_owned());
         reconcile(environment, &folder, &inventory, &machine)?;
         let head = head_of(environment, plan, &inventory)?;
+        if inventory.manifests.is_empty() && has_replicas_here(environment, plan)? {
+            tracing::warn!(
+                "none of the backups that were put to {} are there any more: is the right disk mounted?",
+                plan.place.record.title
+            );
+        }
         folder.claim(environment, plan.set.id, &machine, head.clone(), plan.take_over)?;
         let last = head.as_ref().map_or(0, |head| head.sequence);
         let sequence = last.checked_add(1).ok_or_else(|| {
@@ -73,6 +79,9 @@ impl<'a> Commit<'a> {
         self.require_room(environment, spooled)?;
         for artifact in &spooled.artifacts {
             for part in &artifact.parts {
+                if monitor.is_cancelled() {
+                    return Err(super::interrupted());
+                }
                 backstock_host::failpoint::reach("backup.before_part").doing("storing a part")?;
                 self.folder.put(environment, &self.name, part, &spooled.path(&part.name))?;
                 let seen = self.folder.part_size(environment, &self.name, part)?;
@@ -88,6 +97,13 @@ impl<'a> Commit<'a> {
             }
         }
         Ok(())
+    }
+
+    /// Removes what was put, while there is no manifest. What cannot be removed now is swept by the next run.
+    pub(super) fn abandon(&self, environment: &Environment) {
+        if let Err(error) = self.folder.sweep(environment, &self.name) {
+            tracing::warn!("what was stored of the backup is left for the next run: {}", chain(&error));
+        }
     }
 
     /// The reserve stays free at the destination too. On the spool's own device the parts are there already.
@@ -228,6 +244,17 @@ fn artifact_record(artifact: &backstock_archive::ManifestArtifact) -> RunArtifac
         size_bytes: artifact.stored_bytes(),
         parts: artifact.parts.len() as u64,
     }
+}
+
+/// Whether the catalog has a backup of this set at this place.
+fn has_replicas_here(environment: &Environment, plan: &BackupPlan) -> Result<bool> {
+    let known = environment
+        .wait(environment.catalog.last_backup_of_set(plan.set.id))
+        .doing("looking for the last backup of the set")?;
+    let Some(last) = known else { return Ok(false) };
+    let replicas =
+        environment.wait(environment.catalog.replicas(last.id)).doing("looking for its replicas")?;
+    Ok(replicas.iter().any(|replica| replica.storage == plan.place.record.id))
 }
 
 /// The newest manifest that is known anywhere: what the next one follows.

@@ -45,6 +45,8 @@ pub struct RestoreReport {
     pub rows: u64,
     /// Files that were exchanged or added.
     pub files: u64,
+    /// Bytes read from where backups are stored, indexes and manifests included; not those of the safety snapshot.
+    pub read_bytes: u64,
     /// What is not exactly as in the backup, and what the server warned of.
     pub lines: Vec<String>,
     /// How the steps afterwards went.
@@ -158,7 +160,7 @@ fn begin(
     }
     folder.save(&journal)?;
     if plan.options.snapshot {
-        journal.snapshot = snapshot::take(environment, plan, ask, monitor)?;
+        journal.snapshot = environment.reads.without(|| snapshot::take(environment, plan, ask, monitor))?;
         folder.save(&journal)?;
     }
     failpoint::reach("restore.after_snapshot").doing("beginning to stage")?;
@@ -213,10 +215,15 @@ fn after_failure(environment: &Environment, open: &mut OpenRestore, error: Opera
             source: Box::new(error),
         };
     }
-    if matches!(open.journal.stage, Stage::Planned | Stage::Staging | Stage::Staged)
-        && let Err(second) = discard_new(environment, open).and_then(|()| open.folder.remove())
-    {
-        tracing::warn!(error = chain(&second), "what was loaded aside could not be removed; undo removes it");
+    if matches!(open.journal.stage, Stage::Planned | Stage::Staging | Stage::Staged) {
+        match discard_new(environment, open).and_then(|()| open.folder.remove()) {
+            Ok(()) if error.kind() == ErrorKind::Interrupted => return crate::backup::interrupted(),
+            Ok(()) => {}
+            Err(second) => tracing::warn!(
+                "what was made aside could not be removed ({}); `backstock undo` removes it",
+                chain(&second)
+            ),
+        }
     }
     error
 }
@@ -244,13 +251,27 @@ fn forward(
         open.advance(Stage::Swapping)?;
     }
     if open.journal.stage != Stage::Swapping {
-        let message = format!("this restore is {:?}: there is nothing to finish", open.journal.stage);
-        return Err(OperationError::plain(ErrorKind::Declined, message));
+        return Err(nothing_to_finish(&open.journal));
     }
     let afterwards = swap(environment, open, monitor)?;
     open.journal.restored = Some(environment.host.clock.now());
     open.advance(Stage::Restored)?;
-    report(open, run, afterwards)
+    report(environment, open, run, afterwards)
+}
+
+fn nothing_to_finish(journal: &Journal) -> OperationError {
+    let shop = &journal.shop_title;
+    let (message, hint) = match journal.stage {
+        Stage::Accepting => (
+            format!("the restore of {shop} is being accepted: there is nothing to resume"),
+            "`backstock restore --accept` finishes that",
+        ),
+        _ => (
+            format!("the restore of {shop} is finished: there is nothing to resume"),
+            "look at the shop; then `backstock restore --accept` keeps it, or `backstock undo` takes it back",
+        ),
+    };
+    OperationError::hinted(ErrorKind::Declined, message, hint)
 }
 
 fn stage_both(environment: &Environment, open: &OpenRestore, monitor: &dyn Monitor) -> Result<()> {
@@ -336,7 +357,12 @@ fn clean_up(open: &OpenRestore) -> Vec<StepResult> {
     }
 }
 
-fn report(open: &OpenRestore, run: &RunRecord, afterwards: Vec<StepResult>) -> Result<RestoreReport> {
+fn report(
+    environment: &Environment,
+    open: &OpenRestore,
+    run: &RunRecord,
+    afterwards: Vec<StepResult>,
+) -> Result<RestoreReport> {
     let kept: KeptReport = open.folder.read(REPORT)?;
     let load = kept.load.unwrap_or_else(|| LoadReport {
         tables: Vec::new(),
@@ -351,6 +377,7 @@ fn report(open: &OpenRestore, run: &RunRecord, afterwards: Vec<StepResult>) -> R
         tables: load.tables.len() as u64,
         rows: load.tables.iter().map(|table| table.row_count).sum(),
         files: kept.files,
+        read_bytes: environment.reads.bytes(),
         lines: load.lines.into_iter().chain(kept.staging).chain(kept.lines).collect(),
         afterwards,
         undo_until: open.journal.undo_until(),

@@ -25,6 +25,8 @@ pub struct ElsewhereReport {
     /// The folder.
     #[serde(with = "backstock_vocabulary::path_bytes")]
     pub folder: PathBuf,
+    /// Bytes read from where backups are stored, index and manifest included.
+    pub read_bytes: u64,
     /// What was written.
     pub extracted: ExtractReport,
 }
@@ -66,7 +68,8 @@ pub fn restore_files_elsewhere(
         let message = format!("the backup {} has no file like {}", id.short(), files.join(", "));
         return Err(OperationError::plain(ErrorKind::NotFound, message));
     }
-    Ok(ElsewhereReport { backup: id, folder: folder.to_owned(), extracted })
+    let read_bytes = environment.reads.bytes();
+    Ok(ElsewhereReport { backup: id, folder: folder.to_owned(), read_bytes, extracted })
 }
 
 /// Writes the tables and files that changed since a restore into a new folder: `changed.sql.zst` and `files/`.

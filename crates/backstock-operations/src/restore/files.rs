@@ -35,6 +35,8 @@ pub(super) struct FilesPart {
     /// Folders that were not there and had to be made, outermost first.
     #[serde(with = "backstock_vocabulary::path_bytes")]
     made: Vec<PathBuf>,
+    /// Whether anything live but the facts of folders is replaced, changed or put aside.
+    replaces: bool,
 }
 
 /// A live folder and its place in the backup.
@@ -62,11 +64,15 @@ impl FilesPart {
         &self.exchange.summary
     }
 
-    /// Whether anything live is replaced, changed or put aside.
+    /// Whether anything live is replaced, changed or put aside. Owner, mode and times of a folder that stays are in the
+    /// plan itself: for them alone no snapshot is needed.
     pub(super) fn replaces_something(&self) -> bool {
-        let summary = self.summary();
-        summary.replaced.count + summary.metadata.count > 0
-            || (self.exchange.exact && summary.extra.count > 0)
+        self.replaces
+    }
+
+    /// Whether there is nothing to exchange at all.
+    pub(super) fn is_nothing(&self) -> bool {
+        self.summary().steps == 0
     }
 
     /// The paths of everything live that goes away or is changed.
@@ -114,7 +120,11 @@ pub(super) fn plan(environment: &Environment, parts: &Parts<'_>, monitor: &dyn M
             Err(OperationError::plain(ErrorKind::NotFound, message))
         });
     match planned {
-        Ok(exchange) => Ok(FilesPart { exchange, roots: kept, made }),
+        Ok(exchange) => {
+            let replaced = replaced_paths(&environment.host, &exchange)
+                .doing("reading the plan of the exchange of files")?;
+            Ok(FilesPart { exchange, roots: kept, made, replaces: !replaced.is_empty() })
+        }
         Err(error) => {
             remove_empty(&made);
             Err(error)

@@ -160,7 +160,7 @@ pub fn plan_restore(
     let target = target_of(&subject, scope, request)?;
     let switch_of = |subject: &Subject| Switch::find(subject.layout.as_ref(), subject.database.as_ref());
     let switch = if is_elsewhere { Switch::None } else { switch_of(&subject)? };
-    let planted = planted::warnings(environment, &stored, scope.has_database(), scope.has_files())?;
+    let planted = planted::warnings(environment, &stored, scope, &request.files)?;
     let run = environment.host.new_id(RunId::from_parts);
     let tag = run.short()[2..].to_owned();
     let folder = JournalFolder::of(&environment.host, &environment.state, run);
@@ -274,6 +274,15 @@ fn refuse_while_another_is_open(environment: &Environment, shop: &Shop) -> Resul
 fn scope_of(stored: &StoredBackup, request: &RestoreRequest) -> Result<Scope> {
     let has = (stored.has(ArtifactKind::Database), stored.has(ArtifactKind::Files));
     let mut scope = request.scope;
+    for (is_picked, flag, other, other_word) in [
+        (!request.tables.is_empty(), "--table", Scope::Files, "files"),
+        (!request.files.is_empty(), "--file", Scope::Database, "database"),
+    ] {
+        if is_picked && scope == other {
+            let message = format!("{flag} and --only {other_word} leave nothing to restore");
+            return Err(OperationError::hinted(ErrorKind::Declined, message, "leave one of them out"));
+        }
+    }
     match (request.tables.is_empty(), request.files.is_empty()) {
         (false, true) => scope = Scope::Database,
         (true, false) => scope = Scope::Files,
@@ -314,6 +323,11 @@ fn target_of(subject: &Subject, scope: Scope, request: &RestoreRequest) -> Resul
 }
 
 impl RestorePlan {
+    /// Whether the shop is already as the backup has it, as far as it is asked for.
+    pub fn is_nothing(&self) -> bool {
+        self.database.is_none() && self.files.as_ref().is_none_or(FilesPart::is_nothing)
+    }
+
     /// Forgets the plan: nothing was changed, nothing stays.
     pub fn abandon(self) -> Result<()> {
         if let Some(files) = &self.files {

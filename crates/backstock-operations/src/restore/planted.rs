@@ -7,10 +7,10 @@ use std::cmp::Ordering;
 
 use backstock_archive::IndexEntry;
 use backstock_archive::tree::order::compare_paths;
-use backstock_archive::tree::{FileEntry, FileKind, printable};
+use backstock_archive::tree::{FileEntry, FileKind, Selection, printable, selected_entries};
 use backstock_catalog::Backup;
 use backstock_database::{DumpedObject, RawText};
-use backstock_vocabulary::{ArtifactKind, Content, Reason};
+use backstock_vocabulary::{ArtifactKind, Content, Reason, Scope};
 
 use crate::environment::Environment;
 use crate::error::{Doing, Result};
@@ -58,15 +58,24 @@ const PROGRAM_ENDINGS: [&str; 15] = [
 pub(super) fn warnings(
     environment: &Environment,
     stored: &StoredBackup,
-    with_database: bool,
-    with_files: bool,
+    scope: Scope,
+    picked: &[String],
 ) -> Result<Vec<String>> {
     let mut found = Vec::new();
-    if with_database && let Some(before) = before(environment, stored, ArtifactKind::Database)? {
+    if scope.has_database()
+        && let Some(before) = before(environment, stored, ArtifactKind::Database)?
+    {
         found.extend(code(environment, stored, &before).unwrap_or_else(|error| unknown(&before, &error)));
     }
-    if with_files && let Some(before) = before(environment, stored, ArtifactKind::Files)? {
-        found.extend(programs(environment, stored, &before).unwrap_or_else(|error| unknown(&before, &error)));
+    if scope.has_files()
+        && let Some(before) = before(environment, stored, ArtifactKind::Files)?
+    {
+        let programs = if picked.is_empty() {
+            programs(environment, stored, &before)
+        } else {
+            picked_programs(environment, stored, &before, picked)
+        };
+        found.extend(programs.unwrap_or_else(|error| unknown(&before, &error)));
     }
     Ok(found)
 }
@@ -149,17 +158,55 @@ fn programs(environment: &Environment, stored: &StoredBackup, before: &Backup) -
                 twin = Some(next.entry);
             }
         }
-        match twin {
-            None => new.add(printable(&entry.path)),
-            Some(twin) if twin.blake3 != entry.blake3 || twin.kind != entry.kind => {
-                changed.add(printable(&entry.path));
-            }
-            Some(_) => {}
-        }
+        judge(&entry, twin.as_ref(), &mut new, &mut changed);
     }
+    Ok(told(&new, &changed, before))
+}
+
+/// The same of some files alone: the index is asked for these, and not read as a whole.
+fn picked_programs(
+    environment: &Environment,
+    stored: &StoredBackup,
+    before: &Backup,
+    picked: &[String],
+) -> Result<Vec<String>> {
+    let act = || format!("comparing the files with those of the backup {}", before.id.short());
+    let index = stored.index(environment, ArtifactKind::FilesIndex)?;
+    let selection = Selection::Globs(picked.to_vec());
+    let (mut new, mut changed) = (Names::default(), Names::default());
+    let mut earlier = None;
+    for entry in selected_entries(&index, &selection).doing(act())? {
+        let entry = entry.doing(act())?;
+        if !is_program_among_media(&entry.path) || entry.kind == FileKind::Folder {
+            continue;
+        }
+        if earlier.is_none() {
+            let before = StoredBackup::open(environment, before.clone())?;
+            earlier = Some(before.index(environment, ArtifactKind::FilesIndex)?);
+        }
+        let twin = match &earlier {
+            Some(earlier) => earlier.find::<FileEntry>(&entry.path).doing(act())?,
+            None => None,
+        };
+        judge(&entry, twin.as_ref(), &mut new, &mut changed);
+    }
+    Ok(told(&new, &changed, before))
+}
+
+fn judge(entry: &FileEntry, twin: Option<&FileEntry>, new: &mut Names, changed: &mut Names) {
+    match twin {
+        None => new.add(printable(&entry.path)),
+        Some(twin) if twin.blake3 != entry.blake3 || twin.kind != entry.kind => {
+            changed.add(printable(&entry.path));
+        }
+        Some(_) => {}
+    }
+}
+
+fn told(new: &Names, changed: &Names, before: &Backup) -> Vec<String> {
     let new = new.line("new programs among pictures and uploads", before);
     let changed = changed.line("changed programs among pictures and uploads", before);
-    Ok(new.into_iter().chain(changed).collect())
+    new.into_iter().chain(changed).collect()
 }
 
 /// Whether a path is that of a program below a folder for pictures or uploads.

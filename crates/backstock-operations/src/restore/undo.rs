@@ -80,6 +80,8 @@ pub struct AcceptReport {
     pub run: RunId,
     /// The shop.
     pub shop: String,
+    /// Whether the restore had been undone: what it had brought went, not what was there before.
+    pub was_undone: bool,
     /// How long it took, in milliseconds.
     pub elapsed_ms: u64,
 }
@@ -229,6 +231,7 @@ pub fn accept(environment: &Environment, journal: Journal, monitor: &dyn Monitor
             "`backstock restore --resume` finishes it, `backstock undo` takes it back",
         ));
     }
+    let was_undone = journal.stage == Stage::Undone;
     let mut open = OpenRestore::load(environment, journal)?;
     let subject = open.subject(RunKind::Accept);
     let run = RunRecord::start_locked(
@@ -240,7 +243,7 @@ pub fn accept(environment: &Environment, journal: Journal, monitor: &dyn Monitor
     let result = accept_sides(environment, &mut open, monitor);
     let (id, elapsed_ms) = (run.id, run.elapsed_ms());
     run.close(environment, result)?;
-    Ok(AcceptReport { run: id, shop: open.journal.shop_title, elapsed_ms })
+    Ok(AcceptReport { run: id, shop: open.journal.shop_title, was_undone, elapsed_ms })
 }
 
 /// Accepts the restores whose undo window is over, each only while its safety snapshot is there and decodes: after

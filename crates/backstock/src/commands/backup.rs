@@ -11,7 +11,7 @@ use super::{Document, Result};
 use crate::arguments::{BackupArguments, CodecArgument, Only};
 use crate::exit::Code;
 use crate::session::Session;
-use crate::terminal::{bytes_text, duration_text, printable};
+use crate::terminal::{bytes_text, contents_text, duration_text, printable};
 
 pub(super) fn run(session: &Session, arguments: &BackupArguments) -> Result {
     let overrides = arguments.by_hand.overrides();
@@ -153,11 +153,8 @@ fn show(session: &Session, report: &BackupReport) {
         report.content
     ));
     terminal.data(&format!(
-        "  {} tables with {} rows, {} files with {}",
-        report.tables,
-        report.rows,
-        report.files,
-        bytes_text(report.content_bytes)
+        "  {}",
+        contents_text(report.tables, report.rows, report.files, Some(report.content_bytes))
     ));
     terminal.data(&format!(
         "  {} in {}/{} after {}",

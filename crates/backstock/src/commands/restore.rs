@@ -14,10 +14,16 @@ use super::{Document, Result};
 use crate::arguments::{Only, RestoreArguments};
 use crate::exit::{Code, CommandError};
 use crate::session::Session;
-use crate::terminal::{bytes_text, duration_text, printable};
+use crate::terminal::{bytes_text, contents_text, count_text, duration_text, printable};
 
 pub(super) fn run(session: &Session, arguments: &RestoreArguments) -> Result {
-    let environment = if arguments.dry_run { session.open_to_look()? } else { session.open()? };
+    let environment = if arguments.accept || arguments.resume {
+        session.open_silently()?
+    } else if arguments.dry_run {
+        session.open_to_look()?
+    } else {
+        session.open()?
+    };
     if arguments.accept {
         return accept_last(session, &environment, arguments);
     }
@@ -70,10 +76,10 @@ fn elsewhere(
             }
         }
         terminal.data(&format!(
-            "{} files, {} folders and {} links with {} are in {}",
-            extracted.files,
-            extracted.folders,
-            extracted.symlinks + extracted.hard_links,
+            "{}, {} and {} with {} are in {}",
+            count_text(extracted.files, "file"),
+            count_text(extracted.folders, "folder"),
+            count_text(extracted.symlinks + extracted.hard_links, "link"),
             bytes_text(extracted.bytes),
             report.folder.display()
         ));
@@ -123,6 +129,15 @@ fn into_the_shop(
         }
     }
     if arguments.dry_run {
+        plan.abandon()?;
+        return Ok(Code::Done);
+    }
+    if plan.is_nothing() {
+        if terminal.json() {
+            terminal.document(&Document::new("backstock.restore-plan/1", &plan.summary));
+        } else {
+            terminal.data("everything is as the backup has it: there is nothing to restore");
+        }
         plan.abandon()?;
         return Ok(Code::Done);
     }
@@ -229,9 +244,8 @@ fn accept_last(session: &Session, environment: &Environment, arguments: &Restore
     if session.terminal.json() {
         session.terminal.document(&Document::new("backstock.accept/1", &report));
     } else {
-        session
-            .terminal
-            .data(&format!("the restore of {} is accepted; undo is over", printable(&report.shop)));
+        let over = if report.was_undone { "what it had brought is removed" } else { "undo is over" };
+        session.terminal.data(&format!("the restore of {} is accepted; {over}", printable(&report.shop)));
     }
     Ok(Code::Done)
 }
@@ -242,11 +256,9 @@ fn show(session: &Session, report: &RestoreReport) -> Result {
         terminal.document(&Document::new("backstock.restore/1", report));
     } else {
         terminal.data(&format!(
-            "{} is restored: {} tables with {} rows, {} files, after {}",
+            "{} is restored: {}, after {}",
             printable(&report.shop),
-            report.tables,
-            report.rows,
-            report.files,
+            contents_text(report.tables, report.rows, report.files, None),
             duration_text(report.elapsed_ms)
         ));
         for line in &report.lines {

@@ -14,7 +14,7 @@ use crate::terminal::{duration_text, printable};
 const SHOWN_NAMES: usize = 10;
 
 pub(super) fn run(session: &Session, arguments: &UndoArguments) -> Result {
-    let environment = if arguments.dry_run { session.open_to_look()? } else { session.open()? };
+    let environment = if arguments.dry_run { session.open_to_look()? } else { session.open_silently()? };
     let journal = open_restore(&environment, arguments.shop.as_deref())?;
     let progress = session.progress();
     let planned = plan_undo(&environment, journal, &progress);

@@ -7,7 +7,7 @@ use super::{Document, Result};
 use crate::arguments::{LevelArgument, VerifyArguments};
 use crate::exit::Code;
 use crate::session::Session;
-use crate::terminal::{bytes_text, printable};
+use crate::terminal::{bytes_text, contents_text, printable};
 
 pub(super) fn run(session: &Session, arguments: &VerifyArguments) -> Result {
     let environment = session.open()?;
@@ -41,15 +41,14 @@ fn show(session: &Session, report: &VerifyReport) {
     }
     let id = report.backup.short();
     for damage in &report.damage {
-        terminal.data(&format!("damaged: {}: {}", printable(&damage.part), printable(&damage.what)));
+        let part = if damage.what.starts_with(&damage.part) { "" } else { &*format!("{}: ", damage.part) };
+        terminal.data(&format!("damaged: {}{}", printable(part), printable(&damage.what)));
     }
     match report.reached {
         Some(level) if report.damage.is_empty() => terminal.data(&format!(
-            "backup {id} is right down to {level}: {} read, {} tables with {} rows, {} files",
+            "backup {id} is right down to {level}: {} read, {}",
             bytes_text(report.read_bytes),
-            report.tables,
-            report.rows,
-            report.files
+            contents_text(report.tables, report.rows, report.files, None)
         )),
         Some(level) => terminal.data(&format!("backup {id} is damaged; it is right only down to {level}")),
         None => terminal.data(&format!("backup {id} is damaged")),

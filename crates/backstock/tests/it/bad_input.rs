@@ -73,12 +73,12 @@ fn things_that_are_not_there_are_named() {
     place.run(&["backup", shop.join("a").to_str().unwrap()]).expect_error(10, &["is not a folder"]);
     place.run(&["backup", "unknown-shop"]).expect_error(10, &["unknown-shop"]);
     for command in ["show", "verify"] {
-        place.run(&[command, "latest"]).expect_error(10, &[]);
+        place.run(&[command, "latest"]).expect_error(10, &["there is no backup yet", "hint: "]);
     }
     place.run(&["backup", shop.to_str().unwrap()]).expect(0);
     for id in ["ffffffff", "no-such-id", "'; DROP TABLE backup; --", ""] {
         for command in [&["show", id][..], &["verify", id], &["restore", id, "--yes"]] {
-            place.run(command).expect_error(10, &[]);
+            place.run(command).expect_error(10, &["hint: `backstock list`"]);
         }
     }
     for flag in ["--exclude", "--table", "--exclude-table"] {

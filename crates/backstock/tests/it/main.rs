@@ -19,6 +19,9 @@ mod hard_cases;
 #[cfg(test)]
 mod harness;
 #[cfg(test)]
+#[cfg(feature = "failpoints")]
+mod interrupts;
+#[cfg(test)]
 mod kept_backups;
 #[cfg(test)]
 mod machine_id;
@@ -31,6 +34,8 @@ mod many_files;
 mod odd_root;
 #[cfg(test)]
 mod open_restores;
+#[cfg(test)]
+mod part_of_backup;
 #[cfg(test)]
 mod plain_shop;
 #[cfg(test)]

@@ -67,6 +67,7 @@ fn open_restores_of_several_shops_do_not_touch_each_other() {
     }
     // A second restore needs the acceptance of the first, or its undoing and acceptance.
     shops.restore("anna", 15).expect_error(15, &["not accepted yet", "--accept"]);
+    run(&["restore", "--resume", "--shop", "anna"], 2).expect_error(2, &["is finished", "--accept", "undo"]);
     // All of them are told of, and none is in the way of a backup.
     let told = run(&["backup", shops.root("bert").to_str().unwrap()], 0);
     for name in ["anna", "bert", "cleo"] {
@@ -83,8 +84,10 @@ fn open_restores_of_several_shops_do_not_touch_each_other() {
     run(&["undo", "bert", "--yes"], 0);
     run(&["restore", "--accept", "--shop", "bert"], 0);
     assert_eq!(shops.pages(), ["ruined", "old", "old"]);
-    // The last one needs no name, and after it there is room for the next.
-    run(&["restore", "--accept"], 0);
+    // The last one needs no name, and whoever deals with it is not told that it waits, and after it there is room for the next.
+    let run_of_last = run(&["restore", "--accept"], 0);
+    assert!(run_of_last.stdout.contains("what it had brought is removed"), "{run_of_last:?}");
+    assert!(!run_of_last.stderr.contains("warning"), "{run_of_last:?}");
     assert_eq!((shops.journals(), shops.aside()), (0, 0));
     shops.restore("anna", 0);
     run(&["undo", "--yes"], 0);
@@ -111,13 +114,36 @@ fn a_shop_without_a_switch_is_restored_with_consent_only() {
         |shops: &Shops| shops.place.list().iter().filter(|one| one["reason"] == "pre-restore").count();
     assert_eq!(snapshots(&shops), 0);
     // What replaces nothing needs no consent: nobody can lose an order by it.
-    let folder = fs::File::open(shops.root("bert")).unwrap();
-    let modified = folder.metadata().unwrap().modified().unwrap();
     fs::remove_file(shops.root("bert").join("page")).unwrap();
-    folder.set_modified(modified).unwrap();
     shops.place.run(&["restore", "latest", "--shop", "bert", "--yes"]).expect(0);
     assert_eq!(shops.pages(), ["ruined", "old", "ruined"]);
+    assert_eq!(snapshots(&shops), 0, "what is only put there needs no snapshot");
     let run = shops.restore("anna", 0);
     assert!(run.stderr.contains("there is no switch"), "{}", run.stderr);
     assert_eq!((shops.pages(), snapshots(&shops)), (["old", "old", "ruined"].map(str::to_owned), 1));
+}
+
+#[test]
+fn a_shop_that_is_as_the_backup_has_it_is_left_alone() {
+    let shops = Shops::new();
+    shops.place.run(&["backup", shops.root("anna").to_str().unwrap()]).expect(0);
+    let run = shops.place.run(&["restore", "latest", "--shop", "anna"]).expect(0);
+    assert!(run.stdout.contains("nothing to restore"), "{run:?}");
+    assert_eq!((shops.journals(), shops.aside()), (0, 0));
+    let contradiction = ["restore", "latest", "--shop", "anna", "--only", "database", "--file", "page"];
+    shops.place.run(&contradiction).expect_error(2, &["--file and --only database", "hint: "]);
+}
+
+/// A disk that is not mounted: the folder is empty, and whoever backs up into it hears so.
+#[test]
+fn a_place_that_has_lost_all_backups_is_told_of() {
+    let shops = Shops::new();
+    let root = shops.root("anna");
+    let arguments = ["backup", root.to_str().unwrap()];
+    assert!(!shops.place.run(&arguments).expect(0).stderr.contains("mounted"));
+    fs::rename(shops.place.backups(), shops.place.folder().join("away")).unwrap();
+    fs::create_dir(shops.place.backups()).unwrap();
+    shops.place.run(&["verify", "latest", "--shop", "anna"]).expect_error(14, &["mounted", "hint: "]);
+    let run = shops.place.run(&arguments).expect(0);
+    assert!(run.stderr.contains("is the right disk mounted?"), "{}", run.stderr);
 }
