@@ -35,7 +35,9 @@ pub(super) struct FilesPart {
     /// Folders that were not there and had to be made, outermost first.
     #[serde(with = "backstock_vocabulary::path_bytes")]
     made: Vec<PathBuf>,
-    /// Whether anything live but the facts of folders is replaced, changed or put aside.
+    /// Whether anything live but the facts of folders is replaced, changed or put aside. Asked before the journal is
+    /// there: an open restore of an earlier version need not tell.
+    #[serde(default)]
     replaces: bool,
 }
 
