@@ -73,7 +73,10 @@ pub fn archive_tree(
         }
         drop(job_receiver);
         let mut assembler = Assembler::new(artifact, index, &reader, monitor);
-        let assembled = assemble(&mut assembler, order_receiver, &spare_sender, monitor);
+        let assembled = assemble(&mut assembler, &order_receiver, &spare_sender, monitor);
+        // After an error, readers wait for whoever takes what they have read, and the walker for the readers: they learn
+        // that nobody does when their receivers go, and those lie in this queue.
+        order_receiver.into_iter().for_each(drop);
         let walked = join(walker);
         // What the assembler met comes first: the walker only learns that it has gone.
         assembled?;
@@ -93,7 +96,7 @@ pub(crate) fn compile(request: &TreeRequest) -> Result<Excluder> {
 
 fn assemble(
     assembler: &mut Assembler<'_>,
-    order: Receiver<Receiver<Output>>,
+    order: &Receiver<Receiver<Output>>,
     spare: &Sender<Vec<u8>>,
     monitor: &dyn TreeMonitor,
 ) -> Result<()> {

@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use backstock_vocabulary::Codec;
 
@@ -380,6 +380,43 @@ fn stopping_ends_the_walk_the_readers_and_the_archive() {
     long_tree(&shop);
     let error = try_back_up(&request(&shop), Codec::Zstd, &Stop(AtomicBool::new(false))).err().unwrap();
     assert!(matches!(error, crate::Error::Cancelled), "{error}");
+}
+
+/// Readers of long files hand over frame by frame: when nobody takes them any more, they and the walker must not wait for
+/// one another.
+#[test]
+fn stopping_in_the_middle_of_long_files_ends_everything() {
+    struct StopAfter(AtomicU64);
+    impl TreeMonitor for StopAfter {
+        fn file(&self, _path: &[u8], _bytes: u64) {}
+
+        fn note(&self, _note: &TreeNote) {}
+
+        fn bytes(&self, count: u64) {
+            let left = self.0.load(Ordering::SeqCst);
+            self.0.store(left.saturating_sub(count), Ordering::SeqCst);
+        }
+
+        fn is_cancelled(&self) -> bool {
+            self.0.load(Ordering::SeqCst) == 0
+        }
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let shop = folder.path().join("shop");
+    for number in 0..60 {
+        write(&shop, &format!("{number:03}.jpg"), &noise(number, 5 << 20));
+    }
+    for megabytes in [1, 9, 40, 90] {
+        let request = request(&shop);
+        let (sender, ended) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            let stop = StopAfter(AtomicU64::new(megabytes << 20));
+            let _ = sender.send(try_back_up(&request, Codec::Zstd, &stop).err());
+        });
+        let error =
+            ended.recv_timeout(std::time::Duration::from_secs(120)).expect("everybody waits for somebody");
+        assert!(matches!(error, Some(crate::Error::Cancelled)), "{error:?}");
+    }
 }
 
 #[test]
