@@ -3,7 +3,6 @@
 
 use std::fs;
 use std::path::Path;
-use std::time::{Duration, Instant};
 
 use backstock_testbed::{ServerKind, Snapshot};
 use mysql::prelude::Queryable;
@@ -14,28 +13,12 @@ use super::restore_shop::{
 };
 
 const MAINTENANCE: &str = "SELECT value FROM oc_setting WHERE `key`='config_maintenance'";
-/// How long a pause at a failpoint lasts, in milliseconds, and how long is waited for its beginning.
+/// How long a pause at a failpoint lasts, in milliseconds.
 const PAUSE_MS: u64 = 1500;
-const WAIT: Duration = Duration::from_secs(60);
 
 /// Runs the executable with a pause at a failpoint, and does something while it pauses.
 fn paused(scene: &Scene, point: &str, arguments: &[&str], meanwhile: impl FnOnce()) -> Run {
-    let log = scene.place.folder().join("pause.log");
-    let _ = fs::remove_file(&log);
-    let child = scene
-        .place
-        .command(arguments)
-        .env("BACKSTOCK_FAILPOINT", format!("{point}=sleep:1:{PAUSE_MS}"))
-        .env("BACKSTOCK_FAILPOINT_LOG", &log)
-        .spawn()
-        .unwrap();
-    let until = Instant::now() + WAIT;
-    while !fs::read_to_string(&log).unwrap_or_default().lines().any(|line| line == point) {
-        assert!(Instant::now() < until, "{point} was not reached");
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    meanwhile();
-    Run::of(&child.wait_with_output().unwrap())
+    scene.place.paused(point, PAUSE_MS, arguments, |_| meanwhile())
 }
 
 /// Visitors are kept out while the sides change places, and let in again as they were.
@@ -177,6 +160,98 @@ fn wrecked(scene: &Scene, id: &str, before: &Snapshot) {
     let drop_all =
         "SET FOREIGN_KEY_CHECKS=0; DROP TABLE oc_setting, oc_product, oc_order, oc_stock_place, oc_customer;";
     scene.server.client(database, drop_all).unwrap();
+    let was = scene.picture();
+    restore(scene, &[id]).expect(0);
+    let nothing = scene.place.run(&["undo", "--dry-run"]).expect(0);
+    assert!(!nothing.stderr.contains("changed since"), "{}", nothing.stderr);
+    sql(scene, &["INSERT INTO oc_order (firstname, total) VALUES ('Late', 12.5)"]);
+    let upload = scene.shop.root().join("system/library/upload.php");
+    fs::write(&upload, "uploaded").unwrap();
+    fs::write(scene.shop.root().join("robots.txt"), "edited\n").unwrap();
+    let run = scene.place.run(&["undo", "--dry-run"]).expect(0);
+    assert!(run.stderr.contains("table oc_order") && run.stderr.contains("robots.txt"), "{}", run.stderr);
+    let folder = scene.place.folder().join("export");
+    let text = folder.to_str().unwrap();
+    scene.place.run(&["undo", "--yes", "--export", text]).expect(0);
+    let program = scene.server.client_program();
+    assert!(program.exists() && folder.join("changed.sql.zst").metadata().unwrap().len() > 0);
+    assert!(holds(&folder.join("files"), "edited\n"), "the edited file was not exported");
+    assert_eq!(fs::read_to_string(&upload).unwrap(), "uploaded");
+    fs::remove_file(&upload).unwrap();
+    let folder = |thing: &str, aspect: &str| aspect == "modified" && thing.ends_with("system/library");
+    expect_same("undone", &was.without(folder), &scene.picture().without(folder));
+    scene.place.run(&["undo", "--yes"]).expect(0);
+    assert_eq!(value(scene, "SELECT COUNT(*) FROM oc_order WHERE firstname='Late'"), "1");
+    scene.place.run(&["restore", "--accept"]).expect(0);
+    sql(scene, &["DELETE FROM oc_order WHERE firstname='Late'"]);
+    restore(scene, &[id]).expect(0);
+    scene.place.run(&["restore", "--accept"]).expect(0);
+    fs::remove_dir_all(scene.place.folder().join("export")).unwrap();
+}
+
+fn holds(folder: &Path, content: &str) -> bool {
+    fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).any(|path| {
+        if path.is_dir() { holds(&path, content) } else { fs::read(&path).unwrap() == content.as_bytes() }
+    })
+}
+
+/// Whatever goes wrong before the first visible step leaves the old shop and nothing else (F22, F50, F51).
+fn trouble_before(scene: &Scene, id: &str) {
+    scratch(scene);
+    let was = scene.picture();
+    for orders in ["load.table=full:1", "restore.between_parts=full:1", "load.foreign_keys=fail:1"] {
+        scene
+            .place
+            .run_with(orders, &["restore", id, "--yes", "--without-snapshot"])
+            .expect_error(1, &["error: "]);
+        expect_same(orders, &was, &scene.picture());
+        expect_clean(scene);
+    }
+    let run = paused(scene, "load.table", &["restore", id, "--yes", "--without-snapshot"], || {
+        let mut root = scene.server.connect("").unwrap();
+        let threads: Vec<u64> =
+            root.query(format!("SELECT ID FROM information_schema.PROCESSLIST WHERE USER='{USER}'")).unwrap();
+        assert!(!threads.is_empty());
+        for thread in threads {
+            let _ = root.query_drop(format!("KILL {thread}"));
+        }
+    });
+    run.expect_error(1, &["error: "]);
+    expect_same("connections killed", &was, &scene.picture());
+    expect_clean(scene);
+    let folder = scene.place.backups().join(found_folder(scene, id));
+    let part = folder.join("db/db.sql.zst");
+    let sound = fs::read(&part).unwrap();
+    let mut damaged = sound.clone();
+    damaged[sound.len() / 2] ^= 1;
+    fs::write(&part, damaged).unwrap();
+    restore(scene, &[id, "--without-snapshot"]).expect_error(13, &["error: "]);
+    fs::write(&part, sound).unwrap();
+    expect_same("damaged", &was, &scene.picture());
+    expect_clean(scene);
+}
+
+/// The folder of a backup below the folder of backups.
+fn found_folder(scene: &Scene, id: &str) -> std::path::PathBuf {
+    let short = id[id.len() - 8..].to_owned();
+    let sets = fs::read_dir(scene.place.backups()).unwrap().map(|entry| entry.unwrap().path());
+    sets.flat_map(|set| fs::read_dir(set).unwrap().map(|entry| entry.unwrap().path()))
+        .find(|path| path.to_string_lossy().ends_with(&short))
+        .unwrap()
+}
+
+/// A shop without its settings, its tables, its folders comes back with what the backup and the state folder remember.
+fn wrecked(scene: &Scene, id: &str, before: &Snapshot) {
+    for name in ["config.php", "admin/config.php"] {
+        fs::remove_file(scene.shop.root().join(name)).unwrap();
+    }
+    let database = backstock_testbed::demo_shop::DATABASE;
+    let drop_all =
+        "SET FOREIGN_KEY_CHECKS=0; DROP TABLE oc_setting, oc_product, oc_order, oc_stock_place, oc_customer;";
+    scene.server.client(database, drop_all).unwrap();
+    // It looks like a plain folder now: its files alone would not be the whole shop.
+    let root = scene.shop.root();
+    scene.place.run(&["backup", root.to_str().unwrap()]).expect_error(2, &["--only files"]);
     let was = scene.picture();
     restore(scene, &[id]).expect(0);
     scene.place.run(&["undo", "--yes"]).expect(0);

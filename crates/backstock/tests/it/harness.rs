@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
 use backstock_testbed::demo_shop::DemoShop;
 use backstock_testbed::{Server, ServerKind, ServerOptions, Snapshot};
@@ -71,6 +72,9 @@ impl Run {
         run
     }
 }
+
+/// How long is waited for the beginning of a pause.
+const PAUSE_WAIT: Duration = Duration::from_secs(60);
 
 /// A place with a state folder, a backups folder and an empty configuration, in which the executable is run.
 pub(crate) struct Place {
@@ -142,6 +146,31 @@ impl Place {
             hits.push((name.to_owned(), *count));
         }
         (Run::of(&output), hits)
+    }
+
+    /// Runs the executable with a pause at a failpoint, and does something with its process id while it pauses.
+    pub(crate) fn paused(
+        &self,
+        point: &str,
+        pause_ms: u64,
+        arguments: &[&str],
+        meanwhile: impl FnOnce(u32),
+    ) -> Run {
+        let log = self.folder().join("pause.log");
+        let _ = fs::remove_file(&log);
+        let child = self
+            .command(arguments)
+            .env("BACKSTOCK_FAILPOINT", format!("{point}=sleep:1:{pause_ms}"))
+            .env("BACKSTOCK_FAILPOINT_LOG", &log)
+            .spawn()
+            .unwrap();
+        let until = Instant::now() + PAUSE_WAIT;
+        while !fs::read_to_string(&log).unwrap_or_default().lines().any(|line| line == point) {
+            assert!(Instant::now() < until, "{point} was not reached");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        meanwhile(child.id());
+        Run::of(&child.wait_with_output().unwrap())
     }
 
     /// `list --json`, the newest first.

@@ -2,32 +2,16 @@
 
 use std::fs;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
 
 use super::harness::{Place, Run};
 use super::plain_shop::leftovers;
 
-/// How long is waited for the beginning of a pause.
-const WAIT: Duration = Duration::from_secs(60);
-
 /// Runs the executable, pauses it at a failpoint, and sends it SIGINT there.
 fn interrupted(place: &Place, point: &str, arguments: &[&str]) -> Run {
-    let log = place.folder().join("pause.log");
-    let _ = fs::remove_file(&log);
-    let child = place
-        .command(arguments)
-        .env("BACKSTOCK_FAILPOINT", format!("{point}=sleep:1:1200"))
-        .env("BACKSTOCK_FAILPOINT_LOG", &log)
-        .spawn()
-        .unwrap();
-    let until = Instant::now() + WAIT;
-    while !fs::read_to_string(&log).unwrap_or_default().lines().any(|line| line == point) {
-        assert!(Instant::now() < until, "{point} was not reached");
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    let sent = Command::new("kill").args(["-INT", &child.id().to_string()]).stderr(Stdio::null()).status();
-    assert!(sent.unwrap().success());
-    Run::of(&child.wait_with_output().unwrap())
+    place.paused(point, 1200, arguments, |process| {
+        let sent = Command::new("kill").args(["-INT", &process.to_string()]).stderr(Stdio::null()).status();
+        assert!(sent.unwrap().success());
+    })
 }
 
 #[test]
