@@ -216,7 +216,7 @@ impl Subject {
 }
 
 /// Whether a database of this shop was ever backed up here.
-fn has_database(environment: &Environment, shop: &Shop) -> Result<bool> {
+pub(crate) fn has_database(environment: &Environment, shop: &Shop) -> Result<bool> {
     let file = environment.state.shop_connection(shop.id);
     Ok(environment.host.files.stat(&file).doing(format!("looking for {}", file.display()))?.is_some())
 }

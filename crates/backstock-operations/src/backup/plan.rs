@@ -18,7 +18,7 @@ use crate::environment::Environment;
 use crate::error::{Doing, ErrorKind, OperationError, Result};
 use crate::restore::open_journals;
 use crate::run::RunSubject;
-use crate::subject::{ShopDatabase, Subject};
+use crate::subject::{ShopDatabase, Subject, has_database};
 
 /// The set that a folder without a set of its own uses.
 pub(super) const DEFAULT_SET: &str = "default";
@@ -135,10 +135,10 @@ pub fn plan_backup(
     subject: &Subject,
     request: &BackupRequest,
 ) -> Result<BackupPlan> {
-    let scope = scope_of(subject, request)?;
     refuse_bad_places(environment.state.root(), subject, request)?;
     let place = Place::local(environment, &request.backups)?;
     let shop = known_shop(environment, subject)?;
+    let scope = scope_of(environment, &shop, subject, request)?;
     let set = default_set(environment, shop.id)?;
     let journals = open_journals(&environment.host, &environment.state)?;
     let journals: Vec<_> = journals.into_iter().filter(|journal| journal.shop == shop.id).collect();
@@ -181,9 +181,17 @@ fn further_databases(subject: &Subject, scope: Scope) -> Vec<String> {
     further.iter().map(|database| String::from_utf8_lossy(&database.name).into_owned()).collect()
 }
 
-fn scope_of(subject: &Subject, request: &BackupRequest) -> Result<Scope> {
+/// Everything of a plain folder is its files, unless a database of it was backed up before: a shop that lost its
+/// settings looks like a plain folder, and a backup without its database would not be whole.
+fn scope_of(
+    environment: &Environment,
+    shop: &Shop,
+    subject: &Subject,
+    request: &BackupRequest,
+) -> Result<Scope> {
+    let files_are_all = is_plain(subject) && !has_database(environment, shop)?;
     match (request.scope, &subject.layout, &subject.database) {
-        (Scope::Everything, Some(_), None) if is_plain(subject) => Ok(Scope::Files),
+        (Scope::Everything, Some(_), None) if files_are_all => Ok(Scope::Files),
         (Scope::Everything | Scope::Database, _, None) => subject.require_database().map(|_| request.scope),
         (Scope::Everything, None, Some(_)) => Ok(Scope::Database),
         (Scope::Files, None, _) => Err(OperationError::plain(
