@@ -70,12 +70,15 @@ impl Programs {
         self.program(if self.kind.is_mysql() { "mysqldump" } else { "mariadb-dump" })
     }
 
-    /// An initialised, empty data folder; made once per server version and kept in the cache.
-    fn template(&self) -> Result<PathBuf, TestbedError> {
+    /// An initialised, empty data folder; made once per server version and kept in the cache. MariaDB takes any with or
+    /// without folded names, MySQL refuses to start with another setting than the folder was made with.
+    fn template(&self, folds_names: bool) -> Result<PathBuf, TestbedError> {
         let templates = cache_folder().join("templates");
         fs::create_dir_all(&templates).map_err(|error| TestbedError::file("create", &templates, error))?;
         let mark = blake3::hash(self.version.as_bytes()).to_hex();
-        let name = format!("{}-{}-{TEMPLATE_VERSION}", self.kind.name(), &mark[..8]);
+        let folds_names = folds_names && self.kind.is_mysql();
+        let folded = if folds_names { "-folded" } else { "" };
+        let name = format!("{}-{}-{TEMPLATE_VERSION}{folded}", self.kind.name(), &mark[..8]);
         let folder = templates.join(&name);
         if folder.join("ready").exists() {
             return Ok(folder.join("data"));
@@ -87,17 +90,18 @@ impl Programs {
         if !folder.join("ready").exists() {
             let _ = fs::remove_dir_all(&folder);
             fs::create_dir_all(&folder).map_err(|error| TestbedError::file("create", &folder, error))?;
-            self.initialise(&folder.join("data"))?;
+            self.initialise(&folder.join("data"), folds_names)?;
             let ready = folder.join("ready");
             fs::write(&ready, "").map_err(|error| TestbedError::file("write", &ready, error))?;
         }
         Ok(folder.join("data"))
     }
 
-    fn initialise(&self, data: &Path) -> Result<(), TestbedError> {
+    fn initialise(&self, data: &Path, folds_names: bool) -> Result<(), TestbedError> {
         let mut command = if self.kind.is_mysql() {
             let mut command = Command::new(self.server());
             command.args(["--no-defaults", "--initialize-insecure", "--innodb-redo-log-capacity=32M"]);
+            command.arg(format!("--lower-case-table-names={}", u8::from(folds_names)));
             command
         } else {
             let mut command = Command::new(self.program("mariadb-install-db"));
@@ -116,8 +120,8 @@ impl Programs {
     }
 
     /// Copies the empty data folder to a place that does not exist yet.
-    pub(crate) fn make_data_folder(&self, data: &Path) -> Result<(), TestbedError> {
-        let template = self.template()?;
+    pub(crate) fn make_data_folder(&self, data: &Path, folds_names: bool) -> Result<(), TestbedError> {
+        let template = self.template(folds_names)?;
         run(Command::new("cp").args(["-a", "--reflink=auto", "--sparse=always"]).arg(template).arg(data))
     }
 }

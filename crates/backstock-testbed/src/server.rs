@@ -59,13 +59,15 @@ pub struct ServerOptions {
     pub binary_log: bool,
     /// Allow `LOAD DATA LOCAL`.
     pub local_infile: bool,
+    /// Keep the names of tables in small letters: `lower_case_table_names=1`, with which MySQL must make its data folder.
+    pub folds_names: bool,
     /// More options of the server program, such as `--sql-mode=ANSI`; they win over ours.
     pub extra: Vec<String>,
 }
 
 impl Default for ServerOptions {
     fn default() -> Self {
-        Self { tcp: false, binary_log: true, local_infile: true, extra: Vec::new() }
+        Self { tcp: false, binary_log: true, local_infile: true, folds_names: false, extra: Vec::new() }
     }
 }
 
@@ -101,7 +103,7 @@ impl Server {
             .prefix("bk-db-")
             .tempdir()
             .map_err(|error| TestbedError::file("create a folder in", &std::env::temp_dir(), error))?;
-        programs.make_data_folder(&folder.path().join("data"))?;
+        programs.make_data_folder(&folder.path().join("data"), options.folds_names)?;
         let port = if options.tcp { Some(free_port()?) } else { None };
         let server = Self { kind, programs, options: options.clone(), port, child: Mutex::new(None), folder };
         server.run()?;
@@ -311,6 +313,7 @@ impl Server {
             "--innodb-fast-shutdown=2".into(),
             "--sync-binlog=0".into(),
             format!("--local-infile={}", u8::from(self.options.local_infile)),
+            format!("--lower-case-table-names={}", u8::from(self.options.folds_names)),
         ];
         arguments.push(match self.port {
             Some(port) => format!("--port={port}"),

@@ -108,48 +108,54 @@ const MIXED: &str = "CREATE TABLE Parents (Id INT NOT NULL PRIMARY KEY) ENGINE=I
 /// Names in mixed case on a server that folds them, and folded names on one that does not.
 #[test]
 fn names_change_their_case_aloud() {
-    let folding = ServerOptions::with(&["--lower-case-table-names=1"]);
-    let Some(exact) = Server::for_test(ServerKind::MariaDb, &ServerOptions::default()) else { return };
-    let Some(folding) = Server::for_test(ServerKind::MariaDb, &folding) else { return };
-    for (from, to) in [(&exact, &folding), (&folding, &exact)] {
-        for server in [from, to] {
-            server.client("", "DROP DATABASE IF EXISTS shop; CREATE DATABASE shop").unwrap();
-        }
-        from.client("shop", MIXED).unwrap();
-        let (report, target) = dump_with(&settings(from), &DumpRequest::whole("shop")).unwrap();
-        to.client("shop", "CREATE TABLE parents (id INT NOT NULL PRIMARY KEY) ENGINE=InnoDB").unwrap();
-        let old = picture(to, "shop");
-        let plan = plan_load(&settings(to), &request(&report, "shop")).unwrap();
-        let told = plan.warnings.join("\n");
-        if std::ptr::eq(to, &raw const folding) {
-            assert!(told.contains("small letters") && told.contains("Children, Parents"), "{told}");
-        } else {
-            assert!(told.contains("will not find it"), "{told}");
-        }
-        assert_eq!(load(&settings(to), &plan, &target).unwrap().lines, Vec::<String>::new());
-        let mut connection = connect(to);
-        forward(&mut connection, &plan).unwrap();
-        assert_eq!(names(to, "shop").iter().filter(|name| !name.starts_with("_b")).count(), 4);
-        let refused = to.client("shop", "INSERT INTO children VALUES (7, 9)").unwrap_err().to_string();
-        assert!(refused.contains("foreign key"), "{refused}");
-        to.client("shop", "INSERT INTO children VALUES (7, 2)").unwrap();
-        assert_eq!(to.client("shop", "SELECT id FROM children WHERE id > 2").unwrap(), b"id\n8\n");
-        to.client("shop", "DELETE FROM children WHERE id > 2").unwrap();
-        backward(&mut connection, &plan).unwrap();
-        assert_same(&picture(to, "shop"), &old);
-        forward(&mut connection, &plan).unwrap();
-        accept(&mut connection, &plan).unwrap();
+    for kind in [ServerKind::MariaDb, ServerKind::MySql] {
+        let folding = ServerOptions { folds_names: true, ..ServerOptions::default() };
+        let Some(exact) = Server::for_test(kind, &ServerOptions::default()) else { continue };
+        let Some(folding) = Server::for_test(kind, &folding) else { continue };
+        take_mixed_names(&exact, &folding, true);
+        take_mixed_names(&folding, &exact, false);
+        // C90: two names that would become one are refused before anything is touched.
+        exact.client("shop", "CREATE TABLE PARENTS (a INT); CREATE TABLE Both_OF (a INT)").unwrap();
+        let (report, _) = dump_with(&settings(&exact), &DumpRequest::whole("shop")).unwrap();
+        let refused = plan_load(&settings(&folding), &request(&report, "shop")).unwrap_err().to_string();
+        assert!(
+            refused.contains("one name on this server: ")
+                && refused.contains("parents")
+                && refused.contains("both_of"),
+            "{refused}"
+        );
     }
-    // C90: two names that would become one are refused before anything is touched.
-    exact.client("shop", "CREATE TABLE PARENTS (a INT); CREATE TABLE Both_OF (a INT)").unwrap();
-    let (report, _) = dump_with(&settings(&exact), &DumpRequest::whole("shop")).unwrap();
-    let refused = plan_load(&settings(&folding), &request(&report, "shop")).unwrap_err().to_string();
-    assert!(
-        refused.contains("one name on this server: ")
-            && refused.contains("parents")
-            && refused.contains("both_of"),
-        "{refused}"
-    );
+}
+
+/// Takes [`MIXED`] from one server to another, there, back and there again.
+fn take_mixed_names(from: &Server, to: &Server, folds: bool) {
+    for server in [from, to] {
+        server.client("", "DROP DATABASE IF EXISTS shop; CREATE DATABASE shop").unwrap();
+    }
+    from.client("shop", MIXED).unwrap();
+    let (report, target) = dump_with(&settings(from), &DumpRequest::whole("shop")).unwrap();
+    to.client("shop", "CREATE TABLE parents (id INT NOT NULL PRIMARY KEY) ENGINE=InnoDB").unwrap();
+    let old = picture(to, "shop");
+    let plan = plan_load(&settings(to), &request(&report, "shop")).unwrap();
+    let told = plan.warnings.join("\n");
+    if folds {
+        assert!(told.contains("small letters") && told.contains("Children, Parents"), "{told}");
+    } else {
+        assert!(told.contains("will not find it"), "{told}");
+    }
+    assert_eq!(load(&settings(to), &plan, &target).unwrap().lines, Vec::<String>::new());
+    let mut connection = connect(to);
+    forward(&mut connection, &plan).unwrap();
+    assert_eq!(names(to, "shop").iter().filter(|name| !name.starts_with("_b")).count(), 4);
+    let refused = to.client("shop", "INSERT INTO children VALUES (7, 9)").unwrap_err().to_string();
+    assert!(refused.contains("foreign key"), "{refused}");
+    to.client("shop", "INSERT INTO children VALUES (7, 2)").unwrap();
+    assert_eq!(to.client("shop", "SELECT id FROM children WHERE id > 2").unwrap(), b"id\n8\n");
+    to.client("shop", "DELETE FROM children WHERE id > 2").unwrap();
+    backward(&mut connection, &plan).unwrap();
+    assert_same(&picture(to, "shop"), &old);
+    forward(&mut connection, &plan).unwrap();
+    accept(&mut connection, &plan).unwrap();
 }
 
 /// C36: a format of rows that the target refuses, or for which it would shorten a key.
