@@ -71,10 +71,10 @@ statements! {
     /// The newest of each set that is neither unusable nor a safety snapshot.
     NEWEST_OF_SETS = "SELECT * FROM backups
         WHERE (shop_id = $1 OR $1 IS NULL) AND (set_id = $2 OR $2 IS NULL)
-            AND content <> 'unusable' AND reason NOT IN ('pre-restore', 'pre-upgrade')
+            AND content <> 'unusable' AND reason NOT IN ('pre-restore', 'pre-upgrade', 'imported')
             AND NOT EXISTS (SELECT 1 FROM backups AS later
                 WHERE later.set_id = backups.set_id AND later.sequence > backups.sequence
-                    AND later.content <> 'unusable' AND later.reason NOT IN ('pre-restore', 'pre-upgrade'))
+                    AND later.content <> 'unusable' AND later.reason NOT IN ('pre-restore', 'pre-upgrade', 'imported'))
         ORDER BY started_ms DESC, id DESC";
     LAST_OF_SET = "SELECT * FROM backups WHERE set_id = $1 ORDER BY sequence DESC, id DESC LIMIT 1";
 }
@@ -180,7 +180,7 @@ impl Catalog {
     /// The backup that a person means: `latest`, the beginning of an identifier or of its last eight digits, or the
     /// name of its folder.
     ///
-    /// `latest` is the newest that is neither unusable nor a safety snapshot: by sequence within a set, by time between
+    /// `latest` is the newest that is neither unusable nor a safety snapshot nor an imported dump: by sequence within a set, by time between
     /// the sets of a shop. Without a shop it is ambiguous once several shops have backups.
     ///
     /// # Errors
@@ -207,7 +207,7 @@ impl Catalog {
         }
     }
 
-    /// The newest backup that is neither unusable nor a safety snapshot (of a shop, of a set).
+    /// The newest backup that is neither unusable nor a safety snapshot nor an imported dump (of a shop, of a set).
     pub async fn latest_backup(&self, shop: Option<ShopId>, set: Option<SetId>) -> Result<Backup> {
         let query = sqlx::query(NEWEST_OF_SETS).bind(row::shown(shop)).bind(row::shown(set));
         let rows = query.fetch_all(self.pool()).await.map_err(self.failed("look for the newest backup"))?;

@@ -195,6 +195,31 @@ pub enum Error {
         /// Its name aside.
         aside: String,
     },
+    /// A dump made by others cannot be taken.
+    #[error("{file}, line {line}: {what}")]
+    ForeignText {
+        /// The file, as it was given.
+        file: String,
+        /// The line, from 1.
+        line: u64,
+        /// Why.
+        what: String,
+    },
+    /// A dump made by others cannot be read.
+    #[error("cannot read {file}")]
+    ForeignRead {
+        /// The file, as it was given.
+        file: String,
+        /// The operating system's reason.
+        #[source]
+        source: io::Error,
+    },
+    /// A dump made by others was not the same when it was read again.
+    #[error("{files} changed while it was read")]
+    ForeignChanged {
+        /// The files.
+        files: String,
+    },
     /// The load was asked to stop.
     #[error("the load into the database {database} was stopped")]
     LoadStopped {
@@ -231,6 +256,8 @@ impl Error {
             | Self::Certificates { .. }
             | Self::NoDatabase { .. }
             | Self::Plan { .. }
+            | Self::ForeignText { .. }
+            | Self::ForeignChanged { .. }
             | Self::Pattern { .. } => ErrorClass::Ask,
             Self::Protocol { .. }
             | Self::LocalRows { .. }
@@ -241,6 +268,7 @@ impl Error {
             | Self::Frame { .. }
             | Self::NotEqual { .. }
             | Self::SideGone { .. }
+            | Self::ForeignRead { .. }
             | Self::LoadStopped { .. }
             | Self::System { .. } => ErrorClass::Stop,
         }

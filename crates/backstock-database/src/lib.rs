@@ -3,6 +3,7 @@
 pub mod checksum;
 pub mod dump;
 pub mod error;
+pub mod foreign;
 pub mod kinds;
 pub mod load;
 pub mod monitor;
@@ -16,12 +17,14 @@ pub use dump::{
     TableSelection,
 };
 pub use error::{Error, Result, ServerError};
+pub use foreign::{ForeignPlan, ForeignRequest, ForeignSource, ForeignTrust, SkippedStatements};
 pub use kinds::KINDS;
 pub use kinds::mysql::connection::{
     Breaker, Column, Connection, Done, ResultSet, Row, RowStream, Values, Vendor, Version,
 };
 pub use kinds::mysql::ddl::Span;
 pub use kinds::mysql::dump::{checksum_table, dump, list_tables, probe};
+pub use kinds::mysql::foreign::{dump_foreign, scan_foreign};
 pub use kinds::mysql::load::{load_aside, load_in_place, plan_load};
 pub use kinds::mysql::rights::Rights;
 pub use kinds::mysql::session::prepare_to_read;
@@ -38,8 +41,8 @@ pub use load::{
 };
 pub use monitor::{DatabaseMonitor, Unwatched};
 pub use record::{
-    ColumnRecord, Contents, DatabaseFacts, DefinitionSpans, DumpedObject, EventRecord, FrameRecord,
-    LiteralForm, RoutineKind, RoutineRecord, SequenceRecord, ServerFacts, SessionContext, TableRecord,
-    TriggerRecord, Versioning, ViewRecord,
+    ColumnRecord, Contents, DatabaseFacts, DefinitionSpans, DumpedObject, EventRecord, ForeignRows,
+    FrameRecord, LiteralForm, RoutineKind, RoutineRecord, SequenceRecord, ServerFacts, SessionContext,
+    TableRecord, TriggerRecord, Versioning, ViewRecord,
 };
 pub use settings::{Address, DEFAULT_PORT, Secret, ServerIdentity, ServerSettings, Tls};

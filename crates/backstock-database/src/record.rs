@@ -158,6 +158,19 @@ pub struct TableRecord {
     pub versioning: Option<Versioning>,
     /// Size of the rows as the server estimates it, bytes.
     pub estimated_bytes: u64,
+    /// Set where the rows are from a dump made by others: their literals are those that others wrote, and the checksum
+    /// is of that text, so that what a server holds can be compared by its number of rows alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub foreign: Option<ForeignRows>,
+}
+
+/// What the literals of a dump made by others depend on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ForeignRows {
+    /// The time zone of the session; `None` where the dump names none, and the server's own holds.
+    pub time_zone: Option<String>,
+    /// Whether the table has columns whose values depend on it.
+    pub has_times: bool,
 }
 
 /// The session in which the definition of a view, trigger, routine or event must be run again.

@@ -13,11 +13,11 @@ mod tables;
 use backstock_vocabulary::{Content, Outcome, Reason, RunKind, ShopId};
 
 pub(crate) use commit::adopt;
-pub(crate) use plan::roots_of;
 pub use plan::{
     BackupPlan, BackupRequest, DatabasePlan, FilesPlan, plan_backup, refuse_bad_places,
     refuse_published_state,
 };
+pub(crate) use plan::{known_shop, roots_of};
 pub use report::{BackupReport, ReportedProblem};
 pub(crate) use spool::{
     DatabaseHeader, DatabaseSummary, FilesHeader, FilesSummary, RESERVE_BYTES, RootHeader, ShopHeader,

@@ -7,6 +7,7 @@
 mod backup;
 mod connection;
 mod destination;
+mod dump_files;
 mod environment;
 mod error;
 mod folders;
@@ -25,15 +26,17 @@ pub use backup::{
     BackupPlan, BackupReport, BackupRequest, DatabasePlan, FilesPlan, ReportedProblem, backup, plan_backup,
     refuse_bad_places, refuse_published_state,
 };
+pub use dump_files::{DumpFiles, ImportedDump};
 pub use environment::Environment;
 pub use error::{ErrorKind, OperationError, Result, causes, chain};
 pub use folders::{StateFolder, UsualPlaces};
 pub use monitor::{Expected, Monitor, Phase, Unwatched};
 pub use rebuild::{RebuildReport, rebuild_catalog};
 pub use restore::{
-    AcceptReport, Ask, ChangedSince, ElsewhereReport, Journal, RestorePlan, RestoreReport, RestoreRequest,
-    RestoreSummary, Stage, StepResult, UndoPlan, UndoReport, accept, accept_expired, open_restores,
-    plan_restore, plan_undo, restore, restore_files_elsewhere, resume, undo,
+    AcceptReport, Ask, ChangedSince, DumpRequest, DumpSummary, DumpTable, ElsewhereReport, Journal,
+    PlannedDump, RestorePlan, RestoreReport, RestoreRequest, RestoreSummary, Stage, StepResult, UndoPlan,
+    UndoReport, accept, accept_expired, import_dump, open_restores, plan_dump, plan_restore, plan_undo,
+    restore, restore_files_elsewhere, resume, undo,
 };
 pub use show::{
     ListedBackup, ListedReplica, ShownArtifact, ShownBackup, ShownFile, ShownTable, find_shop, list, runs,

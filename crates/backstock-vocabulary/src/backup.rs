@@ -23,6 +23,8 @@ words! {
         PreRestore = "pre-restore",
         /// The safety snapshot before an upgrade of the shop.
         PreUpgrade = "pre-upgrade",
+        /// It was made of a dump by others, not of the shop.
+        Imported = "imported",
     }
 
     /// What a backup is worth.

@@ -239,9 +239,21 @@ pub(crate) struct VerifyArguments {
 /// `restore`.
 #[derive(Debug, Args)]
 pub(crate) struct RestoreArguments {
-    /// A backup's id, the end or beginning of it, or "latest"
-    #[arg(required_unless_present_any = ["resume", "accept"])]
-    pub(crate) id: Option<String>,
+    /// A backup's id, the end or beginning of it, or "latest"; with --dump the shop's folder or name
+    #[arg(required_unless_present_any = ["resume", "accept", "dump"])]
+    pub(crate) id: Option<OsString>,
+    /// Bring a dump in that another program made: a file (.sql, packed with gzip, zstd or zip) or a folder
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["resume", "accept", "file", "to", "setuid"])]
+    pub(crate) dump: Option<PathBuf>,
+    /// Of a dump of several databases, the one to take
+    #[arg(long, value_name = "NAME", requires = "dump")]
+    pub(crate) dump_database: Option<String>,
+    /// The dump came from somebody else: refuse whatever a shop's dump does not need, and leave code out
+    #[arg(long, requires = "dump")]
+    pub(crate) untrusted: bool,
+    /// With --dump: the folder in which backups are kept
+    #[arg(long, value_name = "FOLDER", env = "BACKSTOCK_BACKUPS")]
+    pub(crate) backups: Option<PathBuf>,
     /// Of which shop, where it could be several
     #[arg(long)]
     pub(crate) shop: Option<OsString>,

@@ -5,6 +5,7 @@ mod catalog;
 mod detect;
 mod list;
 mod restore;
+mod restore_dump;
 mod show;
 mod undo;
 mod verify;

@@ -65,7 +65,7 @@ async fn the_latest_of_several_shops_is_asked_about() {
 fn naive_latest(backups: &[Backup]) -> Option<&Backup> {
     let counts = |backup: &&Backup| {
         backup.content != Content::Unusable
-            && !matches!(backup.reason, Reason::PreRestore | Reason::PreUpgrade)
+            && !matches!(backup.reason, Reason::PreRestore | Reason::PreUpgrade | Reason::Imported)
     };
     let mut heads: Vec<&Backup> = Vec::new();
     for backup in backups.iter().filter(counts) {

@@ -6,6 +6,7 @@ pub mod ddl;
 pub(crate) mod definition;
 pub(crate) mod drift;
 pub mod dump;
+pub mod foreign;
 pub(crate) mod guard;
 pub(crate) mod literals;
 pub mod load;

@@ -14,6 +14,7 @@ use serde::Serialize;
 
 use super::tables::database_plan;
 use crate::destination::Place;
+use crate::dump_files::ImportedDump;
 use crate::environment::Environment;
 use crate::error::{Doing, ErrorKind, OperationError, Result};
 use crate::restore::open_journals;
@@ -116,6 +117,8 @@ pub struct DatabasePlan {
     pub selection: TableSelection,
     /// Tables that belong to a restore and not to the shop.
     pub not_ours: Vec<Vec<u8>>,
+    /// A dump made by others that is taken instead of what the database holds.
+    pub imported: Option<ImportedDump>,
 }
 
 /// The files part of a plan.
@@ -247,7 +250,7 @@ fn refuse_place(
 }
 
 /// The shop as the catalog knows it by its folder, with what is new about it; a new one is not recorded yet.
-fn known_shop(environment: &Environment, subject: &Subject) -> Result<Shop> {
+pub(crate) fn known_shop(environment: &Environment, subject: &Subject) -> Result<Shop> {
     let key = subject.key();
     let known =
         environment.wait(environment.catalog.find_shop_by_root(&key)).doing("looking for the shop")?;

@@ -22,6 +22,7 @@ use serde::{Deserialize, Serialize};
 use super::interrupted;
 use super::plan::{BackupPlan, DatabasePlan, FilesPlan};
 use super::report::ReportedProblem;
+use crate::dump_files::ImportedDump;
 use crate::environment::Environment;
 use crate::error::{Doing, ErrorKind, OperationError, Result};
 use crate::monitor::{DatabaseWatch, Expected, Monitor, Phase, TreeWatch};
@@ -201,21 +202,26 @@ fn spool_database(
         options: options(plan, ArtifactOptions::for_rows),
         writer: Mutex::default(),
     };
-    let request = DumpRequest {
-        selection: database.selection.clone(),
-        connections: processors().clamp(*DUMP_CONNECTIONS.start(), *DUMP_CONNECTIONS.end()),
-        not_ours: database.not_ours.clone(),
-        ..DumpRequest::whole(database.database.name.clone())
+    let watch = DatabaseWatch { monitor, phase: Phase::Dumping };
+    let host = &environment.host;
+    let report = match &database.imported {
+        Some(dump) => {
+            let act = format!("importing the dump {}", dump.files.given.display());
+            let ImportedDump { files, request, plan, server } = dump;
+            backstock_database::dump_foreign(host, server, request, files, plan, &target, &watch)
+                .doing(act)?
+        }
+        None => {
+            let request = DumpRequest {
+                selection: database.selection.clone(),
+                connections: processors().clamp(*DUMP_CONNECTIONS.start(), *DUMP_CONNECTIONS.end()),
+                not_ours: database.not_ours.clone(),
+                ..DumpRequest::whole(database.database.name.clone())
+            };
+            let act = format!("dumping the database {name}");
+            backstock_database::dump(host, &database.database.server, &request, &target, &watch).doing(act)?
+        }
     };
-    let act = format!("dumping the database {name}");
-    let report = backstock_database::dump(
-        &environment.host,
-        &database.database.server,
-        &request,
-        &target,
-        &DatabaseWatch { monitor, phase: Phase::Dumping },
-    )
-    .doing(act)?;
     let artifact = target.finish()?;
     write_database_index(environment, plan, &folder, &artifact, &report, spooled)?;
     spooled.artifacts.insert(0, ManifestArtifact::data(ArtifactKind::Database, &artifact));
@@ -331,7 +337,8 @@ fn write_database_index(
         index.add(key, object).doing(act())?;
     }
     let mut problems = database_problems(report);
-    for name in plan.further_databases.iter().filter(|_| plan.reason != Reason::PreRestore) {
+    let is_of_shop = !matches!(plan.reason, Reason::PreRestore | Reason::Imported);
+    for name in plan.further_databases.iter().filter(|_| is_of_shop) {
         let message = "the shop keeps data in this database too, and a backup takes one database: back it up by its name";
         problems.push(ReportedProblem::exception("not-dumped", format!("database {name}"), message));
     }

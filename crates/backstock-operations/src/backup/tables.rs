@@ -35,7 +35,7 @@ pub(super) fn database_plan(
     for journal in journals {
         not_ours.extend(crate::restore::aside_names(environment, journal)?);
     }
-    Ok(DatabasePlan { database, selection, not_ours })
+    Ok(DatabasePlan { database, selection, not_ours, imported: None })
 }
 
 /// A pattern that leaves out orders or customers is a slip of the hand (F49).

@@ -1,8 +1,8 @@
 //! The database part of a restore: load aside, compare, swap step by step, undo, accept.
 
 use backstock_database::{
-    Connection, DumpedObject, InPlace, LoadPlan, LoadReport, LoadRequest, LoadSelection, Pattern, RawText,
-    SettingPatch, SwapMarks, TableChange,
+    Connection, DatabaseFacts, DumpedObject, InPlace, LoadPlan, LoadReport, LoadRequest, LoadSelection,
+    Pattern, RawText, ServerFacts, SettingPatch, SwapMarks, TableChange,
 };
 use backstock_host::failpoint;
 use backstock_vocabulary::{ArtifactKind, Reason};
@@ -43,6 +43,25 @@ pub(super) fn plan(
         let hint = format!("give --database {source} to bring it back there");
         return Err(OperationError::hinted(ErrorKind::Declined, message, hint));
     }
+    let dumped = Dumped { objects, database: summary.database, server: summary.server };
+    plan_objects(dumped, target, wish, switch)
+}
+
+/// What a dump holds, whoever made it.
+pub(super) struct Dumped {
+    pub(super) objects: Vec<DumpedObject>,
+    pub(super) database: DatabaseFacts,
+    pub(super) server: ServerFacts,
+}
+
+/// Reads the live schema and says what loading these objects would do. Changes nothing.
+pub(super) fn plan_objects(
+    dumped: Dumped,
+    target: &ShopDatabase,
+    wish: &DatabaseWish,
+    switch: &Switch,
+) -> Result<LoadPlan> {
+    let Dumped { objects, database, server } = dumped;
     let selection = if wish.tables.is_empty() {
         LoadSelection::Everything
     } else {
@@ -60,8 +79,8 @@ pub(super) fn plan(
     let request = LoadRequest {
         database: target.name.clone(),
         objects,
-        source: summary.database,
-        source_server: summary.server,
+        source: database,
+        source_server: server,
         selection,
         tag: wish.tag.clone(),
         exact: wish.exact,

@@ -251,7 +251,7 @@ impl Parts<'_> {
     }
 }
 
-fn refuse_while_another_is_open(environment: &Environment, shop: &Shop) -> Result<()> {
+pub(super) fn refuse_while_another_is_open(environment: &Environment, shop: &Shop) -> Result<()> {
     let journals = open_journals(&environment.host, &environment.state)?;
     let Some(open) = journals.into_iter().find(|journal| journal.shop == shop.id) else { return Ok(()) };
     let (message, hint) = match open.stage {
@@ -306,7 +306,11 @@ fn scope_of(stored: &StoredBackup, request: &RestoreRequest) -> Result<Scope> {
     })
 }
 
-fn target_of(subject: &Subject, scope: Scope, request: &RestoreRequest) -> Result<Option<ShopDatabase>> {
+pub(super) fn target_of(
+    subject: &Subject,
+    scope: Scope,
+    request: &RestoreRequest,
+) -> Result<Option<ShopDatabase>> {
     if !scope.has_database() {
         return Ok(subject.database.clone());
     }
@@ -320,6 +324,24 @@ fn target_of(subject: &Subject, scope: Scope, request: &RestoreRequest) -> Resul
         }
         Some(name) => ShopDatabase { server: database.server, name: name.clone().into_bytes() },
     }))
+}
+
+/// Where visitors cannot be kept out, somebody must say that nobody writes meanwhile.
+pub(super) fn refuse_without_switch(
+    switch: &Switch,
+    shop: &Shop,
+    request: &RestoreRequest,
+    replaces_something: bool,
+) -> Result<()> {
+    let is_elsewhere = request.other_database.is_some();
+    if switch.is_there() || is_elsewhere || request.without_maintenance || !replaces_something {
+        return Ok(());
+    }
+    Err(OperationError::hinted(
+        ErrorKind::Declined,
+        format!("{} has no maintenance switch: an order that arrives meanwhile would be lost", shop.title),
+        "stop whatever writes to the shop, then say so with --without-maintenance",
+    ))
 }
 
 impl RestorePlan {
@@ -383,21 +405,7 @@ impl RestorePlan {
                 "leave --without-snapshot out, or give an account that may make tables",
             ));
         }
-        if !self.switch.is_there()
-            && !self.options.is_elsewhere
-            && !request.without_maintenance
-            && self.replaces_something()
-        {
-            return Err(OperationError::hinted(
-                ErrorKind::Declined,
-                format!(
-                    "{} has no maintenance switch: an order that arrives meanwhile would be lost",
-                    self.shop.title
-                ),
-                "stop whatever writes to the shop, then say so with --without-maintenance",
-            ));
-        }
-        Ok(())
+        refuse_without_switch(&self.switch, &self.shop, request, self.replaces_something())
     }
 
     /// The journal that this plan begins with.

@@ -96,7 +96,7 @@ fn before(environment: &Environment, stored: &StoredBackup, kind: ArtifactKind) 
         other.id != record.id
             && (other.started, other.sequence) < (record.started, record.sequence)
             && other.content == Content::Whole
-            && other.reason != Reason::PreRestore
+            && !matches!(other.reason, Reason::PreRestore | Reason::Imported)
     });
     for other in older {
         if StoredBackup::open(environment, other.clone()).is_ok_and(|other| other.has(kind)) {

@@ -1,12 +1,14 @@
 //! `backstock restore`: bring a shop, some tables or some files back; finish or accept a restore.
 
+use std::ffi::OsStr;
 use std::path::Path;
 
 use backstock_catalog::Backup;
 use backstock_operations::{
-    Environment, RestoreReport, RestoreRequest, RestoreSummary, StepResult, Subject, accept, find_backup,
-    find_shop, plan_restore, restore, restore_files_elsewhere, resume, shop_of,
+    Environment, RestorePlan, RestoreReport, RestoreRequest, RestoreSummary, StepResult, Subject, accept,
+    find_backup, find_shop, plan_restore, restore, restore_files_elsewhere, resume, shop_of,
 };
+use backstock_vocabulary::Scope;
 
 use super::backup::scope_of;
 use super::undo::open_restore;
@@ -30,9 +32,12 @@ pub(super) fn run(session: &Session, arguments: &RestoreArguments) -> Result {
     if arguments.resume {
         return resume_last(session, &environment, arguments);
     }
+    if let Some(dump) = &arguments.dump {
+        return super::restore_dump::run(session, &environment, arguments, dump);
+    }
     let shop = arguments.shop.as_deref().map(|text| find_shop(&environment, text)).transpose()?;
-    let id = arguments.id.as_deref().unwrap_or("latest");
-    let backup = find_backup(&environment, id, shop.map(|shop| shop.id))?;
+    let id = arguments.id.as_deref().unwrap_or(OsStr::new("latest"));
+    let backup = find_backup(&environment, &id.to_string_lossy(), shop.map(|shop| shop.id))?;
     if let Some(folder) = &arguments.to {
         let code = elsewhere(session, &environment, backup.clone(), arguments, folder)?;
         if arguments.other_database.is_none() {
@@ -105,17 +110,7 @@ fn into_the_shop(
     for note in &subject.notes {
         session.terminal.say(&format!("note: {}", printable(note)));
     }
-    let request = RestoreRequest {
-        scope: scope_of(arguments.only),
-        tables: arguments.table.clone(),
-        files: arguments.file.clone(),
-        other_database: arguments.other_database.clone(),
-        exact: arguments.exact,
-        add_keys: arguments.add_keys,
-        setuid: arguments.setuid,
-        snapshot: !arguments.without_snapshot,
-        without_maintenance: arguments.without_maintenance,
-    };
+    let request = request(arguments, scope_of(arguments.only));
     let progress = session.progress();
     let planned = plan_restore(environment, backup, subject, &request, &progress);
     progress.close();
@@ -141,28 +136,61 @@ fn into_the_shop(
         plan.abandon()?;
         return Ok(Code::Done);
     }
-    if !arguments.yes {
-        let answer = terminal.ask("Go on?");
-        if answer != Some(true) {
-            plan.abandon()?;
-            return Err(match answer {
-                Some(_) => CommandError::declined("nothing was changed"),
-                None => {
-                    CommandError::usage("there is nobody to ask", "give --yes to go on without a question")
-                }
-            });
-        }
+    if let Err(declined) = agree(session, arguments) {
+        plan.abandon()?;
+        return Err(declined);
     }
+    act(session, environment, plan, arguments)
+}
+
+/// Asks whether to go on.
+pub(super) fn agree(
+    session: &Session,
+    arguments: &RestoreArguments,
+) -> std::result::Result<(), CommandError> {
+    if arguments.yes {
+        return Ok(());
+    }
+    match session.terminal.ask("Go on?") {
+        Some(true) => Ok(()),
+        Some(false) => Err(CommandError::declined("nothing was changed")),
+        None => Err(CommandError::usage("there is nobody to ask", "give --yes to go on without a question")),
+    }
+}
+
+/// Does what the plan says, and shows what came of it.
+pub(super) fn act(
+    session: &Session,
+    environment: &Environment,
+    plan: RestorePlan,
+    arguments: &RestoreArguments,
+) -> Result {
     let progress = session.progress();
-    let ask = |question: &str| if arguments.yes { Some(true) } else { terminal.ask(&printable(question)) };
+    let ask =
+        |question: &str| if arguments.yes { Some(true) } else { session.terminal.ask(&printable(question)) };
     let result = restore(environment, plan, &ask, &progress);
     progress.close();
     show(session, &result?)
 }
 
+/// What is asked for, as the operations take it.
+pub(super) fn request(arguments: &RestoreArguments, scope: Scope) -> RestoreRequest {
+    RestoreRequest {
+        scope,
+        tables: arguments.table.clone(),
+        files: arguments.file.clone(),
+        other_database: arguments.other_database.clone(),
+        exact: arguments.exact,
+        add_keys: arguments.add_keys,
+        setuid: arguments.setuid,
+        snapshot: !arguments.without_snapshot,
+        without_maintenance: arguments.without_maintenance,
+    }
+}
+
 fn configured(session: &Session, shop: &backstock_catalog::Shop) -> backstock_operations::ShopOverrides {
     use std::os::unix::ffi::OsStrExt;
-    let root = shop.root.as_deref().map(|root| Path::new(std::ffi::OsStr::from_bytes(root)));
+    let root = shop.root.as_deref().map(|root| Path::new(OsStr::from_bytes(root)));
     let set = session.configuration.set(&shop.title);
     let set = set.or_else(|| root.and_then(|root| session.configuration.set_of_folder(root)));
     set.map(|set| set.by_hand).unwrap_or_default()

@@ -41,6 +41,8 @@ mod plain_shop;
 #[cfg(test)]
 mod processes;
 #[cfg(test)]
+mod restore_dump;
+#[cfg(test)]
 #[cfg(feature = "failpoints")]
 mod restore_kills;
 #[cfg(test)]

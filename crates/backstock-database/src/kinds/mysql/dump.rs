@@ -18,6 +18,7 @@ use std::time::Duration;
 use backstock_host::Host;
 
 use self::attempt::Attempt;
+pub(crate) use self::attempt::write_code;
 use self::trouble::Trouble;
 use super::connection::Connection;
 use super::rights::{Rights, read_rights};

@@ -3,6 +3,7 @@
 mod aside;
 mod compare;
 mod concession;
+mod foreign;
 mod foreign_keys;
 mod in_place;
 mod large_row;

@@ -101,7 +101,7 @@ fn show_code(
 }
 
 /// The account after `DEFINER=`.
-fn definer(definition: &[u8]) -> Option<RawText> {
+pub(crate) fn definer(definition: &[u8]) -> Option<RawText> {
     let at = definition.windows(8).position(|window| window == b"DEFINER=")? + 8;
     let mut lexer = Lexer::new(&definition[at..], Modes::default());
     let mut end = 0;
@@ -282,7 +282,7 @@ fn without_own_database(definition: &[u8], database: &[u8]) -> Vec<u8> {
 }
 
 /// The names of this database that a definition mentions between backticks.
-fn references(
+pub(crate) fn references(
     definition: &[u8],
     own: &RawText,
     known: &BTreeSet<RawText>,
@@ -303,7 +303,7 @@ fn references(
 }
 
 /// Views after the views that they use; broken ones at the end, since they may fail to load.
-fn in_order(mut views: Vec<ViewRecord>) -> Vec<ViewRecord> {
+pub(crate) fn in_order(mut views: Vec<ViewRecord>) -> Vec<ViewRecord> {
     let mut ordered: Vec<ViewRecord> = Vec::with_capacity(views.len());
     while !views.is_empty() {
         let waits = |view: &ViewRecord| {

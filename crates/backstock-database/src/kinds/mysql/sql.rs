@@ -16,5 +16,6 @@ pub use lexer::{Lexer, Modes, Token, TokenKind, quote_name, quote_text};
 pub use rows::{RowsFacts, check_rows_frame};
 pub use splitter::{Splitter, Statement};
 
-pub(crate) use lexer::name_bytes;
+pub(crate) use lexer::{LexerState, name_bytes};
 pub(crate) use rows::{InsertParts, Tuples, split_insert};
+pub(crate) use splitter::{DELIMITER_WORD, delimiter_of};

@@ -132,6 +132,33 @@ pub(crate) fn head(
     out
 }
 
+/// Writes the head with all definitions, as frames of their own.
+pub(crate) fn put_head(
+    frames: &mut FrameWriter<'_>,
+    server: &ServerFacts,
+    database: &DatabaseFacts,
+    taken_at: String,
+    sequences: &mut dyn Iterator<Item = &[u8]>,
+    objects: &[DumpedObject],
+) -> Result<()> {
+    frames.put(&head(server, database, taken_at, objects))?;
+    for definition in sequences {
+        frames.put(&plain_definition(definition))?;
+    }
+    // A table that unites others needs them first.
+    let unites = |engine: &str| engine.to_ascii_uppercase().starts_with("MRG");
+    for late in [false, true] {
+        for object in objects {
+            if let DumpedObject::Table(record) = object
+                && unites(&record.engine) == late
+            {
+                frames.put(&table_definition(record))?;
+            }
+        }
+    }
+    frames.flush().map(drop)
+}
+
 /// The time that stands for "no end" in a versioned table: the largest of the server. Servers since 11.5 reach 2106.
 pub(crate) const CURRENT_ROW_END_OF_SERVER: &str =
     "COALESCE(FROM_UNIXTIME(4294967295.999999),FROM_UNIXTIME(2147483647.999999))";

@@ -26,7 +26,7 @@ use crate::dump::{DumpPhase, DumpProblem, DumpReport, DumpRequest, DumpSink, Tab
 use crate::error::{Error, Result};
 use crate::monitor::DatabaseMonitor;
 use crate::raw_text::{RawText, readable};
-use crate::record::{Contents, DatabaseFacts, DumpedObject, ServerFacts, SessionContext};
+use crate::record::{Contents, DatabaseFacts, DumpedObject, ServerFacts};
 use crate::settings::ServerSettings;
 
 /// From this attempt on, tables that could be exchanged without a trace are pinned inside the snapshot, and a change
@@ -234,19 +234,8 @@ impl Attempt<'_> {
         let records: Vec<DumpedObject> = tables.records().cloned().map(DumpedObject::Table).collect();
         let mut frames = FrameWriter::new(self.sink, &self.request.database);
         let taken_at = self.host.clock.now().to_string();
-        frames.put(&writer::head(&start.server, &start.database, taken_at, &records))?;
-        for (_, definition) in &start.plan.sequences {
-            frames.put(&writer::plain_definition(definition))?;
-        }
-        // A table that unites others needs them first.
-        let unites = |engine: &str| engine.to_ascii_uppercase().starts_with("MRG");
-        for late in [false, true] {
-            for record in tables.records().filter(|record| unites(&record.engine) == late) {
-                frames.put(&writer::table_definition(record))?;
-            }
-        }
-        frames.flush()?;
-        Ok(())
+        let mut sequences = start.plan.sequences.iter().map(|(_, definition)| &definition[..]);
+        writer::put_head(&mut frames, &start.server, &start.database, taken_at, &mut sequences, &records)
     }
 
     /// Puts tables that leave no trace first, then the largest; large ones in ranges of their key.
@@ -450,35 +439,48 @@ fn flush_out_changes(control: &mut Connection, plan: &Plan) -> Result<()> {
     Ok(())
 }
 
+/// Writes the definition of an object with code, in the session that it was made in.
+pub(crate) fn write_code(
+    frames: &mut FrameWriter<'_>,
+    object: &DumpedObject,
+    database: &DatabaseFacts,
+) -> Result<()> {
+    let (definition, context) = match object {
+        DumpedObject::Routine(record) => (&record.definition, &record.context),
+        DumpedObject::Trigger(record) => (&record.definition, &record.context),
+        DumpedObject::View(record) => (&record.definition, &record.context),
+        DumpedObject::Event(record) => (&record.definition, &record.context),
+        DumpedObject::Table(_) | DumpedObject::Sequence(_) => return Ok(()),
+    };
+    frames.put(&writer::code_definition(definition, context, &database.collation))
+}
+
 fn write_objects(
     frames: &mut FrameWriter<'_>,
     objects: Objects,
     database: &DatabaseFacts,
 ) -> Result<Vec<DumpedObject>> {
     let mut dumped = Vec::new();
-    let mut put = |definition: &RawText, context: &SessionContext| {
-        frames.put(&writer::code_definition(definition, context, &database.collation))
+    let mut put = |frames: &mut FrameWriter<'_>, object: DumpedObject| -> Result<()> {
+        write_code(frames, &object, database)?;
+        dumped.push(object);
+        Ok(())
     };
     for record in objects.routines {
-        put(&record.definition, &record.context)?;
-        dumped.push(DumpedObject::Routine(record));
+        put(frames, DumpedObject::Routine(record))?;
     }
     for record in objects.triggers {
-        put(&record.definition, &record.context)?;
-        dumped.push(DumpedObject::Trigger(record));
+        put(frames, DumpedObject::Trigger(record))?;
     }
     let (broken, whole): (Vec<_>, Vec<_>) = objects.views.into_iter().partition(|view| view.broken);
     for record in whole {
-        put(&record.definition, &record.context)?;
-        dumped.push(DumpedObject::View(record));
+        put(frames, DumpedObject::View(record))?;
     }
     for record in objects.events {
-        put(&record.definition, &record.context)?;
-        dumped.push(DumpedObject::Event(record));
+        put(frames, DumpedObject::Event(record))?;
     }
     for record in broken {
-        put(&record.definition, &record.context)?;
-        dumped.push(DumpedObject::View(record));
+        put(frames, DumpedObject::View(record))?;
     }
     Ok(dumped)
 }

@@ -197,6 +197,7 @@ fn table(
         auto_increment: definition::auto_increment(&spans, &text),
         versioning: shape.versioning.clone(),
         estimated_bytes: line.data_bytes,
+        foreign: None,
     };
     let estimated_rows = line.facts.estimated_rows;
     Ok((TablePlan { record, shape, estimated_rows, definition_hash, transactional }, nameless))

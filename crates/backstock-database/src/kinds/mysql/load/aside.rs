@@ -12,7 +12,7 @@ use super::super::sql::{Lexer, Modes, TokenKind};
 use super::super::swap::{Worker, select_of, update_of};
 use super::session::{prepare_to_load, set_row_end};
 use super::table::{Loaded, Loading};
-use super::{compare, foreign_keys};
+use super::{compare, foreign, foreign_keys};
 use crate::dump::TableKind;
 use crate::error::{Error, Result};
 use crate::load::{FrameSource, LoadPhase, LoadPlan, LoadReport, NewSide, SettingPatch, TablePlan};
@@ -60,6 +60,7 @@ pub fn load_aside(
         report.tables.push(loaded.table);
         report.lines.extend(loaded.lines);
     }
+    report.lines.extend(foreign::lines(&tables));
     prepare_to_load(&mut connection)?;
     monitor.phase(LoadPhase::ForeignKeys);
     for (table, record) in &tables {
@@ -201,7 +202,8 @@ fn patch(connection: &mut Connection, plan: &LoadPlan) -> Result<Option<SettingP
 /// Whether a table under its real name is equal to the dump.
 pub(super) fn is_equal(connection: &mut Connection, table: &TablePlan, record: &TableRecord) -> Result<bool> {
     match compare::rows(connection, table, record, &table.name) {
-        Ok(_) => Ok(true),
+        // The same number of rows is no proof that they are the same.
+        Ok(_) => Ok(record.foreign.is_none()),
         Err(Error::NotEqual { .. } | Error::Statement { .. } | Error::Definition { .. }) => Ok(false),
         Err(error) => Err(error),
     }

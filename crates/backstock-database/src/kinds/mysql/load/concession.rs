@@ -74,6 +74,7 @@ mod tests {
             auto_increment: None,
             versioning: None,
             estimated_bytes: 0,
+            foreign: None,
         }
     }
 

@@ -7,8 +7,8 @@
 use super::super::ddl::{Concessions, Text};
 use super::super::swap::{Worker, in_place_code};
 use super::aside::{is_equal, make_sequence, open, reach};
-use super::compare;
 use super::table::Loading;
+use super::{compare, foreign};
 use crate::Connection;
 use crate::error::{Error, Result};
 use crate::load::{FrameSource, LoadPhase, LoadPlan, LoadReport, LoadedTable, NewSide, TablePlan};
@@ -56,6 +56,7 @@ pub fn load_in_place(
         let loaded = one_table(&loading, &mut connection, table, record, &mut report.lines)?;
         report.tables.push(loaded);
     }
+    report.lines.extend(foreign::lines(&tables));
     monitor.phase(LoadPhase::ForeignKeys);
     let mut worker = Worker::new(&mut connection, plan, "in_place")?;
     in_place_code::finish(&mut worker)?;

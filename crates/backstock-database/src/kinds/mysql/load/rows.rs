@@ -3,7 +3,7 @@
 use super::super::ddl::Text;
 use super::super::sql::{InsertParts, Splitter, SqlFault, Tuples, quote_name, split_insert};
 use super::super::swap::warnings;
-use super::large_row;
+use super::{foreign, large_row};
 use crate::error::{Error, Result};
 use crate::load::FrameSource;
 use crate::record::TableRecord;
@@ -86,10 +86,24 @@ impl RowTarget<'_> {
     }
 
     fn insert(&mut self, statement: &[u8], ignore: bool) -> Result<()> {
-        let done = self.connection.execute(statement)?;
+        let done = match self.connection.execute(statement) {
+            Err(error) if foreign::may_bend(self.record, &error) => return self.insert_leniently(statement),
+            other => other?,
+        };
         if done.warnings > 0 {
             self.tell_warnings(ignore)?;
         }
+        Ok(())
+    }
+
+    /// Every value that the server changes becomes a line of the report.
+    fn insert_leniently(&mut self, statement: &[u8]) -> Result<()> {
+        let told = foreign::leniently(self.connection, |connection| {
+            connection.execute(statement)?;
+            warnings(connection)
+        })?;
+        let table = readable(&self.record.name);
+        self.lines.extend(told.into_iter().map(|warning| format!("table {table}: changed: {warning}")));
         Ok(())
     }
 

@@ -74,6 +74,11 @@ pub(crate) fn set_row_end(connection: &mut Connection) -> Result<()> {
     connection.execute(format!("SET {CURRENT_ROW_END}={CURRENT_ROW_END_OF_SERVER}").as_bytes()).map(drop)
 }
 
+/// The mode of a load again.
+pub(crate) fn set_strict_mode(connection: &mut Connection) -> Result<()> {
+    connection.execute(SQL_MODE.as_bytes()).map(drop)
+}
+
 /// The mode of a load, but not strict: for one statement whose warning is known and harmless.
 pub(crate) fn set_lenient_mode(connection: &mut Connection) -> Result<()> {
     let mode = b"SET sql_mode='NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES,NO_ENGINE_SUBSTITUTION'";

@@ -6,7 +6,7 @@ use super::super::dump::checksum_table;
 use super::super::sql::quote_name;
 use super::super::swap::warnings;
 use super::rows::RowTarget;
-use super::{compare, concession, session};
+use super::{compare, concession, foreign, session};
 use crate::error::{Error, Result};
 use crate::load::{FrameSource, LoadPhase, LoadPlan, LoadedTable, NewSide, TablePlan};
 use crate::monitor::DatabaseMonitor;
@@ -199,6 +199,7 @@ impl Loading<'_> {
         let packet = connection.query(b"SELECT @@max_allowed_packet")?;
         let packet_bytes =
             packet.single().map(readable).and_then(|text| text.parse().ok()).unwrap_or(1 << 20);
+        foreign::enter(connection, record)?;
         let mut target = RowTarget { connection, name, record, packet_bytes, lines: Vec::new() };
         for frame in &record.frames {
             self.check_stop()?;
@@ -206,6 +207,7 @@ impl Loading<'_> {
             self.monitor.rows(&table.name, frame.row_count, bytes);
         }
         lines.append(&mut target.lines);
+        foreign::leave(target.connection, record)?;
         Ok(())
     }
 

@@ -8,10 +8,16 @@ pub struct SqlFault {
     pub offset_bytes: u64,
     /// What is wrong there.
     pub what: String,
+    /// Whether it is only that the text ends too early.
+    pub is_unfinished: bool,
 }
 
 impl SqlFault {
     pub(crate) fn new(offset: usize, what: impl Into<String>) -> Self {
-        Self { offset_bytes: offset as u64, what: what.into() }
+        Self { offset_bytes: offset as u64, what: what.into(), is_unfinished: false }
+    }
+
+    pub(crate) fn unfinished(offset: usize, what: impl Into<String>) -> Self {
+        Self { is_unfinished: true, ..Self::new(offset, what) }
     }
 }

@@ -76,13 +76,54 @@ impl Token {
     }
 }
 
+/// Longer delimiters than any tool writes are taken as damage, bytes.
+pub(crate) const DELIMITER_LIMIT_BYTES: usize = 16;
+
+/// What ends a statement; empty where `;` is an ordinary symbol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct Delimiter {
+    bytes: [u8; DELIMITER_LIMIT_BYTES],
+    length: usize,
+}
+
+impl Delimiter {
+    fn bytes(&self) -> &[u8] {
+        &self.bytes[..self.length]
+    }
+}
+
+/// Where a lexer stands and in which state: enough to go on in a text that has grown meanwhile.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct LexerState {
+    pub(crate) position: usize,
+    pub(crate) modes: Modes,
+    delimiter: Delimiter,
+    in_versioned: bool,
+}
+
+impl LexerState {
+    /// Ends statements at these bytes, of which there are at most [`DELIMITER_LIMIT_BYTES`].
+    pub(crate) fn set_delimiter(&mut self, delimiter: &[u8]) {
+        self.delimiter = Delimiter::default();
+        for (slot, byte) in self.delimiter.bytes.iter_mut().zip(delimiter) {
+            *slot = *byte;
+        }
+        self.delimiter.length = delimiter.len().min(DELIMITER_LIMIT_BYTES);
+    }
+
+    /// What ends a statement now.
+    pub(crate) fn delimiter(&self) -> &[u8] {
+        self.delimiter.bytes()
+    }
+}
+
 /// Reads tokens from the start of a text to its end.
 #[derive(Debug, Clone)]
 pub struct Lexer<'a> {
     text: &'a [u8],
     position: usize,
     modes: Modes,
-    delimiter: Vec<u8>,
+    delimiter: Delimiter,
     in_versioned: bool,
 }
 
@@ -93,7 +134,19 @@ fn is_word_byte(byte: u8) -> bool {
 impl<'a> Lexer<'a> {
     /// Reads `text`; `;` is an ordinary symbol.
     pub fn new(text: &'a [u8], modes: Modes) -> Self {
-        Self { text, position: 0, modes, delimiter: Vec::new(), in_versioned: false }
+        Self::at(text, LexerState { modes, ..LexerState::default() })
+    }
+
+    /// Goes on in a text from where another lexer stood.
+    pub(crate) fn at(text: &'a [u8], state: LexerState) -> Self {
+        let LexerState { position, modes, delimiter, in_versioned } = state;
+        Self { text, position, modes, delimiter, in_versioned }
+    }
+
+    /// Where it stands and in which state.
+    pub(crate) fn state(&self) -> LexerState {
+        let Self { position, modes, delimiter, in_versioned, .. } = *self;
+        LexerState { position, modes, delimiter, in_versioned }
     }
 
     /// Where the next token is looked for.
@@ -106,7 +159,9 @@ impl<'a> Lexer<'a> {
     }
 
     pub(super) fn set_delimiter(&mut self, delimiter: &[u8]) {
-        self.delimiter = delimiter.to_vec();
+        let mut state = self.state();
+        state.set_delimiter(delimiter);
+        self.delimiter = state.delimiter;
     }
 
     pub(super) fn set_modes(&mut self, modes: Modes) {
@@ -126,7 +181,8 @@ impl<'a> Lexer<'a> {
     }
 
     fn at_delimiter(&self, position: usize) -> bool {
-        !self.delimiter.is_empty() && !self.in_versioned && self.text[position..].starts_with(&self.delimiter)
+        let delimiter = self.delimiter.bytes();
+        !delimiter.is_empty() && !self.in_versioned && self.text[position..].starts_with(delimiter)
     }
 
     /// The next token, or `None` at the end. An open quote or comment at the end is a fault.
@@ -135,12 +191,12 @@ impl<'a> Lexer<'a> {
         let start = self.position;
         let Some(first) = self.byte(0) else {
             if self.in_versioned {
-                return Err(SqlFault::new(start, "a comment does not end"));
+                return Err(SqlFault::unfinished(start, "a comment does not end"));
             }
             return Ok(None);
         };
         let kind = if self.at_delimiter(start) {
-            self.position += self.delimiter.len();
+            self.position += self.delimiter.length;
             TokenKind::Delimiter
         } else {
             self.token(first)?
@@ -171,6 +227,11 @@ impl<'a> Lexer<'a> {
             }
             b'0'..=b'9' => Ok(self.number()),
             b'.' if self.byte(1).is_some_and(|byte| byte.is_ascii_digit()) => Ok(self.number()),
+            // A NULL of MariaDB and older MySQL, in files of theirs.
+            b'\\' if self.byte(1) == Some(b'N') && !self.byte(2).is_some_and(is_word_byte) => {
+                self.position += 2;
+                Ok(TokenKind::Word)
+            }
             0 | 0x1a | b'\\' => {
                 Err(SqlFault::new(start, format!("byte {first:#04x} stands outside of quotes")))
             }
@@ -224,7 +285,7 @@ impl<'a> Lexer<'a> {
         self.position += 1;
         loop {
             match self.byte(0) {
-                None => return Err(SqlFault::new(start, "a quote does not end")),
+                None => return Err(SqlFault::unfinished(start, "a quote does not end")),
                 Some(b'\\') if escapes => self.position += 2,
                 Some(byte) if byte == quote => {
                     self.position += 1;
@@ -236,7 +297,7 @@ impl<'a> Lexer<'a> {
                 Some(_) => self.position += 1,
             }
             if self.position > self.text.len() {
-                return Err(SqlFault::new(start, "a quote does not end"));
+                return Err(SqlFault::unfinished(start, "a quote does not end"));
             }
         }
     }
@@ -251,7 +312,7 @@ impl<'a> Lexer<'a> {
         self.in_versioned = true;
     }
 
-    pub(super) fn skip_blanks_and_comments(&mut self) -> Result<(), SqlFault> {
+    pub(crate) fn skip_blanks_and_comments(&mut self) -> Result<(), SqlFault> {
         while let Some(byte) = self.byte(0) {
             let rest = self.rest();
             if byte.is_ascii_whitespace() || byte == 0x0b {
@@ -265,7 +326,7 @@ impl<'a> Lexer<'a> {
             {
                 let end = rest[2..].windows(2).position(|pair| pair == b"*/");
                 let Some(end) = end else {
-                    return Err(SqlFault::new(self.position, "a comment does not end"));
+                    return Err(SqlFault::unfinished(self.position, "a comment does not end"));
                 };
                 self.position += end + 4;
             } else {

@@ -154,7 +154,7 @@ pub fn check_rows_frame(frame: &[u8], row_hash: RowHash) -> Result<RowsFacts, Sq
         facts.statements += 1;
         let shift = |fault: SqlFault| SqlFault {
             offset_bytes: fault.offset_bytes + statement.offset_bytes as u64,
-            what: fault.what,
+            ..fault
         };
         let Some(parts) = split_insert(statement.text).map_err(shift)? else {
             if is_set(statement.text).map_err(shift)? {

@@ -1,11 +1,10 @@
 //! Cuts a script into statements, with the `DELIMITER` lines of the stock clients and the modes that it sets itself.
 
-use super::lexer::{Lexer, Modes, TokenKind, name_bytes};
+use super::lexer::{DELIMITER_LIMIT_BYTES, Lexer, Modes, TokenKind, name_bytes};
 use super::{SqlFault, Token};
 
-const DELIMITER_WORD: &[u8] = b"delimiter";
-/// Longer delimiters than any tool writes are taken as damage.
-const DELIMITER_LIMIT_BYTES: usize = 16;
+/// The word that starts a line which sets the delimiter.
+pub(crate) const DELIMITER_WORD: &[u8] = b"delimiter";
 /// Tokens of a SET statement that are looked through for `sql_mode`.
 const SET_TOKENS_LIMIT: usize = 4096;
 
@@ -92,11 +91,9 @@ impl<'a> Splitter<'a> {
         let Some(line_end) = rest.iter().position(|byte| *byte == b'\n') else {
             return Err(SqlFault::new(start, "the text ends within a DELIMITER line"));
         };
-        let delimiter = rest[DELIMITER_WORD.len()..line_end].trim_ascii();
-        let delimiter = delimiter.split(u8::is_ascii_whitespace).next().unwrap_or_default();
-        if delimiter.is_empty() || delimiter.contains(&b'\\') || delimiter.len() > DELIMITER_LIMIT_BYTES {
+        let Some(delimiter) = delimiter_of(&rest[..line_end]) else {
             return Err(SqlFault::new(start, "a DELIMITER line names no usable delimiter"));
-        }
+        };
         self.lexer.set_delimiter(delimiter);
         self.lexer.set_position(start + line_end + 1);
         Ok(true)
@@ -127,6 +124,19 @@ impl<'a> Splitter<'a> {
         }
         Ok(())
     }
+}
+
+/// The delimiter that a line sets which starts with the word DELIMITER and a blank.
+pub(crate) fn delimiter_of(line: &[u8]) -> Option<&[u8]> {
+    let text = line.get(DELIMITER_WORD.len()..)?.trim_ascii();
+    let text = text.split(u8::is_ascii_whitespace).next().unwrap_or_default();
+    let delimiter = match text {
+        [open @ (b'\'' | b'"' | b'`'), inner @ .., close] if open == close => inner,
+        other => other,
+    };
+    let is_usable =
+        !delimiter.is_empty() && !delimiter.contains(&b'\\') && delimiter.len() <= DELIMITER_LIMIT_BYTES;
+    is_usable.then_some(delimiter)
 }
 
 fn names_sql_mode(token: &Token, sql: &[u8]) -> bool {
