@@ -18,7 +18,7 @@ mod undo;
 
 pub use act::{RestoreReport, restore, resume};
 pub use after::StepResult;
-pub use elsewhere::{ElsewhereReport, restore_files_elsewhere};
+pub use elsewhere::{ElsewherePlan, ElsewhereReport, plan_files_elsewhere, restore_files_elsewhere};
 pub use imported::{DumpRequest, DumpSummary, DumpTable, PlannedDump, import_dump, plan_dump};
 pub use journal::{Journal, Stage};
 pub use plan::{RestorePlan, RestoreRequest, RestoreSummary, plan_restore};

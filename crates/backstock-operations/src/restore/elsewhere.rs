@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use backstock_archive::tree::{self, ExtractOptions, ExtractReport, Rights, Selection};
+use backstock_archive::tree::{self, ExtractOptions, ExtractReport, FileKind, FileState, Rights, Selection};
 use backstock_catalog::Backup;
 use backstock_database::{Pattern, TableSelection};
 use backstock_vocabulary::{ArtifactKind, BackupId};
@@ -38,6 +38,65 @@ impl ElsewhereReport {
     }
 }
 
+/// What bringing files elsewhere would write.
+#[derive(Debug, Clone, Serialize)]
+pub struct ElsewherePlan {
+    /// The backup.
+    pub backup: BackupId,
+    /// The folder.
+    #[serde(with = "backstock_vocabulary::path_bytes")]
+    pub folder: PathBuf,
+    /// Files, further names of one file each counted.
+    pub files: u64,
+    /// Bytes of their content, holes included.
+    pub bytes: u64,
+}
+
+/// Says what [`restore_files_elsewhere`] would write, and writes nothing.
+pub fn plan_files_elsewhere(
+    environment: &Environment,
+    backup: Backup,
+    files: &[String],
+    folder: &Path,
+) -> Result<ElsewherePlan> {
+    let id = backup.id;
+    expect_empty(environment, folder)?;
+    let stored = StoredBackup::open(environment, backup)?;
+    let (_, index) = stored.artifact(environment, ArtifactKind::Files)?;
+    let mut plan = ElsewherePlan { backup: id, folder: folder.to_owned(), files: 0, bytes: 0 };
+    let mut count = 0_u64;
+    let act = || format!("reading what the backup {} holds", id.short());
+    for entry in tree::selected_entries(&index, &selection_of(files)).doing(act())? {
+        let entry = entry.doing(act())?;
+        if matches!(entry.state, FileState::Unreadable | FileState::Vanished) {
+            continue;
+        }
+        count += 1;
+        if entry.kind == FileKind::File {
+            plan.files += 1;
+            plan.bytes += entry.size_bytes;
+        }
+    }
+    if !files.is_empty() && count == 0 { Err(nothing_like(id, files)) } else { Ok(plan) }
+}
+
+fn expect_empty(environment: &Environment, folder: &Path) -> Result<()> {
+    if environment.host.files.list(folder).is_ok_and(|entries| !entries.is_empty()) {
+        let message = format!("{} is not empty", folder.display());
+        return Err(OperationError::hinted(ErrorKind::Declined, message, "give a new or an empty folder"));
+    }
+    Ok(())
+}
+
+fn selection_of(files: &[String]) -> Selection {
+    if files.is_empty() { Selection::Everything } else { Selection::Globs(files.to_vec()) }
+}
+
+fn nothing_like(id: BackupId, files: &[String]) -> OperationError {
+    let message = format!("the backup {} has no file like {}", id.short(), files.join(", "));
+    OperationError::plain(ErrorKind::NotFound, message)
+}
+
 /// Extracts files into a new or empty folder.
 pub fn restore_files_elsewhere(
     environment: &Environment,
@@ -48,14 +107,11 @@ pub fn restore_files_elsewhere(
     monitor: &dyn Monitor,
 ) -> Result<ElsewhereReport> {
     let id = backup.id;
-    if environment.host.files.list(folder).is_ok_and(|entries| !entries.is_empty()) {
-        let message = format!("{} is not empty", folder.display());
-        return Err(OperationError::hinted(ErrorKind::Declined, message, "give a new or an empty folder"));
-    }
+    expect_empty(environment, folder)?;
     let stored = StoredBackup::open(environment, backup)?;
     let (reader, index) = stored.artifact(environment, ArtifactKind::Files)?;
     monitor.phase(Phase::Staging, Expected::default());
-    let selection = if files.is_empty() { Selection::Everything } else { Selection::Globs(files.to_vec()) };
+    let selection = selection_of(files);
     let rights = Rights { setuid, ..Rights::usual() };
     let options = ExtractOptions { rights, ..ExtractOptions::default() };
     let extracted = tree::extract(&reader, &index, &selection, folder, &options, &TreeWatch(monitor))
@@ -65,8 +121,7 @@ pub fn restore_files_elsewhere(
     }
     let count = extracted.files + extracted.symlinks + extracted.hard_links + extracted.folders;
     if !files.is_empty() && count == 0 {
-        let message = format!("the backup {} has no file like {}", id.short(), files.join(", "));
-        return Err(OperationError::plain(ErrorKind::NotFound, message));
+        return Err(nothing_like(id, files));
     }
     let read_bytes = environment.reads.bytes();
     Ok(ElsewhereReport { backup: id, folder: folder.to_owned(), read_bytes, extracted })

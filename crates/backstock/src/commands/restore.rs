@@ -6,7 +6,8 @@ use std::path::Path;
 use backstock_catalog::Backup;
 use backstock_operations::{
     Environment, RestorePlan, RestoreReport, RestoreRequest, RestoreSummary, StepResult, Subject, accept,
-    find_backup, find_shop, plan_restore, restore, restore_files_elsewhere, resume, shop_of,
+    find_backup, find_shop, plan_files_elsewhere, plan_restore, restore, restore_files_elsewhere, resume,
+    shop_of,
 };
 use backstock_vocabulary::Scope;
 
@@ -60,8 +61,11 @@ fn elsewhere(
             "give --database <name> to load the tables elsewhere",
         ));
     }
-    let progress = session.progress();
     let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
+    if arguments.dry_run {
+        return elsewhere_planned(session, environment, backup, &arguments.file, &folder);
+    }
+    let progress = session.progress();
     let result =
         restore_files_elsewhere(environment, backup, &arguments.file, &folder, arguments.setuid, &progress);
     progress.close();
@@ -96,6 +100,27 @@ fn elsewhere(
     } else {
         Code::Partial
     })
+}
+
+fn elsewhere_planned(
+    session: &Session,
+    environment: &Environment,
+    backup: Backup,
+    files: &[String],
+    folder: &Path,
+) -> Result {
+    let plan = plan_files_elsewhere(environment, backup, files, folder)?;
+    if session.terminal.json() {
+        session.terminal.document(&Document::new("backstock.restore-files-plan/1", &plan));
+    } else {
+        session.terminal.data(&format!(
+            "would write {} with {} into {}",
+            count_text(plan.files, "file"),
+            bytes_text(plan.bytes),
+            plan.folder.display()
+        ));
+    }
+    Ok(Code::Done)
 }
 
 fn into_the_shop(

@@ -64,6 +64,11 @@ fn a_dry_run_changes_nothing_that_is_there() {
     show(&["backup", other.to_str().unwrap(), "--dry-run"], "would back up");
     show(&["backup", text, "--dry-run", "--to", elsewhere.to_str().unwrap()], "elsewhere");
     show(&["backup", text, "--dry-run", "--json"], "backstock.backup-plan/1");
+    let away = ["restore", "latest", "--dry-run", "--to", elsewhere.to_str().unwrap()];
+    show(&away, "would write 1 file with 5 B into ");
+    show(&[&away[..], &["--json"]].concat(), "backstock.restore-files-plan/1");
+    place.run(&[&away[..], &["--file", "no such file"]].concat()).expect_error(10, &["no such file"]);
+    place.run(&["restore", "latest", "--dry-run", "--to", text]).expect_error(2, &["is not empty"]);
     // Also what would need consent is shown, with what is missing.
     show(&["restore", "latest", "--dry-run"], "--without-maintenance");
     show(&["restore", "latest", "--dry-run", "--json", "--without-maintenance"], "backstock.restore-plan/1");
