@@ -9,6 +9,7 @@ pub mod load;
 pub mod monitor;
 pub mod record;
 pub mod settings;
+pub mod transfer;
 
 pub use backstock_vocabulary::raw_text::{self, RawText, readable};
 pub use checksum::{Checksum, RowHash};
@@ -34,6 +35,7 @@ pub use kinds::mysql::swap::{
     accept, changed_since_swap, discard_aside, mark_swap, step_backward, step_forward, swap_steps,
     write_setting,
 };
+pub use kinds::mysql::transfer::transfer_object;
 pub use kinds::mysql::writer::{END_MARK, HEAD_MARK};
 pub use load::{
     FrameSource, InPlace, LoadPhase, LoadPlan, LoadReport, LoadRequest, LoadSelection, LoadedTable, NewSide,
@@ -46,3 +48,4 @@ pub use record::{
     TableRecord, TriggerRecord, Versioning, ViewRecord,
 };
 pub use settings::{Address, DEFAULT_PORT, Secret, ServerIdentity, ServerSettings, Tls};
+pub use transfer::{Fidelity, Target, Transfer};

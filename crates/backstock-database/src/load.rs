@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::dump::{Pattern, TableKind};
 use crate::raw_text::RawText;
 use crate::record::{Checksum, DatabaseFacts, DumpedObject, SequenceRecord, ServerFacts, TableRecord};
+use crate::transfer::{Fidelity, Transfer};
 
 /// What to load.
 #[derive(Debug, Clone)]
@@ -121,6 +122,9 @@ pub struct LoadPlan {
     pub added_keys: Vec<RawText>,
     /// Why the live tables are changed statement by statement, if they are.
     pub in_place: Option<String>,
+    /// What becomes of each object, where the server is of another vendor or version than the one that was dumped.
+    #[serde(default)]
+    pub transfers: Vec<Transfer>,
     /// A maintenance flag that lives in the database.
     pub maintenance_value: Option<SettingPatch>,
     /// Whether the database's own defaults change.
@@ -142,6 +146,20 @@ impl LoadPlan {
     pub fn is_same_version(&self) -> bool {
         let (one, two) = (&self.server, &self.source_server);
         one.vendor == two.vendor && (one.version.0, one.version.1) == (two.version.0, two.version.1)
+    }
+
+    /// Whether the target is of the vendor of the server that was dumped.
+    pub fn is_same_vendor(&self) -> bool {
+        self.server.vendor == self.source_server.vendor
+    }
+
+    /// The objects that are not exactly what they were, each with its reasons.
+    pub fn transfer_lines(&self) -> Vec<String> {
+        let other = self.transfers.iter().filter(|transfer| transfer.fidelity != Fidelity::Exact);
+        let line = |transfer: &Transfer| {
+            format!("{} is {}: {}", transfer.object, transfer.fidelity, transfer.reasons.join("; "))
+        };
+        other.map(line).collect()
     }
 
     /// Names whose content is replaced.
@@ -195,6 +213,12 @@ pub struct TablePlan {
     pub new: Option<NewSide>,
     /// What is there now; `None` where the table is new.
     pub old: Option<OldSide>,
+    /// How much of its meaning the target keeps.
+    #[serde(default)]
+    pub fidelity: Fidelity,
+    /// Whether of its rows the current ones alone are loaded, since the target keeps no history.
+    #[serde(default)]
+    pub current_rows_only: bool,
 }
 
 /// What the backup has under a name.

@@ -19,4 +19,5 @@ pub mod session;
 pub(crate) mod snapshot;
 pub mod sql;
 pub mod swap;
+pub mod transfer;
 pub mod writer;

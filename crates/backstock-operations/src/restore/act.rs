@@ -3,7 +3,7 @@
 //! Data can be lost here. Before [`Stage::Swapping`] nothing that the shop sees was changed, and an error takes
 //! everything back by itself. From then on an error leaves the journal open: `restore --resume` and `undo` both work.
 
-use backstock_database::{LoadPlan, LoadReport, SwapMarks};
+use backstock_database::{Fidelity, LoadPlan, LoadReport, SwapMarks};
 use backstock_host::failpoint;
 use backstock_host::lock::Lock;
 use backstock_vocabulary::{BackupId, Outcome, RunId, RunKind};
@@ -41,6 +41,10 @@ pub struct RestoreReport {
     pub snapshot: Option<BackupId>,
     /// Tables that were loaded, compared and swapped in.
     pub tables: u64,
+    /// How many of them mean something else on this server than they did: these are not called verified.
+    pub tables_changed: u64,
+    /// Objects of the backup that this server cannot hold.
+    pub dropped: u64,
     /// Rows of these tables.
     pub rows: u64,
     /// Files that were exchanged or added.
@@ -60,7 +64,7 @@ pub struct RestoreReport {
 impl RestoreReport {
     /// Whether something is left to a person.
     pub fn is_partial(&self) -> bool {
-        self.afterwards.iter().any(|result| matches!(result, StepResult::Left { .. }))
+        self.dropped > 0 || self.afterwards.iter().any(|result| matches!(result, StepResult::Left { .. }))
     }
 }
 
@@ -369,12 +373,21 @@ fn report(
         lines: Vec::new(),
         former_setting: None,
     });
+    let plan = open.database.as_ref().map(|(_, plan)| plan);
+    let dropped = |plan: &LoadPlan| {
+        plan.transfers.iter().filter(|transfer| transfer.fidelity == Fidelity::Dropped).count() as u64
+    };
+    let changed = |plan: &LoadPlan| {
+        plan.new_tables().filter(|(table, _)| table.fidelity == Fidelity::Changed).count() as u64
+    };
     Ok(RestoreReport {
         run: run.id,
         backup: open.journal.backup,
         shop: open.journal.shop_title.clone(),
         snapshot: open.journal.snapshot,
         tables: load.tables.len() as u64,
+        tables_changed: plan.map_or(0, changed),
+        dropped: plan.map_or(0, dropped),
         rows: load.tables.iter().map(|table| table.row_count).sum(),
         files: kept.files,
         read_bytes: environment.reads.bytes(),

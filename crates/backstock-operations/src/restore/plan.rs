@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use backstock_catalog::{Backup, Shop};
-use backstock_database::{InPlace, LoadPlan};
+use backstock_database::{Fidelity, InPlace, LoadPlan, Transfer};
 use backstock_host::lock::Lock;
 use backstock_vocabulary::{ArtifactKind, Content, RunId, Scope};
 use serde::Serialize;
@@ -120,6 +120,8 @@ pub struct RestoreSummary {
     pub tables_removed: Vec<String>,
     /// Tables that stay as they are.
     pub tables_left_alone: u64,
+    /// What becomes of each object, where the server is of another vendor or version.
+    pub transfers: Vec<Transfer>,
     /// Why live tables are changed statement by statement, if they are.
     pub in_place: Option<String>,
     /// The files.
@@ -429,6 +431,23 @@ impl RestorePlan {
 }
 
 impl RestoreSummary {
+    /// What becomes of the objects on another server: how many are exact, and every one that is not.
+    pub fn transfer_rows(&self) -> Vec<(String, String)> {
+        let is =
+            |fidelity: Fidelity| self.transfers.iter().filter(move |transfer| transfer.fidelity == fidelity);
+        if self.transfers.is_empty() {
+            return Vec::new();
+        }
+        let counts = [Fidelity::Exact, Fidelity::Changed, Fidelity::Dropped]
+            .map(|fidelity| format!("{} {fidelity}", is(fidelity).count()));
+        let mut rows = vec![("on this server".to_owned(), counts.join(", "))];
+        let others = is(Fidelity::Changed).chain(is(Fidelity::Dropped));
+        rows.extend(others.map(|transfer| {
+            (transfer.fidelity.to_string(), format!("{}: {}", transfer.object, transfer.reasons.join("; ")))
+        }));
+        rows
+    }
+
     fn of(backup: &Backup, shop: &Shop, database: Option<&LoadPlan>, files: Option<&FilesPart>) -> Self {
         let names = |names: Vec<&backstock_database::RawText>| {
             let mut texts: Vec<String> = names.iter().take(SHOWN_NAMES).map(ToString::to_string).collect();
@@ -447,6 +466,7 @@ impl RestoreSummary {
             tables_added: database.map(|plan| names(plan.added())).unwrap_or_default(),
             tables_removed: database.map(|plan| names(plan.removed())).unwrap_or_default(),
             tables_left_alone: database.map_or(0, |plan| plan.left_alone.len() as u64),
+            transfers: database.map(|plan| plan.transfers.clone()).unwrap_or_default(),
             in_place: database.and_then(|plan| plan.in_place.clone()),
             files: files.map(|files| files.summary().clone()),
             needed_bytes: database.map_or(0, |plan| plan.estimated_bytes)

@@ -243,6 +243,9 @@ fn summary_lines(summary: &RestoreSummary) -> Vec<String> {
         }
         row("tables left alone", summary.tables_left_alone.to_string());
     }
+    for (name, text) in summary.transfer_rows() {
+        row(&name, text);
+    }
     if let Some(reason) = &summary.in_place {
         row("in place", format!("{reason}: the live tables are changed statement by statement"));
     }
@@ -314,6 +317,12 @@ fn show(session: &Session, report: &RestoreReport) -> Result {
             contents_text(report.tables, report.rows, report.files, None),
             duration_text(report.elapsed_ms)
         ));
+        if report.tables_changed > 0 || report.dropped > 0 {
+            terminal.data(&format!(
+                "  this server is another: {} tables are changed in meaning and not verified, {} objects are dropped",
+                report.tables_changed, report.dropped
+            ));
+        }
         for line in &report.lines {
             terminal.data(&format!("  report: {}", printable(line)));
         }

@@ -35,6 +35,8 @@ mod odd_root;
 #[cfg(test)]
 mod open_restores;
 #[cfg(test)]
+mod other_vendor;
+#[cfg(test)]
 mod part_of_backup;
 #[cfg(test)]
 mod plain_shop;

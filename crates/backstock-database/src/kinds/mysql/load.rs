@@ -10,6 +10,7 @@ mod large_row;
 mod plan;
 mod plan_code;
 mod plan_keys;
+mod plan_transfer;
 mod rows;
 pub(crate) mod session;
 mod table;

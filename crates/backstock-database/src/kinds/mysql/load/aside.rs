@@ -10,6 +10,7 @@ use backstock_host::{Host, failpoint};
 use super::super::ddl::Text;
 use super::super::sql::{Lexer, Modes, TokenKind};
 use super::super::swap::{Worker, select_of, update_of};
+use super::super::transfer::CurrentRows;
 use super::session::{prepare_to_load, set_row_end};
 use super::table::{Loaded, Loading};
 use super::{compare, foreign, foreign_keys};
@@ -39,9 +40,10 @@ pub fn load_aside(
     source: &dyn FrameSource,
     monitor: &dyn DatabaseMonitor<LoadPhase>,
 ) -> Result<LoadReport> {
-    let loading = Loading { plan, source, monitor };
+    let source = CurrentRows::new(plan, source);
+    let loading = Loading { plan, source: &source, monitor };
     let mut connection = open(settings, plan)?;
-    let mut report = LoadReport { tables: Vec::new(), lines: Vec::new(), former_setting: None };
+    let mut report = LoadReport { tables: Vec::new(), lines: plan.transfer_lines(), former_setting: None };
     let names = {
         let mut worker = Worker::new(&mut connection, plan, "load")?;
         let names = worker.names()?;
@@ -201,6 +203,9 @@ fn patch(connection: &mut Connection, plan: &LoadPlan) -> Result<Option<SettingP
 
 /// Whether a table under its real name is equal to the dump.
 pub(super) fn is_equal(connection: &mut Connection, table: &TablePlan, record: &TableRecord) -> Result<bool> {
+    if table.current_rows_only {
+        return Ok(false);
+    }
     match compare::rows(connection, table, record, &table.name) {
         // The same number of rows is no proof that they are the same.
         Ok(_) => Ok(record.foreign.is_none()),

@@ -6,6 +6,7 @@
 
 use super::super::ddl::{Concessions, Text};
 use super::super::swap::{Worker, in_place_code};
+use super::super::transfer::CurrentRows;
 use super::aside::{is_equal, make_sequence, open, reach};
 use super::table::Loading;
 use super::{compare, foreign};
@@ -34,9 +35,10 @@ pub fn load_in_place(
         let reason = "it is a plan for tables aside".to_owned();
         return Err(Error::Plan { database: plan.target.name.to_string(), reason });
     }
-    let loading = Loading { plan, source, monitor };
+    let source = CurrentRows::new(plan, source);
+    let loading = Loading { plan, source: &source, monitor };
     let mut connection = open(settings, plan)?;
-    let mut report = LoadReport { tables: Vec::new(), lines: Vec::new(), former_setting: None };
+    let mut report = LoadReport { tables: Vec::new(), lines: plan.transfer_lines(), former_setting: None };
     let mut worker = Worker::new(&mut connection, plan, "in_place")?;
     // Triggers and events would act on the rows.
     in_place_code::remove_watchers(&mut worker)?;
@@ -93,7 +95,7 @@ fn one_table(
     loading.monitor.table_started(&table.name, record.row_count);
     let statements = loading.statements(connection, table, record, &table.name, Concessions::default())?;
     let same_definition = table.old.is_some()
-        && compare::definition(connection, table, &table.name, &statements)
+        && compare::definition(connection, loading.plan, table, &table.name, &statements)
             .is_ok_and(|lines| lines.is_empty());
     if !same_definition {
         match loading.load(connection, table, record, &table.name, false) {

@@ -8,12 +8,13 @@ use super::super::rights::{Rights, read_rights};
 use super::super::schema;
 use super::super::session::prepare_to_read;
 use super::super::sql::{Modes, quote_name};
-use super::{plan_code, plan_keys};
+use super::{plan_code, plan_keys, plan_transfer};
 use crate::dump::TableKind;
 use crate::error::{Error, Result};
 use crate::load::{InPlace, LoadPlan, LoadRequest, LoadSelection, NewSide, OldSide, OutsideChild, TablePlan};
 use crate::record::{DatabaseFacts, DumpedObject, TriggerRecord};
 use crate::settings::ServerSettings;
+use crate::transfer::Fidelity;
 use crate::{Connection, RawText, readable};
 
 /// Rights without which no table can be made aside and exchanged.
@@ -58,6 +59,7 @@ pub fn plan_load(settings: &ServerSettings, request: &LoadRequest) -> Result<Loa
         left_alone: Vec::new(),
         taken_constraints: Vec::new(),
         added_keys: Vec::new(),
+        transfers: Vec::new(),
         in_place: None,
         maintenance_value: request.maintenance_value.clone(),
         changes_defaults: false,
@@ -70,7 +72,9 @@ pub fn plan_load(settings: &ServerSettings, request: &LoadRequest) -> Result<Loa
     let selected = select(request, plan.server.lower_case_table_names != 0).map_err(|names| {
         refuse(format!("names that differ only in case are one name on this server: {names}"))
     })?;
+    let selected = plan_transfer::convert(&mut plan, &mut live, selected)?;
     add_tables(&mut plan, &mut live, &selected, request.exact && everything)?;
+    plan_transfer::mark(&mut plan);
     plan_code::add(&mut plan, &mut live, &selected, request.exact, everything)?;
     add_outside_children(&mut plan, &mut live)?;
     add_taken_constraints(&mut plan, &mut live)?;
@@ -224,7 +228,8 @@ fn add_tables(plan: &mut LoadPlan, live: &mut Live, selected: &[DumpedObject], e
         let old = kind.map(|kind| old_side(live, &name, kind)).transpose()?;
         // Names aside are short and numbered: no real name, however long, can make them too long.
         let number = u32::try_from(number + 1).unwrap_or(u32::MAX);
-        plan.tables.push(TablePlan { name, number, new, old });
+        let fidelity = Fidelity::default();
+        plan.tables.push(TablePlan { name, number, new, old, fidelity, current_rows_only: false });
     }
     let taken = plan.aside_names().into_iter().find(|name| live.names.contains_key(name));
     match taken {

@@ -7,6 +7,7 @@ mod keys;
 mod kills;
 mod selections;
 mod torture;
+mod vendors;
 
 use std::io;
 

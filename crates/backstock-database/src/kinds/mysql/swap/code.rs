@@ -1,5 +1,7 @@
 //! Routines, triggers, views and events: made and removed, on either side of a swap.
 
+use backstock_vocabulary::ErrorClass;
+
 use super::super::ddl::{Edits, Span, Text};
 use super::super::sql::{Lexer, Modes, Token, TokenKind, name_bytes};
 use super::Worker;
@@ -7,6 +9,7 @@ use super::rename::{self, Names};
 use crate::RawText;
 use crate::dump::TableKind;
 use crate::error::{Error, Result};
+use crate::load::LoadPlan;
 use crate::record::{DumpedObject, SessionContext};
 
 /// The account may not name another definer; on MySQL also: may not drop what a more powerful account defined.
@@ -211,6 +214,10 @@ fn create_all<'p>(
                     failed.push(object);
                     last_error = Some(error);
                 }
+                Err(error) if side == Side::New && is_foreign(plan, &error) => {
+                    worker.leave()?;
+                    drop_aloud(worker, object, &error);
+                }
                 Err(error) => return Err(error),
             }
         }
@@ -225,6 +232,16 @@ fn create_all<'p>(
         worker.set_collation(&back.collation)?;
     }
     Ok((left, last_error))
+}
+
+/// Whether an error is about a dialect that the target does not read, rather than about what happens to be there now.
+fn is_foreign(plan: &LoadPlan, error: &Error) -> bool {
+    !plan.is_same_version() && matches!(error, Error::Statement { .. }) && error.class() == ErrorClass::Stop
+}
+
+fn drop_aloud(worker: &mut Worker<'_>, object: &DumpedObject, error: &Error) {
+    let why = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
+    worker.notes.push(format!("{} is dropped: {why}", label(object)));
 }
 
 /// A view that did not work where it came from need not work here; any other must.
@@ -363,7 +380,10 @@ pub(super) fn enable_events(worker: &mut Worker<'_>) -> Result<()> {
             let back = if plan.changes_defaults { &plan.source } else { &plan.target };
             worker.set_collation(&back.collation)?;
         }
-        outcome?;
+        match outcome {
+            Err(error) if is_foreign(plan, &error) => drop_aloud(worker, object, &error),
+            other => other?,
+        }
     }
     Ok(())
 }

@@ -1,0 +1,125 @@
+//! Schemas in the shape of real shops, in what both vendors hold and in what only one does.
+
+/// PrestaShop, Magento, OpenCart and WooCommerce in small: their types, collations, keys and defaults.
+pub(super) const PLAIN: &str = r#"
+CREATE TABLE ps_product (id_product INT(10) UNSIGNED NOT NULL AUTO_INCREMENT, id_shop INT(10) UNSIGNED NOT NULL DEFAULT 1,
+    on_sale TINYINT(1) UNSIGNED NOT NULL DEFAULT 0, ean13 VARCHAR(13) DEFAULT NULL, ecotax DECIMAL(17,6) NOT NULL DEFAULT 0.000000,
+    price DECIMAL(20,6) NOT NULL, weight FLOAT, visibility ENUM('both','catalog','none') NOT NULL DEFAULT 'both',
+    available_date DATE DEFAULT NULL, date_add DATETIME NOT NULL, PRIMARY KEY (id_product, id_shop), KEY date_add (date_add),
+    KEY ean13 (ean13)) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_unicode_ci;
+INSERT INTO ps_product VALUES (1,1,1,'4006381333931',0.5,19.9,0.25,'both','0000-00-00','2020-01-02 03:04:05'),(2,1,0,NULL,0,1e13,16777215,'none',NULL,'0000-00-00 00:00:00');
+CREATE TABLE ps_product_lang (id_product INT NOT NULL, id_lang INT NOT NULL, description TEXT, link_rewrite VARCHAR(128) NOT NULL,
+    name VARCHAR(128) NOT NULL, PRIMARY KEY (id_product, id_lang), KEY name (name(20)), FULLTEXT KEY words (description)) ENGINE=InnoDB
+    DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_unicode_ci COMMENT='it''s; translated';
+INSERT INTO ps_product_lang VALUES (1,1,'größer 😀','a-b','Ä'),(1,2,NULL,'','x ');
+CREATE TABLE mg_entity (entity_id INT UNSIGNED NOT NULL AUTO_INCREMENT COMMENT 'Entity ID', sku VARCHAR(64) DEFAULT NULL COMMENT 'SKU',
+    type_id VARCHAR(32) NOT NULL DEFAULT 'simple', created_at TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP,
+    updated_at TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP ON UPDATE CURRENT_TIMESTAMP, PRIMARY KEY (entity_id), KEY SKU (sku))
+    ENGINE=InnoDB AUTO_INCREMENT=500 DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_general_ci COMMENT='Catalog Product Table';
+INSERT INTO mg_entity VALUES (1,'24-MB01','simple','2021-03-28 01:30:00','2021-10-31 00:30:00'),(7,NULL,'bundle','2001-01-01 00:00:00','2037-12-31 23:59:59');
+CREATE TABLE mg_value (value_id INT NOT NULL AUTO_INCREMENT, entity_id INT UNSIGNED NOT NULL, value MEDIUMTEXT, PRIMARY KEY (value_id),
+    UNIQUE KEY CAT_UNQ (entity_id, value_id), CONSTRAINT CAT_PRD_ENTT FOREIGN KEY (entity_id) REFERENCES mg_entity (entity_id) ON DELETE CASCADE)
+    ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_general_ci;
+INSERT INTO mg_value VALUES (1,1,'<p>\r\n</p>'),(2,7,NULL);
+CREATE TABLE mg_index (entity_id INT UNSIGNED NOT NULL, store_id SMALLINT UNSIGNED NOT NULL, min_price DECIMAL(20,6), score DOUBLE, flags BIT(9),
+    PRIMARY KEY (entity_id, store_id)) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_general_ci
+    PARTITION BY HASH (store_id) PARTITIONS 3;
+INSERT INTO mg_index VALUES (1,0,1.5,5e-324,b'101010101'),(1,1,NULL,1.7976931348623157e308,NULL),(2,2,0,0.1,b'0');
+CREATE TABLE oc_product (product_id INT(11) NOT NULL AUTO_INCREMENT, model VARCHAR(64) NOT NULL, image VARCHAR(255), status TINYINT(1) NOT NULL DEFAULT 0,
+    year YEAR, t TIME(3), PRIMARY KEY (product_id)) ENGINE=MyISAM DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_general_ci;
+INSERT INTO oc_product VALUES (28,'Product 1','catalog/demo/htc_touch_hd_1.jpg',1,1999,'-838:59:59'),(29,'',NULL,0,NULL,'01:02:03.5');
+CREATE TABLE oc_session (session_id VARCHAR(32) NOT NULL, data LONGBLOB NOT NULL, expire DATETIME NOT NULL, PRIMARY KEY (session_id)) ENGINE=InnoDB
+    DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_general_ci;
+INSERT INTO oc_session VALUES ('a', x'00275C0A0D1AFF', '2030-01-01 00:00:00');
+CREATE TABLE wp_posts (ID BIGINT(20) UNSIGNED NOT NULL AUTO_INCREMENT, post_author BIGINT(20) UNSIGNED NOT NULL DEFAULT 0,
+    post_date DATETIME NOT NULL DEFAULT '0000-00-00 00:00:00', post_content LONGTEXT NOT NULL, post_name VARCHAR(200) NOT NULL DEFAULT '',
+    PRIMARY KEY (ID), KEY post_name (post_name(191)), KEY type_status_date (post_author, post_date, ID)) ENGINE=InnoDB
+    DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_unicode_520_ci;
+INSERT INTO wp_posts VALUES (1,1,'0000-00-00 00:00:00','<!-- wp:paragraph -->','hello-world'),(2,18446744073709551615,'2024-02-30 00:00:00','','');
+CREATE TABLE wp_options (option_id BIGINT(20) UNSIGNED NOT NULL AUTO_INCREMENT, option_name VARCHAR(191) NOT NULL DEFAULT '', option_value LONGTEXT NOT NULL,
+    autoload VARCHAR(20) NOT NULL DEFAULT 'yes', PRIMARY KEY (option_id), UNIQUE KEY option_name (option_name)) ENGINE=InnoDB
+    DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_unicode_520_ci;
+INSERT INTO wp_options VALUES (1,'siteurl','http://localhost','yes'),(2,'rules','a:1:{s:1:\'x\';N;}','no');
+CREATE TABLE wp_terms (term_id BIGINT NOT NULL, tags SET('a','b','c'), kind ENUM('x','') DEFAULT NULL, PRIMARY KEY (term_id)) ENGINE=InnoDB
+    DEFAULT CHARSET=latin1 COLLATE=latin1_swedish_ci;
+INSERT INTO wp_terms VALUES (1,'a,c',''),(2,NULL,NULL),(3,'','x');
+CREATE TABLE wp_legacy (id INT NOT NULL PRIMARY KEY, a VARCHAR(9) CHARACTER SET utf8mb3 COLLATE utf8mb3_general_ci, s VARCHAR(9) CHARACTER SET sjis, g POINT)
+    ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_unicode_ci;
+INSERT INTO wp_legacy VALUES (1,'ä',_binary x'815F',ST_GeomFromText('POINT(1 2)'));
+CREATE TABLE computed (a INT NOT NULL PRIMARY KEY, b INT GENERATED ALWAYS AS (a * 2) STORED, c VARCHAR(20) GENERATED ALWAYS AS (concat('x', a)) VIRTUAL,
+    KEY b (b)) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_general_ci;
+INSERT INTO computed (a) VALUES (1),(2);
+CREATE VIEW mg_names AS SELECT e.entity_id, v.value FROM mg_entity e LEFT JOIN mg_value v ON v.entity_id = e.entity_id WHERE e.sku LIKE '24%';
+CREATE VIEW a_names AS SELECT entity_id FROM mg_names;
+CREATE TRIGGER wp_stamp BEFORE INSERT ON wp_options FOR EACH ROW SET NEW.autoload = LOWER(NEW.autoload);
+CREATE FUNCTION ps_price(p DECIMAL(20,6)) RETURNS DECIMAL(20,6) DETERMINISTIC RETURN p * 1.2;
+CREATE PROCEDURE oc_touch(IN i INT) UPDATE oc_product SET status = 1 WHERE product_id = i;
+CREATE EVENT wp_clean ON SCHEDULE EVERY 1 DAY STARTS '2036-01-01 00:00:00' ON COMPLETION PRESERVE DISABLE DO DELETE FROM oc_session;
+"#;
+
+pub(super) const MYSQL: &str = r#"
+CREATE TABLE collated (id INT NOT NULL PRIMARY KEY, a VARCHAR(50) NOT NULL, UNIQUE KEY a (a)) ENGINE=InnoDB
+    DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_0900_ai_ci;
+INSERT INTO collated VALUES (1,'x'),(2,'x '),(3,'😀');
+CREATE TABLE hidden (id INT NOT NULL PRIMARY KEY, secret INT DEFAULT 5 INVISIBLE, a INT, KEY a (a) INVISIBLE) ENGINE=InnoDB DEFAULT CHARSET=latin1;
+INSERT INTO hidden (id, secret, a) VALUES (1,7,1),(2,NULL,2);
+CREATE TABLE hidden_bare (id INT NOT NULL PRIMARY KEY, secret INT NOT NULL INVISIBLE) ENGINE=InnoDB DEFAULT CHARSET=latin1;
+INSERT INTO hidden_bare (id, secret) VALUES (1,7);
+CREATE TABLE documents (id INT NOT NULL PRIMARY KEY, doc JSON, name VARCHAR(20) GENERATED ALWAYS AS (json_unquote(json_extract(doc, '$.name'))) VIRTUAL)
+    ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_general_ci;
+INSERT INTO documents (id, doc) VALUES (1,'{"name": "x"}'),(2,NULL),(3,'[1, 2.5, null]');
+CREATE TABLE computed (a INT NOT NULL PRIMARY KEY, b INT GENERATED ALWAYS AS (a + 1) STORED) ENGINE=InnoDB DEFAULT CHARSET=latin1;
+INSERT INTO computed (a) VALUES (1);
+CREATE TABLE functional (id INT NOT NULL PRIMARY KEY, a VARCHAR(20), KEY lowered ((lower(a))), KEY plain (a)) ENGINE=InnoDB DEFAULT CHARSET=latin1;
+INSERT INTO functional VALUES (1,'X');
+CREATE TABLE placed (id INT NOT NULL PRIMARY KEY, p POINT NOT NULL SRID 4326, SPATIAL KEY p (p)) ENGINE=InnoDB DEFAULT CHARSET=latin1;
+INSERT INTO placed VALUES (1, ST_GeomFromText('POINT(48.2 16.37)', 4326));
+CREATE TABLE lax (id INT NOT NULL PRIMARY KEY, a INT, CONSTRAINT not_now CHECK (a > 0) NOT ENFORCED, CONSTRAINT always CHECK (id > 0)) ENGINE=InnoDB
+    DEFAULT CHARSET=latin1;
+INSERT INTO lax VALUES (1,-1);
+CREATE TABLE defaulted (id INT NOT NULL PRIMARY KEY, u VARCHAR(40) DEFAULT (uuid()), t TEXT DEFAULT ('x'), d DATE DEFAULT (curdate())) ENGINE=InnoDB
+    DEFAULT CHARSET=latin1;
+INSERT INTO defaulted VALUES (1,'u','t','2020-01-01');
+CREATE TABLE vectors (id INT NOT NULL PRIMARY KEY, v VECTOR(3)) ENGINE=InnoDB DEFAULT CHARSET=latin1;
+INSERT INTO vectors VALUES (1, STRING_TO_VECTOR('[1,2,3]'));
+CREATE VIEW plain_view AS SELECT id, a FROM collated WHERE a <> 'y';
+CREATE VIEW pattern_view AS SELECT id FROM collated WHERE regexp_like(a, '^x');
+CREATE FUNCTION arrow(d JSON) RETURNS TEXT DETERMINISTIC RETURN d->>'$.a';
+"#;
+
+pub(super) const MARIADB: &str = r#"
+CREATE TABLE collated (id INT NOT NULL PRIMARY KEY, a VARCHAR(50) NOT NULL, b VARCHAR(9) COLLATE utf8mb4_nopad_bin, UNIQUE KEY a (a)) ENGINE=InnoDB
+    DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_uca1400_ai_ci;
+INSERT INTO collated VALUES (1,'x','a '),(2,'y',NULL),(3,'😀','');
+CREATE TABLE hidden (id INT NOT NULL PRIMARY KEY, secret INT DEFAULT 5 INVISIBLE, a INT, KEY a (a) IGNORED) ENGINE=InnoDB DEFAULT CHARSET=latin1;
+INSERT INTO hidden (id, secret, a) VALUES (1,7,1),(2,NULL,2);
+CREATE TABLE documents (id INT NOT NULL PRIMARY KEY, doc JSON DEFAULT '{}') ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_general_ci;
+INSERT INTO documents VALUES (1,'{"b":1,  "a":2}'),(2,NULL);
+CREATE TABLE defaulted (id INT NOT NULL PRIMARY KEY, t TEXT DEFAULT '{}', c VARCHAR(20) DEFAULT concat('a','b'), u VARCHAR(100) DEFAULT current_user(),
+    n INT DEFAULT -5, m TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP ON UPDATE CURRENT_TIMESTAMP, d DATETIME(3) DEFAULT CURRENT_TIMESTAMP(3) COMMENT 'x')
+    ENGINE=InnoDB DEFAULT CHARSET=latin1;
+INSERT INTO defaulted VALUES (1,'t','c','u',1,'2020-01-01 00:00:00','2020-01-01 00:00:00.5');
+CREATE SEQUENCE numbers START WITH 5;
+CREATE TABLE numbered (id INT NOT NULL DEFAULT NEXTVAL(numbers) PRIMARY KEY, a INT) ENGINE=InnoDB DEFAULT CHARSET=latin1;
+INSERT INTO numbered (a) VALUES (1),(2);
+CREATE TABLE addresses (id UUID NOT NULL PRIMARY KEY, a INET6) ENGINE=InnoDB DEFAULT CHARSET=latin1;
+INSERT INTO addresses VALUES ('123e4567-e89b-12d3-a456-426655440000','2001:db8::ff00:42:8329'),('00000000-0000-0000-0000-000000000001',NULL);
+CREATE TABLE kept (id INT NOT NULL PRIMARY KEY, v INT, t VARCHAR(20) WITHOUT SYSTEM VERSIONING) ENGINE=InnoDB DEFAULT CHARSET=latin1 WITH SYSTEM VERSIONING;
+INSERT INTO kept VALUES (1,1,'a),(,'),(2,1,NULL),(3,1,'x'); UPDATE kept SET v = 2 WHERE id = 1; UPDATE kept SET v = 3 WHERE id = 1; DELETE FROM kept WHERE id = 3;
+CREATE TABLE declared (id INT NOT NULL PRIMARY KEY, v INT, s TIMESTAMP(6) GENERATED ALWAYS AS ROW START, e TIMESTAMP(6) GENERATED ALWAYS AS ROW END,
+    PERIOD FOR SYSTEM_TIME (s, e)) ENGINE=InnoDB DEFAULT CHARSET=latin1 WITH SYSTEM VERSIONING;
+INSERT INTO declared (id, v) VALUES (1,1); UPDATE declared SET v = 2;
+CREATE TABLE booked (id INT NOT NULL, s DATE NOT NULL, e DATE NOT NULL, PERIOD FOR p (s, e), UNIQUE KEY u (id, p WITHOUT OVERLAPS)) ENGINE=InnoDB DEFAULT CHARSET=latin1;
+INSERT INTO booked VALUES (1,'2020-01-01','2020-02-01'),(1,'2020-02-01','2020-03-01');
+CREATE TABLE aria (id INT NOT NULL PRIMARY KEY, v TEXT) ENGINE=Aria PAGE_CHECKSUM=1 DEFAULT CHARSET=latin1; INSERT INTO aria VALUES (1,'x');
+CREATE TABLE parted_isam (id INT NOT NULL PRIMARY KEY) ENGINE=MyISAM DEFAULT CHARSET=latin1 PARTITION BY HASH (id) PARTITIONS 2; INSERT INTO parted_isam VALUES (1),(2);
+CREATE TABLE long_unique (id INT NOT NULL PRIMARY KEY, t TEXT, UNIQUE KEY t (t)) ENGINE=InnoDB DEFAULT CHARSET=latin1; INSERT INTO long_unique VALUES (1,'x');
+CREATE TABLE checked_a (id INT NOT NULL PRIMARY KEY, a INT CHECK (a > 0), CONSTRAINT same CHECK (id > 0), CHECK (id < 100)) ENGINE=InnoDB DEFAULT CHARSET=latin1;
+CREATE TABLE checked_b (id INT NOT NULL PRIMARY KEY, a INT CHECK (a >= 0), CONSTRAINT same CHECK (id > 0), CHECK (id < 100)) ENGINE=InnoDB DEFAULT CHARSET=latin1;
+INSERT INTO checked_a VALUES (1,1); INSERT INTO checked_b VALUES (1,0);
+CREATE VIEW sequence_view AS SELECT nextval(numbers) AS n;
+SET sql_mode='ORACLE';
+DELIMITER //
+CREATE PACKAGE pack AS PROCEDURE p; END//
+DELIMITER ;
+"#;
