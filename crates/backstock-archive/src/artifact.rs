@@ -21,8 +21,7 @@ pub(crate) use frame_table::FrameRow;
 pub use frame_table::{Frame, FrameTable};
 pub(crate) use part_writer::PartWriter;
 pub use parts::{check_part, open_parts};
-pub use reader::ArtifactReader;
-pub(crate) use reader::decode;
+pub use reader::{ArtifactReader, decode_frame};
 pub use stream::ArtifactStream;
 pub use writer::{ArtifactWriter, Ticket};
 

@@ -26,6 +26,7 @@ mod versions;
 mod yaml;
 
 pub use detect::{Detection, NestedShop, detect};
+pub use dotenv::try_dotenv;
 pub use environment::{Environment, KnownEnvironment, Lookup, NoEnvironment};
 pub use error::{PlatformError, Result};
 pub use folder::Folder;
@@ -34,5 +35,7 @@ pub use layout::{
     Condition, ExcludedPath, KindName, Obstacle, OutsideFile, OutsideFolder, Query, ShopLayout, Unclear,
 };
 pub use pattern::TablePattern;
+pub use php_config::{STACK_BYTES, try_php};
 pub use settings::{Certainty, DatabaseSettings, Password};
 pub use step::{Maintenance, ShopPath, Step};
+pub use yaml::try_yaml;

@@ -46,7 +46,7 @@ const INCLUDE_DEPTH_LIMIT: usize = 8;
 /// Deepest expression or statement that is folded.
 const DEPTH_LIMIT: usize = 600;
 /// Stack of the thread that parses and folds, in bytes: enough for both depth limits in a build without optimisation.
-const STACK_BYTES: usize = 256 << 20;
+pub const STACK_BYTES: usize = 256 << 20;
 
 /// Why a file could not be read as configuration at all.
 #[derive(Debug)]
@@ -134,6 +134,13 @@ impl Evaluated {
 /// Reads a file and what it includes.
 pub(crate) fn read(reading: &Reading<'_>, path: &std::path::Path) -> Result<Evaluated, Unread> {
     on_deep_stack(|| interpreter::run(reading, path))
+}
+
+/// Reads a text as a file of this folder and forgets what it says: for whoever tries the reading of hostile texts. Runs
+/// on the caller's stack, which must hold [`STACK_BYTES`], and hides no panic.
+pub fn try_php(folder: &Folder, source: &[u8]) {
+    let reading = Reading::new(folder, &crate::environment::NoEnvironment);
+    let _ = interpreter::run_source(&reading, folder.at("config.php"), source);
 }
 
 /// Runs on a thread with a stack that holds the deepest honest recursion, so that a deep file cannot end the process.

@@ -75,12 +75,15 @@ impl ArtifactReader {
         if FrameHash::of(&stored) != frame.hash {
             return Err(damaged("its bytes do not have the hash that the index tells".to_owned()));
         }
-        decode(self.codec, &stored, &frame).map_err(damaged)
+        decode_frame(self.codec, &stored, &frame).map_err(damaged)
     }
 }
 
 /// The text of one stored frame. What the table claims is believed only as far as the codec can reach.
-pub(crate) fn decode(codec: Codec, stored: &[u8], frame: &Frame) -> Result<Vec<u8>, String> {
+///
+/// # Errors
+/// What is wrong, in words.
+pub fn decode_frame(codec: Codec, stored: &[u8], frame: &Frame) -> Result<Vec<u8>, String> {
     let expansion = match codec {
         Codec::Zstd => ZSTD_EXPANSION_LIMIT,
         Codec::Gzip => GZIP_EXPANSION_LIMIT,

@@ -5,7 +5,7 @@ use serde::de::{DeserializeOwned, IgnoredAny};
 
 use backstock_vocabulary::Codec;
 
-use crate::artifact::{Frame, FrameTable, Part, decode};
+use crate::artifact::{Frame, FrameTable, Part, decode_frame};
 use crate::digest::{Digest, FrameHash};
 use crate::error::{Error, Result};
 use crate::index::directory::{self, Page, TRAILER_BYTES, Trailer, TrailerError};
@@ -284,5 +284,5 @@ fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
 fn decode_page(stored: &[u8], plaintext_bytes: u32) -> Result<Vec<u8>, String> {
     let stored_bytes = u32::try_from(stored.len()).unwrap_or(u32::MAX);
     let frame = Frame { stored_offset: 0, stored_bytes, plaintext_bytes, hash: FrameHash::of(b"") };
-    decode(Codec::Zstd, stored, &frame)
+    decode_frame(Codec::Zstd, stored, &frame)
 }

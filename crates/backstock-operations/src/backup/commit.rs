@@ -47,6 +47,9 @@ impl<'a> Commit<'a> {
                 "a manifest cannot be read; the catalog's sequence numbers are used as well"
             );
         }
+        if !plan.take_over {
+            refuse_an_empty_place(environment, &folder)?;
+        }
         let machine = environment.host.machine.machine_id().unwrap_or_else(|| "unknown".to_owned());
         reconcile(environment, &folder, &inventory, &machine)?;
         let head = head_of(environment, plan, &inventory)?;
@@ -275,6 +278,31 @@ fn head_of(environment: &Environment, plan: &BackupPlan, inventory: &Inventory) 
         (Some(found), _) => Some(found),
         (None, known) => known,
     })
+}
+
+/// A place without an owner file, where backups are known to lie, is another one: an empty mount point, most likely (F28).
+fn refuse_an_empty_place(environment: &Environment, folder: &SetFolder) -> Result<()> {
+    if folder.owner(environment)?.is_some() {
+        return Ok(());
+    }
+    let begin = format!("{}/", folder.name);
+    let known = environment.wait(environment.catalog.list_replicas()).doing("listing the known replicas")?;
+    let count = known
+        .iter()
+        .filter(|replica| replica.storage == folder.place.record.id && replica.folder.starts_with(&begin))
+        .filter(|replica| matches!(replica.state, ReplicaState::Present | ReplicaState::Verified))
+        .count();
+    if count == 0 {
+        return Ok(());
+    }
+    Err(OperationError::hinted(
+        ErrorKind::Storage,
+        format!(
+            "nothing of the set {} is at {}, where {count} of its backups were",
+            folder.name, folder.place.record.title
+        ),
+        "check that the disk is mounted; if the folder was emptied on purpose, run the same command again with --take-over",
+    ))
 }
 
 /// Adopts every manifest that the catalog does not know, and sweeps the folders that dead runs of this instance left.

@@ -60,6 +60,15 @@ pub(super) struct Interpreter<'r> {
 
 /// Reads a file and what it includes.
 pub(super) fn run(reading: &Reading<'_>, path: &Path) -> Result<Evaluated, Unread> {
+    let bytes = reading.folder.read_path(path, CONFIG_LIMIT_BYTES)?;
+    let Some(source) = bytes else {
+        return Err(Unread::new(Obstacle::Missing, format!("{} is not there", path.display())));
+    };
+    run_source(reading, path.canonicalize().unwrap_or_else(|_| path.to_owned()), &source)
+}
+
+/// Reads the text of a file, and what it includes. Wants the stack that [`super::read`] gives it.
+pub(super) fn run_source(reading: &Reading<'_>, path: PathBuf, source: &[u8]) -> Result<Evaluated, Unread> {
     let mut interpreter = Interpreter {
         reading,
         state: State::default(),
@@ -73,12 +82,7 @@ pub(super) fn run(reading: &Reading<'_>, path: &Path) -> Result<Evaluated, Unrea
     for (name, value) in &reading.predefined {
         interpreter.state.define(name.as_bytes(), Value::text(value.clone()));
     }
-    let bytes = reading.folder.read_path(path, CONFIG_LIMIT_BYTES)?;
-    let Some(source) = bytes else {
-        return Err(Unread::new(Obstacle::Missing, format!("{} is not there", path.display())));
-    };
-    let real = path.canonicalize().unwrap_or_else(|_| path.to_owned());
-    match interpreter.run_file(real, &source)? {
+    match interpreter.run_file(path, source)? {
         Ok(returned) => Ok(Evaluated { state: interpreter.state, returned, files: interpreter.files }),
         Err(Halt::Limit(what)) => Err(Unread::new(Obstacle::BeyondLimits, what)),
         Err(Halt::Exit) => {

@@ -24,6 +24,9 @@ mod interrupts;
 #[cfg(test)]
 mod kept_backups;
 #[cfg(test)]
+#[cfg(feature = "failpoints")]
+mod limits;
+#[cfg(test)]
 mod machine_id;
 #[cfg(test)]
 mod main_job;

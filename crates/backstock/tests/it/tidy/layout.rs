@@ -18,6 +18,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("backstock-platform", 2),
     ("backstock-storage", 2),
     ("backstock-operations", 3),
+    ("backstock-fuzz", 3),
     ("backstock", 4),
     // Stands on nothing of ours: it is what the others are tested against.
     ("backstock-testbed", 0),

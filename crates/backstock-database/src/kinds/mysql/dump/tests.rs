@@ -3,6 +3,7 @@
 mod accounts;
 mod changes;
 mod limits;
+mod random_changes;
 mod round_trip;
 mod sessions;
 mod unguarded;

@@ -26,9 +26,14 @@ impl Trouble {
 impl From<Error> for Trouble {
     fn from(error: Error) -> Self {
         let reason = match &error {
+            // What the server says of a change is the reason, not the error: a dump that meets it each time has kept
+            // changing.
+            Error::Definition { object, .. } => return Self::again(format!("{object} is being changed")),
+            Error::Statement { source, .. } if is_change(source) => {
+                return Self::again(readable(source.to_string().as_bytes()));
+            }
             Error::Lost { .. } => "the connection broke".to_owned(),
             Error::Connect { .. } => "the server could not be reached".to_owned(),
-            Error::Definition { object, .. } => format!("{object} is being changed"),
             Error::Statement { source, .. } | Error::LogIn { source, .. } if passes(source) => {
                 readable(source.to_string().as_bytes())
             }
@@ -59,6 +64,11 @@ pub(crate) fn passes(error: &ServerError) -> bool {
             | 1969
             | 4031
     )
+}
+
+/// Errors that a definition causes which changes while it is read: a column or a table is not there, or another one.
+fn is_change(error: &ServerError) -> bool {
+    matches!(error.code, 1054 | 1146 | 1412 | 1684)
 }
 
 #[cfg(test)]
