@@ -2,8 +2,11 @@
 
 use std::fmt;
 
-/// What an operation is busy with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+use serde::Serialize;
+
+/// What an operation is busy with. Documents name it in the words of its variants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Phase {
     /// Looking at the shop and the destinations.
     Preparing,

@@ -12,6 +12,7 @@ mod verify;
 
 use crate::arguments::{Arguments, CatalogCommand, Command};
 use crate::exit::{Code, CommandError};
+use crate::progress::PhaseAccount;
 use crate::session::Session;
 use crate::terminal::Terminal;
 
@@ -39,6 +40,14 @@ pub(crate) struct Document<T> {
     schema: &'static str,
     #[serde(flatten)]
     body: T,
+}
+
+/// A report and what each phase before it did.
+#[derive(serde::Serialize)]
+pub(crate) struct WithPhases<'a, R> {
+    #[serde(flatten)]
+    pub(crate) report: &'a R,
+    pub(crate) phases: &'a [PhaseAccount],
 }
 
 impl<T> Document<T> {

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use backstock_operations::{Expected, Monitor, Phase};
 use indicatif::{ProgressBar, ProgressStyle};
+use serde::Serialize;
 
 use crate::terminal::{Terminal, bytes_text, printable};
 
@@ -18,6 +19,19 @@ const WITH_TOTAL_NARROW: &str = "{prefix:>20} [{bar:8}] {bytes}/{total_bytes} {b
 const WITH_ITEMS: &str = "{prefix:>20} [{bar:24}] {human_pos}/{human_len} {eta} {wide_msg}";
 const WITHOUT_TOTAL: &str = "{prefix:>20} {spinner} {bytes} {binary_bytes_per_sec} {elapsed} {wide_msg}";
 
+/// What one phase did, for whoever reads a command's document. A phase that came twice is there twice.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct PhaseAccount {
+    /// Which phase.
+    phase: Phase,
+    /// How long it took, in milliseconds.
+    elapsed_ms: u64,
+    /// Bytes that went by: of rows as SQL, of files as they are, of parts as they are stored.
+    bytes: u64,
+    /// Tables or files that were done.
+    items: u64,
+}
+
 /// Watches an operation for a person.
 pub(crate) struct Progress {
     terminal: Terminal,
@@ -28,7 +42,9 @@ pub(crate) struct Progress {
     counts_items: AtomicBool,
     /// The table that is being read or written, and its rows so far.
     table: Mutex<(String, u64)>,
-    phase: Mutex<Option<Phase>>,
+    /// The phase that runs, and since when.
+    phase: Mutex<Option<(Phase, Instant)>>,
+    accounts: Mutex<Vec<PhaseAccount>>,
     started: Instant,
     /// When a name was shown last, in milliseconds since `started`.
     shown_ms: AtomicU64,
@@ -48,6 +64,7 @@ impl Progress {
             counts_items: AtomicBool::new(false),
             table: Mutex::default(),
             phase: Mutex::default(),
+            accounts: Mutex::default(),
             started: Instant::now(),
             shown_ms: AtomicU64::new(0),
             interrupted,
@@ -55,9 +72,10 @@ impl Progress {
         }
     }
 
-    /// Ends the last phase, so that nothing is drawn over what is printed next.
-    pub(crate) fn close(&self) {
+    /// Ends the last phase, so that nothing is drawn over what is printed next. Gives what each phase did, in order.
+    pub(crate) fn close(&self) -> Vec<PhaseAccount> {
         self.end_phase();
+        std::mem::take(&mut self.accounts.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     fn end_phase(&self) {
@@ -68,9 +86,11 @@ impl Progress {
         if let Some(bar) = bar {
             bar.finish_and_clear();
         }
-        if let Some(phase) = phase
-            && (bytes > 0 || items > 0)
-        {
+        let Some((phase, since)) = phase else { return };
+        let elapsed_ms = u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let account = PhaseAccount { phase, elapsed_ms, bytes, items };
+        self.accounts.lock().unwrap_or_else(PoisonError::into_inner).push(account);
+        if bytes > 0 || items > 0 {
             let items = (items > 0).then(|| format!("{items} done"));
             let bytes = (bytes > 0).then(|| bytes_text(bytes));
             let told: Vec<String> = items.into_iter().chain(bytes).collect();
@@ -135,7 +155,8 @@ fn style(template: &str) -> ProgressStyle {
 
 impl Monitor for Progress {
     fn phase(&self, phase: Phase, expected: Expected) {
-        if *self.phase.lock().unwrap_or_else(PoisonError::into_inner) == Some(phase) {
+        let present = *self.phase.lock().unwrap_or_else(PoisonError::into_inner);
+        if present.is_some_and(|(present, _)| present == phase) {
             // The same phase, of which more is known now.
             if let Some(bytes) = expected.bytes.filter(|bytes| *bytes > 0) {
                 self.with_bar(|bar| {
@@ -146,7 +167,7 @@ impl Monitor for Progress {
             return;
         }
         self.end_phase();
-        *self.phase.lock().unwrap_or_else(PoisonError::into_inner) = Some(phase);
+        *self.phase.lock().unwrap_or_else(PoisonError::into_inner) = Some((phase, Instant::now()));
         let counts_items = expected.bytes.unwrap_or(0) == 0 && expected.items.unwrap_or(0) > 0;
         self.counts_items.store(counts_items, Ordering::Relaxed);
         if self.terminal.has_bars() {

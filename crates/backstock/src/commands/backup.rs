@@ -7,9 +7,10 @@ use backstock_operations::{
 use backstock_vocabulary::{Codec, Content, Reason, Scope};
 use serde::Serialize;
 
-use super::{Document, Result};
+use super::{Document, Result, WithPhases};
 use crate::arguments::{BackupArguments, CodecArgument, Only};
 use crate::exit::Code;
+use crate::progress::PhaseAccount;
 use crate::session::Session;
 use crate::terminal::{bytes_text, contents_text, duration_text, printable};
 
@@ -43,9 +44,9 @@ pub(super) fn run(session: &Session, arguments: &BackupArguments) -> Result {
     }
     let progress = session.progress();
     let result = backup(&environment, plan, &progress);
-    progress.close();
+    let phases = progress.close();
     let report = result?;
-    show(session, &report);
+    show(session, &report, &phases);
     Ok(if report.content == Content::Whole { Code::Done } else { Code::Partial })
 }
 
@@ -136,10 +137,10 @@ fn show_plan(session: &Session, plan: &BackupPlan) {
     session.terminal.data(&format!("  {:<14} {}/{}", "into", planned.backups, planned.set_folder));
 }
 
-fn show(session: &Session, report: &BackupReport) {
+fn show(session: &Session, report: &BackupReport, phases: &[PhaseAccount]) {
     let terminal = &session.terminal;
     if terminal.json() {
-        terminal.document(&Document::new("backstock.backup/1", report));
+        terminal.document(&Document::new("backstock.backup/1", WithPhases { report, phases }));
         return;
     }
     for problem in &report.problems {

@@ -13,9 +13,10 @@ use backstock_vocabulary::Scope;
 
 use super::backup::scope_of;
 use super::undo::open_restore;
-use super::{Document, Result};
+use super::{Document, Result, WithPhases};
 use crate::arguments::{Only, RestoreArguments};
 use crate::exit::{Code, CommandError};
+use crate::progress::PhaseAccount;
 use crate::session::Session;
 use crate::terminal::{bytes_text, contents_text, count_text, duration_text, printable};
 
@@ -194,8 +195,8 @@ pub(super) fn act(
     let ask =
         |question: &str| if arguments.yes { Some(true) } else { session.terminal.ask(&printable(question)) };
     let result = restore(environment, plan, &ask, &progress);
-    progress.close();
-    show(session, &result?)
+    let phases = progress.close();
+    show(session, &result?, &phases)
 }
 
 /// What is asked for, as the operations take it.
@@ -287,8 +288,8 @@ fn resume_last(session: &Session, environment: &Environment, arguments: &Restore
     let journal = open_restore(environment, arguments.shop.as_deref())?;
     let progress = session.progress();
     let result = resume(environment, journal, &progress);
-    progress.close();
-    show(session, &result?)
+    let phases = progress.close();
+    show(session, &result?, &phases)
 }
 
 fn accept_last(session: &Session, environment: &Environment, arguments: &RestoreArguments) -> Result {
@@ -306,10 +307,10 @@ fn accept_last(session: &Session, environment: &Environment, arguments: &Restore
     Ok(Code::Done)
 }
 
-fn show(session: &Session, report: &RestoreReport) -> Result {
+fn show(session: &Session, report: &RestoreReport, phases: &[PhaseAccount]) -> Result {
     let terminal = &session.terminal;
     if terminal.json() {
-        terminal.document(&Document::new("backstock.restore/1", report));
+        terminal.document(&Document::new("backstock.restore/1", WithPhases { report, phases }));
     } else {
         terminal.data(&format!(
             "{} is restored: {}, after {}",

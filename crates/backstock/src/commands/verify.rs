@@ -3,9 +3,10 @@
 use backstock_operations::{VerifyReport, find_backup, find_shop, verify};
 use backstock_vocabulary::VerifyLevel;
 
-use super::{Document, Result};
+use super::{Document, Result, WithPhases};
 use crate::arguments::{LevelArgument, VerifyArguments};
 use crate::exit::Code;
+use crate::progress::PhaseAccount;
 use crate::session::Session;
 use crate::terminal::{bytes_text, contents_text, printable};
 
@@ -21,9 +22,9 @@ pub(super) fn run(session: &Session, arguments: &VerifyArguments) -> Result {
     };
     let progress = session.progress();
     let result = verify(&environment, backup, level, &progress);
-    progress.close();
+    let phases = progress.close();
     let report = result?;
-    show(session, &report);
+    show(session, &report, &phases);
     Ok(if !report.damage.is_empty() {
         Code::Damaged
     } else if report.is_good() {
@@ -33,10 +34,10 @@ pub(super) fn run(session: &Session, arguments: &VerifyArguments) -> Result {
     })
 }
 
-fn show(session: &Session, report: &VerifyReport) {
+fn show(session: &Session, report: &VerifyReport, phases: &[PhaseAccount]) {
     let terminal = &session.terminal;
     if terminal.json() {
-        terminal.document(&Document::new("backstock.verify/1", report));
+        terminal.document(&Document::new("backstock.verify/1", WithPhases { report, phases }));
         return;
     }
     let id = report.backup.short();

@@ -208,3 +208,22 @@ fn default_exclusions_can_be_switched_off() {
     let (rows, cached) = sessions(&["--no-default-exclusions"]);
     assert!(rows > Some(0) && cached > 1, "{rows:?} {cached}");
 }
+
+#[test]
+fn the_document_of_a_backup_tells_what_each_phase_did() {
+    let Some(shop) = PlainShop::new(ServerKind::MariaDb) else { return };
+    let report = shop.place.run(&shop.backup_arguments(&["--json"])).expect(0).json();
+    assert_eq!(report["schema"], "backstock.backup/1");
+    let phases = report["phases"].as_array().unwrap();
+    let number = |phase: &str, what: &str| -> u64 {
+        phases
+            .iter()
+            .filter(|account| account["phase"] == phase)
+            .filter_map(|account| account[what].as_u64())
+            .sum()
+    };
+    assert_eq!(number("dumping", "items"), report["tables"].as_u64().unwrap());
+    assert_eq!(number("archiving", "bytes"), report["content_bytes"].as_u64().unwrap());
+    assert_eq!(number("putting", "bytes"), report["stored_bytes"].as_u64().unwrap());
+    assert!(phases.iter().all(|account| account["elapsed_ms"].is_u64()), "{report:#}");
+}
