@@ -99,7 +99,10 @@ fn run(arguments: &RunArguments) -> Result<(), Box<dyn Error>> {
     let mut rows = Vec::new();
     for pair in work::pairs(&scene).into_iter().filter(is_wanted) {
         terminal::say(&format!("{} …", pair.name()));
-        rows.push(measure_pair(&scene, &pair, arguments.rounds)?);
+        let row = measure_pair(&scene, &pair, arguments.rounds)?;
+        // Said at once: a run of large sizes takes long, and may be stopped.
+        terminal::say(&terminal::line(&row));
+        rows.push(row);
     }
     rows.extend(peak_memory_row(&rows));
     if arguments.json {

@@ -4,13 +4,14 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use backstock_archive::ArtifactOptions;
+use backstock_vocabulary::Codec;
 use ring::digest::{Context, SHA256};
 use zstd::bulk::Compressor;
+use zstd::zstd_safe::CParameter;
 
 /// As large as a frame of a backup.
 const FRAME_BYTES: usize = 4 << 20;
-/// The level that is the default of a backup.
-const LEVEL: i32 = 3;
 /// What a backup stores as it is, since it is compressed already.
 const STORED: [&str; 6] = ["jpg", "png", "webp", "zip", "gz", "woff2"];
 
@@ -88,15 +89,27 @@ impl Frames {
     }
 }
 
+/// A compressor as a backup has it: one for rows of a database if SQL is all there is, else one for files.
+fn compressor(paths: &[PathBuf]) -> io::Result<Compressor<'static>> {
+    let is_sql = paths.iter().all(|path| path.extension().is_some_and(|ending| ending == "sql"));
+    let options =
+        if is_sql { ArtifactOptions::for_rows(Codec::Zstd, 1) } else { ArtifactOptions::of(Codec::Zstd, 1) };
+    let mut compressor = Compressor::new(options.level)?;
+    compressor.include_checksum(true)?;
+    if let Some(table_log) = options.table_log {
+        compressor.set_parameter(CParameter::HashLog(table_log))?;
+        compressor.set_parameter(CParameter::WindowLog(FRAME_BYTES.ilog2()))?;
+    }
+    Ok(compressor)
+}
+
 /// Reads all files, compresses them in frames and hashes them, on one thread.
 ///
 /// # Errors
 /// When a file cannot be read.
 pub(crate) fn read_compress_hash(paths: &[PathBuf]) -> io::Result<Work> {
-    let mut compressor = Compressor::new(LEVEL)?;
-    compressor.include_checksum(true)?;
     let mut frames = Frames {
-        compressor,
+        compressor: compressor(paths)?,
         hash: Context::new(&SHA256),
         plain: Vec::with_capacity(FRAME_BYTES),
         frame: Vec::new(),

@@ -34,7 +34,8 @@ pub(crate) fn table(rows: &[Row]) -> Vec<String> {
     lines
 }
 
-fn line(row: &Row) -> String {
+/// A row as aligned columns.
+pub(crate) fn line(row: &Row) -> String {
     if let Some(reason) = &row.missing {
         return format!("{:<28} {:<40} NOT MEASURED: {reason} (goal {})", row.work, row.peer, row.goal);
     }

@@ -149,6 +149,7 @@ fn dumps(scene: &Scene) -> Vec<Pair> {
         .goals(&[Goal::Wall(0.2), Goal::Cpu(0.25), EQUAL_SIZE]),
         Pair::new("db.sql.zst", "mariadb-dump | zstd -3 -T0", database("--codec zstd"), Peer::Side(zstd(3)))
             .goals(&[Goal::Wall(0.6), Goal::Cpu(0.6), EQUAL_SIZE]),
+        Pair::new("db.sql.zst", "mariadb-dump | zstd -1 -T0", database("--codec zstd"), Peer::Side(zstd(1))),
         Pair::new(
             "db.sql.zst",
             "mariadb-dump | zstd -3 -T0, synced",
