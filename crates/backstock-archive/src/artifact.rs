@@ -2,8 +2,10 @@
 
 mod encode;
 mod frame_table;
+mod part_hasher;
 mod part_writer;
 mod parts;
+mod passage;
 mod queue;
 mod reader;
 mod store;

@@ -69,8 +69,12 @@ impl Sha256 {
 impl FrameHash {
     /// The first 16 bytes of the BLAKE3 of these bytes.
     pub fn of(bytes: &[u8]) -> Self {
+        Self::from_blake3(&blake3::hash(bytes))
+    }
+
+    pub(crate) fn from_blake3(hash: &blake3::Hash) -> Self {
         let mut first = [0; 16];
-        first.copy_from_slice(&blake3::hash(bytes).as_bytes()[..16]);
+        first.copy_from_slice(&hash.as_bytes()[..16]);
         Self(first)
     }
 }

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 #[cfg(test)]
 mod contract;
+mod long;
 mod real;
 mod simulated;
 
@@ -31,6 +32,11 @@ pub struct FileStat {
 pub trait WriteFile: Write + Send {
     /// Makes everything written so far durable.
     fn sync(&mut self) -> io::Result<()>;
+
+    /// Bytes that were taken and have no room on the disk yet.
+    fn pending_bytes(&self) -> u64 {
+        0
+    }
 }
 
 /// A file being read.
@@ -46,6 +52,12 @@ pub trait ReadFile: Read + Send + Sync {
 pub trait Files: Send + Sync + fmt::Debug {
     /// Creates a file that must not exist, readable by its owner only (0600).
     fn create_new(&self, path: &Path) -> io::Result<Box<dyn WriteFile>>;
+
+    /// As [`Self::create_new`], for a file that may be very long and is written from its beginning to its end. It does
+    /// not crowd the memory that others read from; what is written is seen after `flush` or `sync`.
+    fn create_long(&self, path: &Path) -> io::Result<Box<dyn WriteFile>> {
+        self.create_new(path)
+    }
 
     /// Opens a file for reading.
     fn open(&self, path: &Path) -> io::Result<Box<dyn ReadFile>>;

@@ -4,7 +4,7 @@ use backstock_vocabulary::Codec;
 use libdeflater::{CompressionLvl, Compressor};
 use zstd::zstd_safe::{CCtx, CParameter, compress_bound, get_error_name};
 
-use super::{ArtifactOptions, FRAME_SIZE_BYTES, Storing, store};
+use super::{ArtifactOptions, FRAME_SIZE_BYTES};
 
 /// The highest level of libdeflate; 10 to 12 are its slow, thorough ones.
 const GZIP_LEVEL_LIMIT: i32 = 12;
@@ -45,21 +45,14 @@ impl Encoder {
     }
 
     /// Puts one frame into `out`, whose former content is lost.
-    pub(crate) fn encode(
-        &mut self,
-        plaintext: &[u8],
-        storing: Storing,
-        out: &mut Vec<u8>,
-    ) -> Result<(), String> {
+    pub(crate) fn encode(&mut self, plaintext: &[u8], out: &mut Vec<u8>) -> Result<(), String> {
         out.clear();
-        match (self, storing) {
-            (Self::Zstd(_), Storing::Store) => store::zstd_frame(plaintext, out),
-            (Self::Gzip(_), Storing::Store) => store::gzip_member(plaintext, out),
-            (Self::Zstd(context), Storing::Compress) => {
+        match self {
+            Self::Zstd(context) => {
                 out.reserve(compress_bound(plaintext.len()));
                 context.compress2(out, plaintext).map_err(get_error_name)?;
             }
-            (Self::Gzip(compressor), Storing::Compress) => {
+            Self::Gzip(compressor) => {
                 out.resize(compressor.gzip_compress_bound(plaintext.len()), 0);
                 let size = compressor.gzip_compress(plaintext, out).map_err(|error| error.to_string())?;
                 out.truncate(size);

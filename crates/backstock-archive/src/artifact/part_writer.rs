@@ -4,66 +4,24 @@
 //! part for good, and with it the artifact. Nobody may read a part before the manifest that names it exists.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use backstock_host::{Host, WriteFile, failpoint};
-use ring::digest::{Context, SHA256};
 
-use super::{BLOCK_SIZE_BYTES, PART_LIMIT, Part};
-use crate::digest::Sha256;
+use super::part_hasher::Hashing;
+use super::passage::Passage;
+use super::{PART_LIMIT, Part};
 use crate::error::{Error, Result};
-
-/// Hashes a part as a whole and by blocks. The first block costs nothing: until its end both hashes are one.
-struct PartHasher {
-    whole: Context,
-    /// The block begun, unless it is the first.
-    block: Option<Context>,
-    block_filled_bytes: u64,
-    blocks: Vec<Sha256>,
-}
-
-impl PartHasher {
-    fn new() -> Self {
-        Self { whole: Context::new(&SHA256), block: None, block_filled_bytes: 0, blocks: Vec::new() }
-    }
-
-    fn update(&mut self, mut bytes: &[u8]) {
-        while !bytes.is_empty() {
-            let room = BLOCK_SIZE_BYTES - self.block_filled_bytes;
-            let count = usize::try_from(room).unwrap_or(usize::MAX).min(bytes.len());
-            let (now, later) = bytes.split_at(count);
-            self.whole.update(now);
-            if let Some(block) = &mut self.block {
-                block.update(now);
-            }
-            self.block_filled_bytes += count as u64;
-            if self.block_filled_bytes == BLOCK_SIZE_BYTES {
-                self.end_block();
-            }
-            bytes = later;
-        }
-    }
-
-    fn end_block(&mut self) {
-        let block = self.block.replace(Context::new(&SHA256)).unwrap_or_else(|| self.whole.clone());
-        self.blocks.push(Sha256::from_ring(&block.finish()));
-        self.block_filled_bytes = 0;
-    }
-
-    fn finish(mut self) -> (Sha256, Vec<Sha256>) {
-        if self.block_filled_bytes > 0 {
-            self.end_block();
-        }
-        (Sha256::from_ring(&self.whole.finish()), self.blocks)
-    }
-}
 
 struct OpenPart {
     path: PathBuf,
     name: String,
     file: Box<dyn WriteFile>,
-    hasher: PartHasher,
     size_bytes: u64,
 }
+
+/// A part that is durable: its name and its length in bytes.
+type EndedPart = (String, u64);
 
 /// Writes stored frames one after the other, into as many files as the part size asks for.
 pub(crate) struct PartWriter {
@@ -72,19 +30,43 @@ pub(crate) struct PartWriter {
     name: String,
     part_size_bytes: u64,
     reserve_bytes: u64,
+    is_long: bool,
+    hashing: Hashing,
     current: Option<OpenPart>,
-    finished: Vec<Part>,
+    finished: Vec<EndedPart>,
 }
 
 impl PartWriter {
-    /// Creates the first part's file, which must not exist, in a folder that must.
-    pub(crate) fn create(host: &Host, folder: &Path, name: &str, part_size_bytes: u64) -> Result<Self> {
+    /// Creates the only part of something short, which must not exist, in a folder that must. It is hashed as it is
+    /// written.
+    pub(crate) fn short(host: &Host, folder: &Path, name: &str) -> Result<Self> {
+        Self::create(host, folder, name, u64::MAX, Hashing::here(), false)
+    }
+
+    /// The same for the first part of what may be very long, for [`Self::write_frame`] alone: it goes past the page
+    /// cache, and is hashed on threads of its own.
+    pub(super) fn long(host: &Host, folder: &Path, name: &str, part_size_bytes: u64) -> Result<Self> {
+        let hashing = Hashing::beside()
+            .map_err(|source| Error::io("start a thread for", &folder.join(name), source))?;
+        Self::create(host, folder, name, part_size_bytes, hashing, true)
+    }
+
+    fn create(
+        host: &Host,
+        folder: &Path,
+        name: &str,
+        part_size_bytes: u64,
+        hashing: Hashing,
+        is_long: bool,
+    ) -> Result<Self> {
         let mut writer = Self {
             host: host.clone(),
             folder: folder.to_owned(),
             name: name.to_owned(),
             part_size_bytes,
             reserve_bytes: 0,
+            is_long,
+            hashing,
             current: None,
             finished: Vec::new(),
         };
@@ -98,11 +80,12 @@ impl PartWriter {
     }
 
     /// Asks before every frame: others write to the disk too.
-    fn require_space(&self, size_bytes: u64) -> std::io::Result<()> {
+    fn require_space(&self, part: &OpenPart, size_bytes: u64) -> std::io::Result<()> {
         if self.reserve_bytes == 0 {
             return Ok(());
         }
-        self.host.files.require_space(&self.folder, size_bytes, self.reserve_bytes)
+        let needed_bytes = size_bytes + part.file.pending_bytes();
+        self.host.files.require_space(&self.folder, needed_bytes, self.reserve_bytes)
     }
 
     /// The file name of a part, numbered from 1.
@@ -113,15 +96,40 @@ impl PartWriter {
     fn open(&self, name: String) -> Result<OpenPart> {
         let path = self.folder.join(&name);
         let file = failpoint::reach("artifact.create_part")
-            .and_then(|()| self.host.files.create_new(&path))
+            .and_then(|()| match self.is_long {
+                true => self.host.files.create_long(&path),
+                false => self.host.files.create_new(&path),
+            })
             .map_err(|source| Error::io("create", &path, source))?;
-        Ok(OpenPart { path, name, file, hasher: PartHasher::new(), size_bytes: 0 })
+        Ok(OpenPart { path, name, file, size_bytes: 0 })
     }
 
     /// Writes one frame whole into one part; begins a new part first when it does not fit.
     pub(crate) fn write(&mut self, frame: &[u8]) -> Result<()> {
         let size_bytes = frame.len() as u64;
-        let mut part = match self.current.take() {
+        let mut part = self.part_for(size_bytes)?;
+        self.hashing.bytes(frame);
+        part.file.write_all(frame).map_err(|source| Error::io("write", &part.path, source))?;
+        part.size_bytes += size_bytes;
+        self.current = Some(part);
+        Ok(())
+    }
+
+    /// The same for a frame that the hashing threads look at too.
+    pub(super) fn write_frame(&mut self, frame: &Arc<Passage>) -> Result<()> {
+        let size_bytes = frame.bytes.size_bytes() as u64;
+        let mut part = self.part_for(size_bytes)?;
+        self.hashing.frame(frame);
+        let written = frame.bytes.each_piece(|piece| part.file.write_all(piece));
+        written.map_err(|source| Error::io("write", &part.path, source))?;
+        part.size_bytes += size_bytes;
+        self.current = Some(part);
+        Ok(())
+    }
+
+    /// The part that a frame of this length goes into, with room for it on the disk.
+    fn part_for(&mut self, size_bytes: u64) -> Result<OpenPart> {
+        let part = match self.current.take() {
             Some(part) if part.size_bytes == 0 || part.size_bytes + size_bytes <= self.part_size_bytes => {
                 part
             }
@@ -129,13 +137,9 @@ impl PartWriter {
             None => self.open(self.numbered(self.finished.len() + 1))?,
         };
         failpoint::reach("artifact.write")
-            .and_then(|()| self.require_space(size_bytes))
-            .and_then(|()| part.file.write_all(frame))
+            .and_then(|()| self.require_space(&part, size_bytes))
             .map_err(|source| Error::io("write", &part.path, source))?;
-        part.hasher.update(frame);
-        part.size_bytes += size_bytes;
-        self.current = Some(part);
-        Ok(())
+        Ok(part)
     }
 
     /// Ends a full part and begins the next. The first part gets its number only now: an only part has none.
@@ -157,12 +161,13 @@ impl PartWriter {
     }
 
     fn end(&mut self, mut part: OpenPart) -> Result<()> {
+        // Separately from the sync: a disk may be full only now.
+        part.file.flush().map_err(|source| Error::io("write", &part.path, source))?;
         failpoint::reach("artifact.sync_part")
             .and_then(|()| part.file.sync())
             .map_err(|source| Error::sync(&part.path, source))?;
-        let (sha256, block_sha256) = part.hasher.finish();
-        let OpenPart { name, size_bytes, .. } = part;
-        self.finished.push(Part { name, size_bytes, sha256, block_sha256, directory_blake3: None });
+        self.hashing.end_part();
+        self.finished.push((part.name, part.size_bytes));
         Ok(())
     }
 
@@ -174,12 +179,22 @@ impl PartWriter {
         failpoint::reach("artifact.sync_folder")
             .and_then(|()| self.host.files.sync_folder(&self.folder))
             .map_err(|source| Error::sync(&self.folder, source))?;
-        Ok(self.finished)
+        let hashes = self.hashing.finish().filter(|hashes| hashes.len() == self.finished.len());
+        let hashes = hashes.ok_or(Error::FrameLost { artifact: self.name, number: 0 })?;
+        let parts = self.finished.into_iter().zip(hashes);
+        let part = |((name, size_bytes), (sha256, block_sha256))| Part {
+            name,
+            size_bytes,
+            sha256,
+            block_sha256,
+            directory_blake3: None,
+        };
+        Ok(parts.map(part).collect())
     }
 
     /// Where the bytes written so far end, counted through all parts.
     pub(crate) fn stored_bytes(&self) -> u64 {
-        let finished: u64 = self.finished.iter().map(|part| part.size_bytes).sum();
+        let finished: u64 = self.finished.iter().map(|(_, size_bytes)| size_bytes).sum();
         finished + self.current.as_ref().map_or(0, |part| part.size_bytes)
     }
 }

@@ -8,10 +8,8 @@ use crossbeam_channel::{Receiver, Sender};
 use super::FRAME_SIZE_BYTES;
 use crate::error::{Error, Result};
 
-/// A buffer that grew beyond this many bytes is not kept for the next frame.
-const KEPT_BUFFER_LIMIT_BYTES: usize = 2 * FRAME_SIZE_BYTES;
-/// Room for the last statement or entry that makes a frame a little longer than it should be.
-const BUFFER_CAPACITY_BYTES: usize = FRAME_SIZE_BYTES + (256 << 10);
+/// Room for the last statement or entry that makes a frame a little longer than it should be: one part in so many.
+const ROOM_TO_SPARE: usize = 16;
 
 /// The first thing that went wrong; everybody who asks gets an equal error.
 #[derive(Debug)]
@@ -29,6 +27,8 @@ struct State {
     next_to_write: u64,
     in_flight_frames: usize,
     in_flight_bytes: u64,
+    /// Those of them that are in the file, and that somebody still looks at.
+    held_frames: usize,
     failure: Option<Failure>,
 }
 
@@ -70,7 +70,8 @@ impl Queue {
 
     /// Waits until there is room for a frame. With no number given, gives the next one.
     ///
-    /// The frame that the file lacks next never waits: those behind it hold their room until it is written.
+    /// The frame that the file lacks next never waits for those behind it: they hold their room until it is written. It
+    /// does wait for those that are in the file, since they go by themselves.
     pub(super) fn enter(&self, reserved: Option<u64>, size_bytes: u64) -> Result<u64> {
         let mut state = self.lock();
         loop {
@@ -78,7 +79,7 @@ impl Queue {
             let is_next = reserved.unwrap_or(state.next_number) == state.next_to_write;
             let fits = state.in_flight_frames < self.frames_limit
                 && state.in_flight_bytes + size_bytes <= self.bytes_limit;
-            if is_next || fits {
+            if fits || is_next && state.held_frames == 0 {
                 break;
             }
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
@@ -91,12 +92,21 @@ impl Queue {
         }))
     }
 
-    /// A frame is in the file.
+    /// The next frame is in the file. It is held until [`Self::leave`].
+    pub(super) fn written(&self) {
+        let mut state = self.lock();
+        state.next_to_write += 1;
+        state.held_frames += 1;
+        self.changed.notify_all();
+    }
+
+    /// Nobody holds a frame any more that was given.
     pub(super) fn leave(&self, size_bytes: u64) {
         let mut state = self.lock();
+        // One that is dropped after a failure was never in the file.
+        state.held_frames = state.held_frames.saturating_sub(1);
         state.in_flight_frames -= 1;
         state.in_flight_bytes -= size_bytes;
-        state.next_to_write += 1;
         self.changed.notify_all();
     }
 
@@ -159,23 +169,50 @@ fn same_error(error: &Error) -> Error {
 pub(super) struct Buffers {
     back: Sender<Vec<u8>>,
     kept: Receiver<Vec<u8>>,
+    size_bytes: usize,
 }
 
 impl Buffers {
-    pub(super) fn new(limit: usize) -> Self {
+    /// Keeps up to `limit` buffers for content of about so many bytes.
+    pub(super) fn new(limit: usize, size_bytes: usize) -> Self {
         let (back, kept) = crossbeam_channel::bounded(limit);
-        Self { back, kept }
+        Self { back, kept, size_bytes }
     }
 
     pub(super) fn take(&self) -> Vec<u8> {
-        self.kept.try_recv().unwrap_or_else(|_| Vec::with_capacity(BUFFER_CAPACITY_BYTES))
+        let fresh = || Vec::with_capacity(self.size_bytes + self.size_bytes / ROOM_TO_SPARE);
+        self.kept.try_recv().unwrap_or_else(|_| fresh())
     }
 
+    /// One that grew to twice the size, or never had it, is not kept.
     pub(super) fn give_back(&self, mut buffer: Vec<u8>) {
-        if buffer.capacity() <= KEPT_BUFFER_LIMIT_BYTES {
+        if (self.size_bytes..=2 * self.size_bytes).contains(&buffer.capacity()) {
             buffer.clear();
             // A full shelf drops it.
             let _ = self.back.try_send(buffer);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    /// Where hashing is slower than the disk, what is written must not let more and more in.
+    #[test]
+    fn frames_that_are_written_and_held_take_room() {
+        let queue = Queue::new("files.tar.zst", 1);
+        for number in 0..queue.frames_limit as u64 {
+            assert_eq!(queue.enter(None, 1).unwrap(), number);
+            queue.written();
+        }
+        std::thread::scope(|scope| {
+            let next = scope.spawn(|| queue.enter(None, 1));
+            std::thread::sleep(Duration::from_millis(50));
+            assert!(!next.is_finished());
+            queue.leave(1);
+            assert_eq!(next.join().unwrap().unwrap(), queue.frames_limit as u64);
+        });
     }
 }

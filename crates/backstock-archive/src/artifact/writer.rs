@@ -9,14 +9,16 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use backstock_host::Host;
+use backstock_vocabulary::Codec;
 use crossbeam_channel::{Receiver, Sender};
 
 use super::encode::Encoder;
 use super::frame_table::FrameRow;
+use super::passage::{FrameBytes, Passage, Shared};
 use super::queue::{Buffers, Failure, Queue};
 use super::{
-    Artifact, ArtifactOptions, FRAME_LIMIT_BYTES, FrameTable, Part, PartWriter, STORED_FRAME_LIMIT_BYTES,
-    Storing,
+    Artifact, ArtifactOptions, FRAME_LIMIT_BYTES, FRAME_SIZE_BYTES, FrameTable, Part, PartWriter,
+    STORED_FRAME_LIMIT_BYTES, Storing,
 };
 use crate::digest::FrameHash;
 use crate::error::{Error, Result};
@@ -32,19 +34,12 @@ struct Job {
 
 struct Stored {
     number: u64,
-    bytes: Vec<u8>,
-    plaintext_bytes: u32,
+    frame: Passage,
     hash: FrameHash,
 }
 
 /// What the ordered writer has made durable.
 type Written = (FrameTable, Vec<Part>);
-
-struct Shared {
-    queue: Queue,
-    plaintexts: Buffers,
-    outputs: Buffers,
-}
 
 /// Writes one artifact. Several threads may give frames at once.
 pub struct ArtifactWriter {
@@ -91,13 +86,14 @@ impl ArtifactWriter {
         let workers = options.workers.clamp(1, WORKERS_LIMIT);
         let encoders =
             (0..workers).map(|_| Encoder::new(options)).collect::<Result<Vec<_>, _>>().map_err(option)?;
-        let parts = PartWriter::create(host, folder, name, options.part_size_bytes)?;
+        let parts = PartWriter::long(host, folder, name, options.part_size_bytes)?;
         let parts = parts.with_reserve(options.reserve_bytes);
         let shelf = workers * 2 + 4;
         let shared = Arc::new(Shared {
             queue: Queue::new(name, workers),
-            plaintexts: Buffers::new(shelf),
-            outputs: Buffers::new(shelf),
+            plaintexts: Buffers::new(shelf, FRAME_SIZE_BYTES),
+            stored: Buffers::new(shelf, STORED_FRAME_LIMIT_BYTES),
+            outputs: Buffers::new(shelf, FRAME_SIZE_BYTES),
         });
         let (jobs, waiting) = crossbeam_channel::unbounded();
         let (done, stored) = crossbeam_channel::unbounded();
@@ -115,8 +111,8 @@ impl ArtifactWriter {
         for encoder in encoders {
             let (shared, waiting, done) = (Arc::clone(&shared), waiting.clone(), done.clone());
             let thread = std::thread::Builder::new().name("compress".to_owned());
-            let artifact = name.to_owned();
-            let run = move || compress(&shared, encoder, &waiting, &done, artifact);
+            let (artifact, codec) = (name.to_owned(), options.codec);
+            let run = move || compress(&shared, encoder, codec, &waiting, &done, artifact);
             this.workers.push(thread.spawn(run).map_err(cannot_start)?);
         }
         let thread = std::thread::Builder::new().name("write".to_owned());
@@ -128,6 +124,11 @@ impl ArtifactWriter {
     /// An empty buffer with room for a usual frame. It comes back by itself once given to [`Self::frame`].
     pub fn buffer(&self) -> Vec<u8> {
         self.shared.plaintexts.take()
+    }
+
+    /// The same for a frame that will be stored, which is shorter.
+    pub fn stored_buffer(&self) -> Vec<u8> {
+        self.shared.stored.take()
     }
 
     /// Gives the next frame and returns its number, counted from 0. Waits while the workers are behind.
@@ -252,8 +253,9 @@ impl Drop for Watch<'_> {
 }
 
 fn compress(
-    shared: &Shared,
+    shared: &Arc<Shared>,
     mut encoder: Encoder,
+    codec: Codec,
     waiting: &Receiver<Job>,
     done: &Sender<Stored>,
     artifact: String,
@@ -263,16 +265,23 @@ fn compress(
         if shared.queue.failed().is_err() {
             return;
         }
-        let mut bytes = shared.outputs.take();
-        if let Err(what) = encoder.encode(&plaintext, storing, &mut bytes) {
-            shared.queue.fail(Failure::Error(Error::Compress { artifact, what }));
-            return;
-        }
-        let hash = FrameHash::of(&bytes);
         // The limit of a frame's length keeps it far below 2^32.
         let plaintext_bytes = u32::try_from(plaintext.len()).unwrap_or(u32::MAX);
-        shared.plaintexts.give_back(plaintext);
-        if done.send(Stored { number, bytes, plaintext_bytes, hash }).is_err() {
+        let bytes = match storing {
+            Storing::Store => FrameBytes::around(codec, plaintext),
+            Storing::Compress => {
+                let mut bytes = shared.outputs.take();
+                if let Err(what) = encoder.encode(&plaintext, &mut bytes) {
+                    shared.queue.fail(Failure::Error(Error::Compress { artifact, what }));
+                    return;
+                }
+                shared.plaintexts.give_back(plaintext);
+                FrameBytes::Encoded(bytes)
+            }
+        };
+        let hash = bytes.hash();
+        let frame = Passage::new(shared, bytes, plaintext_bytes);
+        if done.send(Stored { number, frame, hash }).is_err() {
             return;
         }
     }
@@ -284,15 +293,17 @@ fn write(shared: &Shared, mut parts: PartWriter, stored: &Receiver<Stored>) -> O
     let mut early = BTreeMap::new();
     for frame in stored {
         early.insert(frame.number, frame);
-        while let Some(Stored { bytes, plaintext_bytes, hash, .. }) = early.remove(&table.len()) {
-            if let Err(error) = parts.write(&bytes) {
+        while let Some(Stored { frame, hash, .. }) = early.remove(&table.len()) {
+            let stored_bytes = u32::try_from(frame.bytes.size_bytes()).unwrap_or(u32::MAX);
+            let row = FrameRow(stored_bytes, frame.plaintext_bytes, hash);
+            let frame = Arc::new(frame);
+            if let Err(error) = parts.write_frame(&frame) {
                 shared.queue.fail(Failure::Error(error));
                 return None;
             }
-            let stored_bytes = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
-            table.push(FrameRow(stored_bytes, plaintext_bytes, hash));
-            shared.outputs.give_back(bytes);
-            shared.queue.leave(u64::from(plaintext_bytes));
+            table.push(row);
+            // Before it is let go of here: it cannot leave before it is in the file.
+            shared.queue.written();
         }
     }
     // An artifact that failed, or lacks a frame, is not worth a sync.

@@ -9,7 +9,7 @@ use backstock_host::{Host, failpoint};
 use backstock_vocabulary::Codec;
 use serde::Serialize;
 
-use crate::artifact::{ArtifactOptions, Encoder, FrameTable, Part, PartWriter, Storing};
+use crate::artifact::{ArtifactOptions, Encoder, FrameTable, Part, PartWriter};
 use crate::digest::{Digest, FrameHash};
 use crate::error::{Error, Result};
 use crate::index::directory::{Page, Trailer};
@@ -45,7 +45,7 @@ impl IndexWriter {
         let encoder =
             Encoder::new(&options).map_err(|what| Error::Option { artifact: name.clone(), what })?;
         // An index is always one part.
-        let parts = PartWriter::create(host, folder, INDEX_NAME, u64::MAX)?;
+        let parts = PartWriter::short(host, folder, INDEX_NAME)?;
         let mut this = Self {
             name,
             parts,
@@ -160,7 +160,7 @@ impl IndexWriter {
     /// Writes the page buffer as one frame, which stays in `self.stored`, and empties the buffer.
     fn write_frame(&mut self) -> Result<(u32, u32)> {
         self.encoder
-            .encode(&self.page, Storing::Compress, &mut self.stored)
+            .encode(&self.page, &mut self.stored)
             .map_err(|what| Error::Compress { artifact: self.name.clone(), what })?;
         self.parts.write(&self.stored)?;
         let too_long = |size_bytes: usize| Error::FrameTooLong {

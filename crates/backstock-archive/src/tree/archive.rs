@@ -19,11 +19,14 @@ use crate::index::IndexWriter;
 use crate::{Error, Result};
 
 /// A batch ends at so many bytes of content …
-const BATCH_BYTES: u64 = 1 << 20;
+const BATCH_BYTES: u64 = 512 << 10;
 /// … or so many entries …
 const BATCH_ENTRIES: usize = 128;
 /// … or so many folders, since each keeps a handle open.
 const BATCH_FOLDERS: usize = 16;
+/// Room for a usual batch with its headers. Buffers that grew much longer for one file are not kept: in the end all of
+/// them would be as long as the longest file that is read whole.
+const BATCH_ROOM_BYTES: usize = 768 << 10;
 /// Jobs that may be ahead of the readers.
 const JOBS_AHEAD: usize = 4;
 /// More readers than this only cost memory.
@@ -105,7 +108,9 @@ fn assemble(
             if monitor.is_cancelled() {
                 return Err(Error::Cancelled);
             }
-            if let Some(buffer) = assembler.take(output)? {
+            if let Some(buffer) = assembler.take(output)?
+                && buffer.capacity() <= 2 * BATCH_ROOM_BYTES
+            {
                 // When there are enough spare buffers this one is freed.
                 let _ = spare.try_send(buffer);
             }
@@ -123,7 +128,7 @@ fn work(
 ) -> Result<()> {
     let send = |output| job.outputs.send(output).map_err(|_| Error::Cancelled);
     let fresh = || {
-        let mut buffer = spare.try_recv().unwrap_or_default();
+        let mut buffer = spare.try_recv().unwrap_or_else(|_| Vec::with_capacity(BATCH_ROOM_BYTES));
         buffer.clear();
         buffer
     };

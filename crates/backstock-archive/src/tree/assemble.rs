@@ -61,7 +61,7 @@ impl<'a> Assembler<'a> {
             index,
             reader,
             monitor,
-            frame: artifact.buffer(),
+            frame: Vec::new(),
             storing: Storing::Compress,
             run_bytes: 0,
             next_frame: 0,
@@ -227,6 +227,9 @@ impl<'a> Assembler<'a> {
                 continue;
             }
             let (now, later) = bytes.split_at(room.min(bytes.len()));
+            if self.frame.capacity() == 0 {
+                self.frame = buffer_for(self.artifact, self.storing);
+            }
             self.frame.extend_from_slice(now);
             bytes = later;
         }
@@ -237,7 +240,7 @@ impl<'a> Assembler<'a> {
         if self.frame.is_empty() {
             return Ok(());
         }
-        let frame = std::mem::replace(&mut self.frame, self.artifact.buffer());
+        let frame = std::mem::take(&mut self.frame);
         self.submit(frame, self.storing)
     }
 
@@ -273,6 +276,13 @@ impl<'a> Assembler<'a> {
     }
 }
 
+fn buffer_for(artifact: &ArtifactWriter, storing: Storing) -> Vec<u8> {
+    match storing {
+        Storing::Compress => artifact.buffer(),
+        Storing::Store => artifact.stored_buffer(),
+    }
+}
+
 /// Streams a long file as frames of its own.
 pub(crate) fn stream_long(
     reader: &ItemReader<'_>,
@@ -288,7 +298,7 @@ pub(crate) fn stream_long(
     let mut long = super::read_item::LongFile::new(reader, found, open);
     let mut is_first = true;
     loop {
-        let mut bytes = artifact.buffer();
+        let mut bytes = buffer_for(artifact, storing);
         if is_first {
             long.header(&mut bytes);
         }

@@ -18,7 +18,7 @@ use super::walk::{Found, reason_of, state_of};
 use crate::artifact::Storing;
 use crate::tar::member::{Member, MemberKind};
 use crate::tar::sparse::SparseMap;
-use crate::tar::{pad, padding_bytes};
+use crate::tar::{BLOCK_BYTES, pad, padding_bytes};
 
 /// Content up to this length is read whole, so that it can be read again when it changed meanwhile.
 pub(crate) const WHOLE_LIMIT_BYTES: u64 = 4 << 20;
@@ -237,6 +237,8 @@ impl ItemReader<'_> {
             let mut entry = self.file_entry(found, &open);
             let size_bytes = open.facts.size_bytes;
             Self::write_header(&entry, MemberKind::File { size_bytes, sparse: open.map.as_ref() }, buffer);
+            // At once, so that the buffer is not moved again and again while it grows.
+            buffer.reserve(usize::try_from(stored_bytes).unwrap_or(0) + BLOCK_BYTES);
             let mut content = ContentReader::new(&open.file, size_bytes, open.map.as_ref());
             while content.append(buffer, 1 << 20).map_err(|error| at_offset(&error, content.read_bytes))? > 0
             {

@@ -3,6 +3,7 @@
 use std::io::{self, ErrorKind, Read, Write};
 use std::path::Path;
 
+use super::long::BUFFER_BYTES;
 use super::{Files, PowerLoss, RealFiles, SimulatedFiles};
 
 fn write(files: &dyn Files, path: &Path, bytes: &[u8]) -> io::Result<()> {
@@ -52,6 +53,34 @@ fn check_files(files: &dyn Files, root: &Path) {
     files.remove_file(&one).unwrap();
     files.remove_file(&one).unwrap();
     assert_eq!(files.stat(&one).unwrap(), None);
+}
+
+/// Whatever the lengths of the pieces, and wherever a buffer ends, the file holds what was written.
+fn check_long_files(files: &dyn Files, root: &Path) {
+    let path = root.join("long");
+    for length in [0, 1, 4095, BUFFER_BYTES - 1, BUFFER_BYTES, BUFFER_BYTES + 1, 2 * BUFFER_BYTES + 4097] {
+        let bytes: Vec<u8> = (0..length).map(|at| u8::try_from(at * 7 % 251).unwrap()).collect();
+        let mut file = files.create_long(&path).unwrap();
+        assert_eq!(kind(files.create_long(&path).map(drop)), ErrorKind::AlreadyExists);
+        let (first, second) = bytes.split_at(length / 3 * 2);
+        for piece in first.chunks(100_003) {
+            file.write_all(piece).unwrap();
+        }
+        file.flush().unwrap();
+        assert_eq!(file.pending_bytes(), 0);
+        assert_eq!(files.read(&path, length as u64).unwrap(), first, "{length}");
+        // What comes after a flush no longer lies at a multiple of anything.
+        file.write_all(second).unwrap();
+        file.sync().unwrap();
+        drop(file);
+        assert!(files.read(&path, length as u64).unwrap() == bytes, "{length}");
+        files.remove_file(&path).unwrap();
+        let mut file = files.create_long(&path).unwrap();
+        file.write_all(&bytes).unwrap();
+        file.sync().unwrap();
+        assert!(files.read(&path, length as u64).unwrap() == bytes, "{length} at once");
+        files.remove_file(&path).unwrap();
+    }
 }
 
 fn check_folders(files: &dyn Files, root: &Path) {
@@ -125,6 +154,15 @@ fn the_machines_own_files_keep_the_contract() {
 #[test]
 fn simulated_files_keep_the_contract() {
     check(&SimulatedFiles::new(1), Path::new("/simulated/root"));
+}
+
+#[test]
+fn long_files_hold_what_was_written() {
+    let root = tempfile::tempdir().unwrap();
+    check_long_files(&RealFiles, root.path());
+    let files = SimulatedFiles::new(1);
+    files.create_folder(Path::new("/root")).unwrap();
+    check_long_files(&files, Path::new("/root"));
 }
 
 #[test]

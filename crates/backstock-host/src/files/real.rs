@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::io::Errno;
 
+use super::long::LongFile;
 use super::{FileStat, Files, ReadFile, WriteFile};
 
 /// The machine's own file system.
@@ -48,6 +49,10 @@ impl ReadFile for RealFile {
     }
 }
 
+fn create(path: &Path) -> io::Result<File> {
+    OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
+}
+
 fn absent_is_fine(result: io::Result<()>) -> io::Result<()> {
     match result {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
@@ -61,8 +66,11 @@ fn file_stat(metadata: &fs::Metadata) -> FileStat {
 
 impl Files for RealFiles {
     fn create_new(&self, path: &Path) -> io::Result<Box<dyn WriteFile>> {
-        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-        Ok(Box::new(RealFile(file)))
+        Ok(Box::new(RealFile(create(path)?)))
+    }
+
+    fn create_long(&self, path: &Path) -> io::Result<Box<dyn WriteFile>> {
+        Ok(Box::new(LongFile::new(create(path)?)))
     }
 
     fn open(&self, path: &Path) -> io::Result<Box<dyn ReadFile>> {

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use super::harness::{Place, Run};
 
-const MEMORY_LIMIT_KIB: u64 = 128 * 1024;
+pub(super) const MEMORY_LIMIT_KIB: u64 = 128 * 1024;
 const IN_ONE_FOLDER: u32 = 500_000;
 const FOLDERS: u32 = 1_000;
 const IN_EACH_FOLDER: u32 = 500;
@@ -14,7 +14,7 @@ const IN_EACH_FOLDER: u32 = 500;
 const DELETED: u32 = 60_000;
 
 /// Runs the executable and gives the most memory that it ever held, in KiB.
-fn run_measured(place: &Place, arguments: &[&str]) -> (Run, u64) {
+pub(super) fn run_measured(place: &Place, arguments: &[&str]) -> (Run, u64) {
     let mut child = place.command(arguments).spawn().unwrap();
     let status = format!("/proc/{}/status", child.id());
     let mut peak_kib = 0;

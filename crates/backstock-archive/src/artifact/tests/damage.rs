@@ -246,7 +246,7 @@ proptest! {
         if is_frame {
             stored.clear();
             let mut encoder = Encoder::new(&ArtifactOptions::of(codec, 1)).unwrap();
-            encoder.encode(&noise.repeat(3), Storing::Compress, &mut stored).unwrap();
+            encoder.encode(&noise.repeat(3), &mut stored).unwrap();
         }
         for (at, byte) in changes {
             if !stored.is_empty() {
@@ -272,7 +272,7 @@ fn f134_a_bomb_ends_at_the_told_length() {
     for codec in Codec::ALL {
         let mut stored = Vec::new();
         let mut encoder = Encoder::new(&ArtifactOptions::of(*codec, 1)).unwrap();
-        encoder.encode(&vec![0; 64 << 20], Storing::Compress, &mut stored).unwrap();
+        encoder.encode(&vec![0; 64 << 20], &mut stored).unwrap();
         let mut opened = ArtifactStream::open(&one_part(*codec, &stored, 1 << 20), boxed(&[stored])).unwrap();
         let mut buffer = vec![0; 256 << 10];
         let mut given = 0;
