@@ -52,6 +52,13 @@ impl std::fmt::Debug for ShopOverrides {
 }
 
 impl ShopOverrides {
+    /// Whether anything of how to reach a database is given.
+    fn tell_a_database(&self) -> bool {
+        let place = self.host.is_some() || self.port.is_some() || self.socket.is_some();
+        let account = self.user.is_some() || self.password_file.is_some() || self.password.is_some();
+        place || account || self.name.is_some()
+    }
+
     /// What is not given here is taken from there.
     #[must_use]
     pub fn or(self, other: Self) -> Self {
@@ -128,15 +135,22 @@ impl Subject {
         Ok(Self { title, layout: Some(layout), notes: detection.notes, database })
     }
 
-    /// A shop that the catalog knows.
-    pub fn of_shop(shop: &Shop, overrides: &ShopOverrides) -> Result<Self> {
+    /// A shop that the catalog knows. A database alone is reached as it was for its last backup, unless another way is given.
+    pub fn of_shop(environment: &Environment, shop: &Shop, overrides: &ShopOverrides) -> Result<Self> {
         use std::os::unix::ffi::OsStrExt;
         let root = shop.root.as_deref().filter(|root| root.first() == Some(&b'/'));
         match root {
             Some(root) => {
                 Self::of_folder(Path::new(std::ffi::OsStr::from_bytes(root)), Some(&shop.title), overrides)
             }
-            None => Self::of_database(Some(&shop.title), overrides),
+            None if overrides.tell_a_database() => Self::of_database(Some(&shop.title), overrides),
+            None => match remembered(environment, shop)? {
+                Some(database) => {
+                    let title = shop.title.clone();
+                    Ok(Self { title, layout: None, notes: Vec::new(), database: Some(database) })
+                }
+                None => Self::of_database(Some(&shop.title), overrides),
+            },
         }
     }
 
@@ -144,7 +158,7 @@ impl Subject {
     /// and the state folder remember of it is used instead.
     pub fn of_backup(environment: &Environment, backup: &Backup, overrides: &ShopOverrides) -> Result<Self> {
         let shop = crate::show::shop_of(environment, backup.shop)?;
-        let present = Self::of_shop(&shop, overrides);
+        let present = Self::of_shop(environment, &shop, overrides);
         if let Ok(subject) = &present
             && (subject.layout.is_none()
                 || subject.layout.as_ref().is_some_and(|layout| layout.platform == shop.platform))
@@ -157,9 +171,7 @@ impl Subject {
         if let Some(prefix) = &overrides.table_prefix {
             layout.table_prefix = Some(prefix.clone());
         }
-        let file = environment.state.shop_connection(shop.id);
-        let remembered = connection::recall(environment, &file, &connection_purpose(shop.id))?;
-        let database = match (overrides.name.is_some(), remembered) {
+        let database = match (overrides.name.is_some(), remembered(environment, &shop)?) {
             (false, Some(remembered)) => Some(remembered),
             _ => database_of(Some(&layout), overrides)?,
         };
@@ -213,6 +225,11 @@ impl Subject {
             OperationError::hinted(ErrorKind::Declined, message, hint)
         })
     }
+}
+
+/// How the database of a shop was reached when it was last backed up here.
+fn remembered(environment: &Environment, shop: &Shop) -> Result<Option<ShopDatabase>> {
+    connection::recall(environment, &environment.state.shop_connection(shop.id), &connection_purpose(shop.id))
 }
 
 /// Whether a database of this shop was ever backed up here.

@@ -148,7 +148,7 @@ impl Session {
         overrides: &ShopOverrides,
     ) -> Result<Subject, CommandError> {
         let shop = find_shop(environment, given)?;
-        Ok(Subject::of_shop(&shop, overrides)?)
+        Ok(Subject::of_shop(environment, &shop, overrides)?)
     }
 }
 

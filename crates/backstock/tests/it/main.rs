@@ -32,6 +32,7 @@ mod machine_id;
 mod main_job;
 #[cfg(test)]
 mod many_files;
+#[cfg(test)]
 mod many_tables;
 #[cfg(test)]
 #[cfg(feature = "failpoints")]
