@@ -7,7 +7,7 @@ use backstock_testbed::demo_shop::PREFIX;
 /// An output may be this much larger than the peer's and still be called the same work.
 const EQUAL_SIZE: Goal = Goal::Size(1.1);
 /// Threads of peers that take a number: one for each connection that a load of ours opens.
-const LOAD_THREADS: u32 = 2;
+const LOAD_THREADS: u32 = 4;
 
 /// The peer's dump as plain SQL, for what reads it.
 const DUMP_ONCE: &str = "[ -e \"$WORK/dump.sql\" ] || $DUMP > \"$WORK/dump.sql\"";
@@ -258,7 +258,7 @@ fn loads(scene: &Scene) -> Vec<Pair> {
     let setup = format!("{backup}; {DUMP_ONCE}");
     let myloader_setup = scene.peer("mydumper", "mydumper").map_or_else(String::new, |program| {
         format!(
-            "; rm -rf \"$WORK/mydumper\"; \"{}\" --socket=\"$SOCKET\" --user=root --database=$DATABASE --outputdir=\"$WORK/mydumper\" --threads=2 --rows=50000 --triggers --events --routines --trx-consistency-only --verbose=1",
+            "; rm -rf \"$WORK/mydumper\"; \"{}\" --socket=\"$SOCKET\" --user=root --database=$DATABASE --outputdir=\"$WORK/mydumper\" --threads={LOAD_THREADS} --rows=50000 --triggers --events --routines --trx-consistency-only --verbose=1",
             program.display()
         )
     });

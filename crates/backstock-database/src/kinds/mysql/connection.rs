@@ -9,7 +9,7 @@ mod stream;
 mod tls;
 mod wire;
 
-use std::io::{self, Read};
+use std::io::{self, BufRead};
 
 pub use answer::{Column, Done};
 #[cfg(test)]
@@ -205,7 +205,7 @@ impl Connection {
         &mut self,
         sql: &[u8],
         name: &[u8],
-        content: &mut dyn Read,
+        content: &mut dyn BufRead,
     ) -> Result<Done> {
         self.send_query(sql)?;
         let message = self.receive(sql)?;
@@ -230,18 +230,21 @@ impl Connection {
         sent.and(answer)
     }
 
-    fn send_local_rows(&mut self, sql: &[u8], content: &mut dyn Read) -> Result<()> {
-        let mut buffer = vec![0; LOCAL_PACKET_BYTES];
+    fn send_local_rows(&mut self, sql: &[u8], content: &mut dyn BufRead) -> Result<()> {
         loop {
-            let count = match content.read(&mut buffer) {
-                Ok(0) => return Ok(()),
-                Ok(count) => count,
+            let count = match content.fill_buf() {
+                Ok([]) => return Ok(()),
+                Ok(piece) => {
+                    let piece = &piece[..piece.len().min(LOCAL_PACKET_BYTES)];
+                    self.wire.send(&[piece]).map_err(|source| self.lost(sql, source))?;
+                    piece.len()
+                }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(source) => {
                     return Err(Error::LocalRows { statement: readable_statement(sql), source });
                 }
             };
-            self.wire.send(&[&buffer[..count]]).map_err(|source| self.lost(sql, source))?;
+            content.consume(count);
         }
     }
 

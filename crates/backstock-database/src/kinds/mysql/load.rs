@@ -1,6 +1,8 @@
 //! Loading a dump into MySQL or MariaDB: planned, aside, checked; or in place where nothing else is possible.
 
 mod aside;
+mod bulk;
+mod bulk_text;
 mod compare;
 mod concession;
 mod foreign;
@@ -11,9 +13,11 @@ mod plan;
 mod plan_code;
 mod plan_keys;
 mod plan_transfer;
+mod queue;
 mod rows;
 pub(crate) mod session;
 mod table;
+mod tables;
 #[cfg(test)]
 mod tests;
 

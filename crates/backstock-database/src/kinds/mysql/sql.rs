@@ -17,5 +17,5 @@ pub use rows::{RowsFacts, check_rows_frame};
 pub use splitter::{Splitter, Statement};
 
 pub(crate) use lexer::{LexerState, name_bytes};
-pub(crate) use rows::{InsertParts, Tuples, split_insert};
+pub(crate) use rows::{InsertParts, Tuples, insert_end, split_insert};
 pub(crate) use splitter::{DELIMITER_WORD, delimiter_of};

@@ -21,6 +21,8 @@ pub(crate) struct ShadowRequest<'a> {
     pub(crate) implied_collations: bool,
     /// What differs from the definition, since the server would not take it otherwise.
     pub(crate) concessions: Concessions,
+    /// Whether the keys are made with the table, foreign ones aside.
+    pub(crate) keys_first: bool,
     /// The names that sequences in default values get.
     pub(crate) sequences: &'a SequenceNames<'a>,
 }
@@ -34,6 +36,17 @@ pub(crate) struct Concessions {
     pub(crate) dynamic_rows: bool,
     /// The table gets a primary key: an invisible column that numbers the rows.
     pub(crate) invisible_key: bool,
+}
+
+impl Concessions {
+    /// What either of two gives up.
+    pub(crate) fn and(self, other: Self) -> Self {
+        Self {
+            checks_off: self.checks_off || other.checks_off,
+            dynamic_rows: self.dynamic_rows || other.dynamic_rows,
+            invisible_key: self.invisible_key || other.invisible_key,
+        }
+    }
 }
 
 /// The column of an invisible key, named and typed as MySQL does where it makes one by itself
@@ -79,7 +92,7 @@ pub(crate) fn shadow_table(request: &ShadowRequest<'_>) -> Result<ShadowTable, S
     let found = spans(definition)?;
     let mut edits = Edits::default();
     edits.replace(found.name, quote_name(request.shadow));
-    let kept = kept_items(&found, definition);
+    let kept = kept_items(&found, definition, request.keys_first);
     remove_items(&found, &kept, &mut edits);
     if request.checks_share_names {
         rename_checks(request, &found, &mut edits)?;
@@ -164,7 +177,7 @@ fn is_deferrable(kind: &ItemKind) -> bool {
 
 /// Which items stay in the CREATE TABLE. The order of keys must come out as it was, so whatever stands before a key
 /// that must stay does so too.
-fn kept_items(found: &DdlSpans, definition: &[u8]) -> Vec<bool> {
+fn kept_items(found: &DdlSpans, definition: &[u8], keys_first: bool) -> Vec<bool> {
     let engine = found.options.iter().find(|option| option.kind == OptionKind::Engine);
     let engine = engine.map(|option| option.value.text(definition).to_ascii_lowercase());
     let defers = matches!(engine.as_deref(), Some(b"innodb" | b"myisam" | b"aria"));
@@ -191,7 +204,7 @@ fn kept_items(found: &DdlSpans, definition: &[u8]) -> Vec<bool> {
     let last = found.items.iter().rposition(must_stay);
     let is_kept = |(at, item): (usize, &Item)| match &item.kind {
         ItemKind::ForeignKey { .. } => false,
-        kind => !is_deferrable(kind) || last.is_some_and(|last| at <= last),
+        kind => keys_first || !is_deferrable(kind) || last.is_some_and(|last| at <= last),
     };
     found.items.iter().enumerate().map(is_kept).collect()
 }

@@ -25,6 +25,7 @@ fn shadow(definition: &[u8], table: &[u8], mysql: bool, off: bool) -> ShadowTabl
         checks_share_names: mysql,
         concessions: Concessions { checks_off: off, ..Concessions::default() },
         implied_collations: mysql,
+        keys_first: false,
         sequences: &sequences,
     };
     shadow_table(&request).unwrap()
@@ -139,6 +140,7 @@ fn a_shadow_concedes_what_it_is_told_to() {
             checks_share_names: false,
             implied_collations: false,
             concessions,
+            keys_first: false,
             sequences: &sequences,
         };
         text(&shadow_table(&request).unwrap().create)

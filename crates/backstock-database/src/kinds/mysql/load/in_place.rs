@@ -7,14 +7,15 @@
 use super::super::ddl::{Concessions, Text};
 use super::super::swap::{Worker, in_place_code};
 use super::super::transfer::CurrentRows;
-use super::aside::{is_equal, make_sequence, open, reach};
-use super::table::Loading;
+use super::aside::make_sequence;
+use super::table::{Loading, Target};
+use super::tables::{load_one, reach};
 use super::{compare, foreign};
 use crate::Connection;
 use crate::error::{Error, Result};
-use crate::load::{FrameSource, LoadPhase, LoadPlan, LoadReport, LoadedTable, NewSide, TablePlan};
+use crate::load::{FrameSource, LoadPhase, LoadPlan, LoadReport, LoadedTable, NewSide};
 use crate::monitor::DatabaseMonitor;
-use crate::record::{Contents, TableRecord};
+use crate::record::Contents;
 use crate::settings::ServerSettings;
 
 /// The account may not do this, in the server's numbers.
@@ -36,8 +37,8 @@ pub fn load_in_place(
         return Err(Error::Plan { database: plan.target.name.to_string(), reason });
     }
     let source = CurrentRows::new(plan, source);
-    let loading = Loading { plan, source: &source, monitor };
-    let mut connection = open(settings, plan)?;
+    let loading = Loading::new(settings, plan, &source, monitor);
+    let mut connection = loading.open()?;
     let mut report = LoadReport { tables: Vec::new(), lines: plan.transfer_lines(), former_setting: None };
     let mut worker = Worker::new(&mut connection, plan, "in_place")?;
     // Triggers and events would act on the rows.
@@ -45,18 +46,13 @@ pub fn load_in_place(
     sequences(&mut worker)?;
     report.lines.append(&mut worker.notes);
     super::session::set_row_end(&mut connection)?;
-    monitor.phase(LoadPhase::Rows);
-    let tables: Vec<(&TablePlan, &TableRecord)> = plan.new_tables().collect();
-    monitor.expected(
-        tables.len() as u64,
-        tables.iter().map(|(_, record)| record.row_count).sum(),
-        tables.iter().map(|(_, record)| record.estimated_bytes).sum(),
-    );
-    for (table, record) in &tables {
+    let tables = loading.begin_rows();
+    for &(table, record) in &tables {
         loading.check_stop()?;
         reach("load.in_place_table")?;
-        let loaded = one_table(&loading, &mut connection, table, record, &mut report.lines)?;
-        report.tables.push(loaded);
+        let target = Target { table, record, name: table.name.clone(), present: false };
+        let loaded = one_table(&loading, &mut connection, &target, &mut report.lines)?;
+        report.tables.extend(loaded);
     }
     report.lines.extend(foreign::lines(&tables));
     monitor.phase(LoadPhase::ForeignKeys);
@@ -88,34 +84,36 @@ fn sequences(worker: &mut Worker<'_>) -> Result<()> {
 fn one_table(
     loading: &Loading<'_>,
     connection: &mut Connection,
-    table: &TablePlan,
-    record: &TableRecord,
+    target: &Target<'_>,
     lines: &mut Vec<String>,
-) -> Result<LoadedTable> {
-    loading.monitor.table_started(&table.name, record.row_count);
-    let statements = loading.statements(connection, table, record, &table.name, Concessions::default())?;
+) -> Result<Option<LoadedTable>> {
+    let (table, record) = (target.table, target.record);
+    let statements = loading.statements(connection, target, Concessions::default())?;
     let same_definition = table.old.is_some()
         && compare::definition(connection, loading.plan, table, &table.name, &statements)
             .is_ok_and(|lines| lines.is_empty());
     if !same_definition {
-        match loading.load(connection, table, record, &table.name, false) {
+        let copy = Target { table, record, name: target.name.clone(), present: target.present };
+        match load_one(loading, connection, copy) {
             Err(error) if is_refused(&error) => {
-                lines.push(format!(
-                    "table {}: its definition differs from the backup's, and this account cannot change it",
-                    table.name
-                ));
+                lines.push(
+                    target
+                        .line("its definition differs from the backup's, and this account cannot change it"),
+                );
             }
             Err(error) => return Err(error),
-            Ok(loaded) => {
-                lines.extend(loaded.lines);
+            Ok(mut loaded) => {
+                lines.extend(loaded.lines());
                 return Ok(loaded.table);
             }
         }
+    } else {
+        loading.monitor.table_started(&table.name, record.row_count);
     }
-    if !(table.old.is_some() && is_equal(connection, table, record)?) {
+    if !(table.old.is_some() && is_equal(connection, target)?) {
         connection.execute(&Text::new("DELETE FROM ").name(&table.name).bytes())?;
         if record.contents == Contents::Included {
-            loading.fill(connection, table, record, &table.name, lines)?;
+            loading.fill(connection, target, 0..record.frames.len(), true, lines)?;
         }
     }
     if let Some(number) = record.auto_increment {
@@ -123,12 +121,25 @@ fn one_table(
             Text::new("ALTER TABLE ").name(&table.name).sql(format!(" AUTO_INCREMENT={number}")).bytes();
         match loading.run(connection, table, &statement, lines) {
             Err(error) if is_refused(&error) => {
-                lines.push(format!("table {}: this account cannot set its next number", table.name));
+                lines.push(target.line("this account cannot set its next number"));
             }
             other => other?,
         }
     }
     let found = compare::rows(connection, table, record, &table.name)?;
     loading.monitor.table_finished(&table.name, found.row_count);
-    Ok(found)
+    Ok(Some(found))
+}
+
+/// Whether a table under its real name is equal to the dump.
+fn is_equal(connection: &mut Connection, target: &Target<'_>) -> Result<bool> {
+    if target.table.current_rows_only {
+        return Ok(false);
+    }
+    match compare::rows(connection, target.table, target.record, &target.table.name) {
+        // The same number of rows is no proof that they are the same.
+        Ok(_) => Ok(target.record.foreign.is_none()),
+        Err(Error::NotEqual { .. } | Error::Statement { .. } | Error::Definition { .. }) => Ok(false),
+        Err(error) => Err(error),
+    }
 }

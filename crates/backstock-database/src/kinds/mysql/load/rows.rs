@@ -1,9 +1,11 @@
-//! Sends the INSERT statements of a dump to a table of another name, within the size of packet that the server takes.
+//! Sends the rows of a dump's frames to a table of another name: in bulk where that is allowed and exact, else by the
+//! INSERT statements of the frame, within the size of packet that the server takes.
 
 use super::super::ddl::Text;
-use super::super::sql::{InsertParts, Splitter, SqlFault, Tuples, quote_name, split_insert};
+use super::super::sql::{InsertParts, Splitter, SqlFault, Tuples, insert_end, quote_name, split_insert};
 use super::super::swap::warnings;
-use super::{foreign, large_row};
+use super::bulk_text::BulkText;
+use super::{bulk, foreign, large_row};
 use crate::error::{Error, Result};
 use crate::load::FrameSource;
 use crate::record::TableRecord;
@@ -11,6 +13,8 @@ use crate::{Connection, readable};
 
 /// Room in a packet for its own head, bytes.
 const PACKET_MARGIN_BYTES: usize = 1024;
+/// A frame above this is one transaction, bytes: each commit waits for the disk once.
+const TRANSACTION_BYTES: usize = 1024 * 1024;
 /// What an INSERT IGNORE of an ENUM's error value warns of; the value is read back and compared.
 const WARNING_TRUNCATED: &str = "(warning 1265)";
 
@@ -22,6 +26,8 @@ pub(crate) struct RowTarget<'a> {
     pub(crate) record: &'a TableRecord,
     /// The server's `max_allowed_packet`, bytes.
     pub(crate) packet_bytes: usize,
+    /// Whether rows may go in by `LOAD DATA LOCAL`. Set to `false` by the first frame that it does not take exactly.
+    pub(crate) in_bulk: bool,
     pub(crate) lines: Vec<String>,
 }
 
@@ -29,24 +35,93 @@ impl RowTarget<'_> {
     /// Loads one frame. Returns its rows' text in bytes.
     pub(crate) fn load_frame(&mut self, source: &dyn FrameSource, number: u64) -> Result<u64> {
         let frame = source.frame(number).map_err(|source| Error::Frame { frame: number, source })?;
-        let mut splitter = Splitter::new(&frame);
-        while let Some(statement) = splitter.next_statement().map_err(|fault| in_frame(number, fault))? {
-            let parts = split_insert(statement.text).map_err(|fault| in_frame(number, fault))?;
-            match parts {
-                Some(parts) if parts.table == self.record.name.0 => {
-                    self.send(statement.text, &parts).map_err(|error| match error {
-                        SendError::Fault(fault) => in_frame(number, fault),
-                        SendError::Other(error) => error,
-                    })?;
-                }
-                _ => {
-                    let fault =
-                        SqlFault::new(statement.offset_bytes, "a statement is not an INSERT into this table");
-                    return Err(in_frame(number, fault));
-                }
+        if self.in_bulk {
+            self.in_bulk = self.bulk_frame(&frame, number)?;
+            if self.in_bulk {
+                return Ok(frame.len() as u64);
             }
         }
+        let whole = frame.len() > TRANSACTION_BYTES;
+        if whole {
+            self.connection.execute(b"START TRANSACTION")?;
+        }
+        let inserted = self.insert_frame(&frame, number);
+        if whole {
+            let ended = self.connection.execute(if inserted.is_ok() { &b"COMMIT"[..] } else { b"ROLLBACK" });
+            inserted.and(ended.map(drop))?;
+        } else {
+            inserted?;
+        }
         Ok(frame.len() as u64)
+    }
+
+    /// Loads a frame in one transaction. `false` where the server did not take it as it is: then nothing of it is
+    /// there.
+    fn bulk_frame(&mut self, frame: &[u8], number: u64) -> Result<bool> {
+        self.connection.execute(b"START TRANSACTION")?;
+        let told = self.lines.len();
+        let exact = match self.send_in_bulk(frame, number) {
+            // What the server refuses, and what has no bulk form, an INSERT may explain better.
+            Err(Error::Statement { .. } | Error::LocalRows { .. }) => false,
+            other => other?,
+        };
+        if !exact {
+            self.lines.truncate(told);
+        }
+        self.connection.execute(if exact { &b"COMMIT"[..] } else { b"ROLLBACK" })?;
+        Ok(exact)
+    }
+
+    fn send_in_bulk(&mut self, frame: &[u8], number: u64) -> Result<bool> {
+        let token = bulk::token(self.connection, frame.len());
+        let sql = bulk::statement(&self.record.columns, self.name, &token, false);
+        let mut rows = BulkText::new(frame, &self.record.name, &self.record.columns);
+        loop {
+            let done = self.connection.execute_with_local_infile(&sql, token.as_bytes(), &mut rows)?;
+            if done.warnings > 0 || done.affected_rows != rows.take_rows() {
+                return Ok(false);
+            }
+            let Some(rest) = rows.at_ignore() else { return Ok(true) };
+            let mut splitter = Splitter::new(rest);
+            let statement = splitter.next_statement().map_err(|fault| in_frame(number, fault))?;
+            let Some(statement) = statement else { return Ok(true) };
+            self.insert_statement(statement.text, number)?;
+            rows.skip(statement.offset_bytes + statement.text.len());
+        }
+    }
+
+    fn insert_frame(&mut self, frame: &[u8], number: u64) -> Result<()> {
+        let mut rest = frame;
+        loop {
+            let start = rest.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
+            rest = &rest[start..];
+            // Our own statements end where their rows do, which is found sooner than tokens are cut.
+            let end = match split_insert(rest) {
+                Ok(Some(parts)) => insert_end(rest, parts.head_end),
+                _ => None,
+            };
+            let (text, behind) = match end {
+                Some(end) => (&rest[..end], end + 1),
+                None => {
+                    let next = Splitter::new(rest).next_statement();
+                    let Some(next) = next.map_err(|fault| in_frame(number, fault))? else { return Ok(()) };
+                    (next.text, next.offset_bytes + next.text.len())
+                }
+            };
+            self.insert_statement(text, number)?;
+            rest = &rest[behind..];
+        }
+    }
+
+    fn insert_statement(&mut self, statement: &[u8], number: u64) -> Result<()> {
+        let parts = split_insert(statement).map_err(|fault| in_frame(number, fault))?;
+        let Some(parts) = parts.filter(|parts| parts.table == self.record.name.0) else {
+            return Err(in_frame(number, SqlFault::new(0, "a statement is not an INSERT into this table")));
+        };
+        self.send(statement, &parts).map_err(|error| match error {
+            SendError::Fault(fault) => in_frame(number, fault),
+            SendError::Other(error) => error,
+        })
     }
 
     fn send(&mut self, statement: &[u8], parts: &InsertParts) -> std::result::Result<(), SendError> {

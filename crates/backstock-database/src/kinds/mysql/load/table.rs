@@ -1,37 +1,94 @@
-//! One table aside: made, filled, given its keys, read back and compared. Done again from the start unless all of it
-//! is proven to be there.
+//! The steps of one table: made, filled, given its keys, read back and compared. Done again from the start unless all
+//! of it is proven to be there.
 
-use super::super::ddl::{Concessions, ShadowRequest, ShadowTable, Text, shadow_table};
+use std::ops::Range;
+use std::sync::OnceLock;
+
+use super::super::ddl::{self, Concessions, ShadowRequest, ShadowTable, Text, shadow_table};
+use super::super::definition;
 use super::super::dump::checksum_table;
 use super::super::sql::quote_name;
 use super::super::swap::warnings;
+use super::queue::Way;
 use super::rows::RowTarget;
-use super::{compare, concession, foreign, session};
+use super::{bulk, compare, concession, foreign, session};
 use crate::error::{Error, Result};
 use crate::load::{FrameSource, LoadPhase, LoadPlan, LoadedTable, NewSide, TablePlan};
 use crate::monitor::DatabaseMonitor;
-use crate::record::{Contents, TableRecord};
+use crate::record::TableRecord;
+use crate::settings::ServerSettings;
 use crate::{Connection, RawText, Vendor, readable};
 
 /// A table with several partitions for its history and no rule when to go on to the next (MariaDB): only a warning,
 /// which a strict session turns into an error.
 const ERROR_HISTORY_PARTITIONS: u16 = 4115;
 
+/// Tables of up to so many rows, and so many bytes as the server estimates, have their keys from the start: a further
+/// ALTER TABLE takes longer than the rows.
+const KEYS_FIRST_ROWS: u64 = 1000;
+const KEYS_FIRST_BYTES: u64 = 1024 * 1024;
+
 /// What is needed to load any table of a plan.
-#[derive(Clone, Copy)]
 pub(super) struct Loading<'a> {
+    pub(super) settings: &'a ServerSettings,
     pub(super) plan: &'a LoadPlan,
     pub(super) source: &'a dyn FrameSource,
     pub(super) monitor: &'a dyn DatabaseMonitor<LoadPhase>,
+    /// Whether the server takes rows in bulk; found out with the first table.
+    pub(super) bulk: OnceLock<bool>,
 }
 
-/// A loaded table and what the report says of it.
-pub(super) struct Loaded {
-    pub(super) table: LoadedTable,
-    pub(super) lines: Vec<String>,
+/// A table and the name under which it is loaded.
+pub(super) struct Target<'a> {
+    pub(super) table: &'a TablePlan,
+    pub(super) record: &'a TableRecord,
+    pub(super) name: RawText,
+    /// Whether something of this name may be kept if it is whole.
+    pub(super) present: bool,
 }
 
-impl Loading<'_> {
+impl Target<'_> {
+    /// A line of the report about this table.
+    pub(super) fn line(&self, text: impl std::fmt::Display) -> String {
+        format!("table {}: {text}", self.table.name)
+    }
+
+    /// Whether a transaction covers its rows.
+    pub(super) fn is_transactional(&self) -> bool {
+        self.record.engine.eq_ignore_ascii_case("InnoDB")
+    }
+}
+
+impl<'a> Loading<'a> {
+    pub(super) fn new(
+        settings: &'a ServerSettings,
+        plan: &'a LoadPlan,
+        source: &'a dyn FrameSource,
+        monitor: &'a dyn DatabaseMonitor<LoadPhase>,
+    ) -> Self {
+        Self { settings, plan, source, monitor, bulk: OnceLock::new() }
+    }
+
+    /// A connection set up for the load.
+    pub(super) fn open(&self) -> Result<Connection> {
+        let mut connection = Connection::open(self.settings, Some(&self.plan.target.name))?;
+        session::prepare_to_load(&mut connection)?;
+        session::set_row_end(&mut connection)?;
+        Ok(connection)
+    }
+
+    /// Tells what there is to load, and gives the tables.
+    pub(super) fn begin_rows(&self) -> Vec<(&'a TablePlan, &'a TableRecord)> {
+        self.monitor.phase(LoadPhase::Rows);
+        let tables: Vec<(&TablePlan, &TableRecord)> = self.plan.new_tables().collect();
+        self.monitor.expected(
+            tables.len() as u64,
+            tables.iter().map(|(_, record)| record.row_count).sum(),
+            tables.iter().map(|(_, record)| record.estimated_bytes).sum(),
+        );
+        tables
+    }
+
     /// Whether somebody asked to stop.
     pub(super) fn check_stop(&self) -> Result<()> {
         if self.monitor.is_cancelled() {
@@ -44,13 +101,11 @@ impl Loading<'_> {
     pub(super) fn statements(
         &self,
         connection: &Connection,
-        table: &TablePlan,
-        record: &TableRecord,
-        name: &RawText,
+        target: &Target<'_>,
         concessions: Concessions,
     ) -> Result<ShadowTable> {
-        let plan = self.plan;
-        let aside = *name != table.name;
+        let (plan, table, record) = (self.plan, target.table, target.record);
+        let aside = target.name != table.name;
         let sequences = |schema: Option<&[u8]>, sequence: &[u8]| {
             let ours = schema.is_none_or(|schema| schema == &plan.source.name[..]);
             let found = plan
@@ -67,10 +122,11 @@ impl Loading<'_> {
         let request = ShadowRequest {
             definition: &record.definition,
             table: &table.name,
-            shadow: name,
+            shadow: &target.name,
             checks_share_names: aside && connection.vendor() == Vendor::MySql,
             implied_collations: connection.vendor() == Vendor::MySql,
             concessions,
+            keys_first: record.row_count <= KEYS_FIRST_ROWS && record.estimated_bytes <= KEYS_FIRST_BYTES,
             sequences: &sequences,
         };
         shadow_table(&request).map_err(|source| Error::Sql {
@@ -79,140 +135,132 @@ impl Loading<'_> {
         })
     }
 
-    /// Makes and fills a table under a name, unless it is there and proven equal.
-    pub(super) fn load(
-        &self,
-        connection: &mut Connection,
-        table: &TablePlan,
-        record: &TableRecord,
-        name: &RawText,
-        present: bool,
-    ) -> Result<Loaded> {
-        self.monitor.table_started(&table.name, record.row_count);
-        let mut lines = Vec::new();
-        if present && let Some(found) = self.verified(connection, table, record, name)? {
-            self.monitor.table_finished(&table.name, found.row_count);
-            return Ok(Loaded { table: found, lines });
-        }
-        let concessions = self.make_somehow(connection, table, record, name, &mut lines)?;
-        let found = compare::rows(connection, table, record, name)?;
-        // A CHECK that is not enforced is told part by part, too.
-        let wanted = Concessions { checks_off: false, ..concessions };
-        let statements = self.statements(connection, table, record, name, wanted)?;
-        lines.extend(compare::definition(connection, self.plan, table, name, &statements)?);
-        self.monitor.table_finished(&table.name, found.row_count);
-        Ok(Loaded { table: found, lines })
-    }
-
     /// An earlier attempt's table, if it is whole.
-    fn verified(
+    pub(super) fn verified(
         &self,
         connection: &mut Connection,
-        table: &TablePlan,
-        record: &TableRecord,
-        name: &RawText,
+        target: &Target<'_>,
     ) -> Result<Option<LoadedTable>> {
-        if table.current_rows_only {
+        if target.table.current_rows_only {
             // How many rows it should have is not recorded.
             return Ok(None);
         }
-        let statements =
-            self.statements(connection, table, record, name, concession::agreed(self.plan, table))?;
-        if !compare::definition(connection, self.plan, table, name, &statements)?.is_empty() {
+        let agreed = concession::agreed(self.plan, target.table);
+        let statements = self.statements(connection, target, agreed)?;
+        if !compare::definition(connection, self.plan, target.table, &target.name, &statements)?.is_empty() {
             return Ok(None);
         }
-        match compare::rows(connection, table, record, name) {
+        match compare::rows(connection, target.table, target.record, &target.name) {
             Ok(found) => Ok(Some(found)),
             Err(Error::NotEqual { .. } | Error::Statement { .. } | Error::Definition { .. }) => Ok(None),
             Err(error) => Err(error),
         }
     }
 
-    /// Makes a table as it was or, where the server does not take it so, with as little conceded as possible.
-    fn make_somehow(
+    /// Makes the empty table, in the place of whatever has its name.
+    pub(super) fn make(
         &self,
         connection: &mut Connection,
-        table: &TablePlan,
-        record: &TableRecord,
-        name: &RawText,
-        lines: &mut Vec<String>,
-    ) -> Result<Concessions> {
-        let tell = |line: String| format!("table {}: {line}", table.name);
-        let mut concessions = concession::agreed(self.plan, table);
-        lines.extend(concession::agreed_line(concessions).map(tell));
-        loop {
-            let told = lines.len();
-            let outcome = self.make(connection, table, record, name, concessions, lines);
-            match concession::next(concessions, &outcome, &lines[told..], record) {
-                None => return outcome.map(|()| concessions),
-                Some((next, line)) => {
-                    lines.truncate(told);
-                    lines.push(tell(line));
-                    concessions = next;
-                }
-            }
-        }
-    }
-
-    fn make(
-        &self,
-        connection: &mut Connection,
-        table: &TablePlan,
-        record: &TableRecord,
-        name: &RawText,
-        concessions: Concessions,
+        target: &Target<'_>,
+        way: Way,
         lines: &mut Vec<String>,
     ) -> Result<()> {
-        let statements = self.statements(connection, table, record, name, concessions)?;
-        connection.execute(&Text::new("DROP TABLE IF EXISTS ").name(name).bytes())?;
-        match self.run(connection, table, &statements.create, lines) {
+        let statements = self.statements(connection, target, way.concessions)?;
+        connection.execute(&Text::new("DROP TABLE IF EXISTS ").name(&target.name).bytes())?;
+        match self.run(connection, target.table, &statements.create, lines) {
             Err(error) if error.code() == Some(ERROR_HISTORY_PARTITIONS) => {
                 session::set_lenient_mode(connection)?;
-                let made = self.run(connection, table, &statements.create, &mut Vec::new());
+                let made = self.run(connection, target.table, &statements.create, &mut Vec::new());
                 session::reset_context(connection)?;
                 made?;
             }
             other => other?,
         }
         let left_out = statements.left_out.iter();
-        lines.extend(left_out.map(|text| format!("table {}: left out: {text}", table.name)));
-        if record.contents == Contents::Included {
-            self.fill(connection, table, record, name, lines)?;
-        }
-        let head = Text::new("ALTER TABLE ").name(name).sql(" ");
-        for keys in &statements.keys {
-            self.check_stop()?;
-            self.run(connection, table, &head.clone().sql(keys).bytes(), lines)?;
-        }
-        if let Some(number) = record.auto_increment {
-            let statement = head.sql(format!("AUTO_INCREMENT={number}")).bytes();
-            self.run(connection, table, &statement, lines)?;
-        }
+        lines.extend(left_out.map(|text| target.line(format_args!("left out: {text}"))));
         Ok(())
     }
 
-    /// Sends all rows of a table to the table of this name.
+    /// Adds what the table was made without.
+    pub(super) fn add_keys(
+        &self,
+        connection: &mut Connection,
+        target: &Target<'_>,
+        concessions: Concessions,
+        lines: &mut Vec<String>,
+    ) -> Result<()> {
+        let statements = self.statements(connection, target, concessions)?;
+        let head = Text::new("ALTER TABLE ").name(&target.name).sql(" ");
+        for keys in &statements.keys {
+            self.check_stop()?;
+            self.run(connection, target.table, &head.clone().sql(keys).bytes(), lines)?;
+        }
+        let definition = &target.record.definition;
+        let made_with =
+            ddl::spans(definition).ok().and_then(|spans| definition::auto_increment(&spans, definition));
+        match target.record.auto_increment {
+            Some(number) if made_with != Some(number) => {
+                let statement = head.sql(format!("AUTO_INCREMENT={number}")).bytes();
+                self.run(connection, target.table, &statement, lines)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Compares the whole table with the dump.
+    pub(super) fn check(
+        &self,
+        connection: &mut Connection,
+        target: &Target<'_>,
+        concessions: Concessions,
+        lines: &mut Vec<String>,
+    ) -> Result<LoadedTable> {
+        let found = compare::rows(connection, target.table, target.record, &target.name)?;
+        // A CHECK that is not enforced is told part by part, too.
+        let wanted = Concessions { checks_off: false, ..concessions };
+        let statements = self.statements(connection, target, wanted)?;
+        lines.extend(compare::definition(connection, self.plan, target.table, &target.name, &statements)?);
+        Ok(found)
+    }
+
+    /// Sends the rows of some of a table's frames. `false` where bulk was allowed and not all of them went in so.
     pub(super) fn fill(
         &self,
         connection: &mut Connection,
-        table: &TablePlan,
-        record: &TableRecord,
-        name: &RawText,
+        target: &Target<'_>,
+        frames: Range<usize>,
+        by_inserts: bool,
         lines: &mut Vec<String>,
-    ) -> Result<()> {
+    ) -> Result<bool> {
         let packet = connection.query(b"SELECT @@max_allowed_packet")?;
         let packet_bytes =
             packet.single().map(readable).and_then(|text| text.parse().ok()).unwrap_or(1 << 20);
+        let (record, name) = (target.record, &target.name);
+        let in_bulk = !by_inserts && self.takes_bulk(target);
         foreign::enter(connection, record)?;
-        let mut target = RowTarget { connection, name, record, packet_bytes, lines: Vec::new() };
-        for frame in &record.frames {
+        let mut rows = RowTarget { connection, name, record, packet_bytes, in_bulk, lines: Vec::new() };
+        let sent = record.frames.get(frames).unwrap_or_default().iter().try_for_each(|frame| {
             self.check_stop()?;
-            let bytes = target.load_frame(self.source, frame.frame)?;
-            self.monitor.rows(&table.name, frame.row_count, bytes);
-        }
-        lines.append(&mut target.lines);
-        foreign::leave(target.connection, record)?;
-        Ok(())
+            let bytes = rows.load_frame(self.source, frame.frame)?;
+            self.monitor.rows(&target.table.name, frame.row_count, bytes);
+            Ok(())
+        });
+        let exact = rows.in_bulk == in_bulk;
+        lines.append(&mut rows.lines);
+        let left = foreign::leave(rows.connection, record);
+        sent.and(left).map(|()| exact)
+    }
+
+    /// Whether a table's rows may go in by `LOAD DATA LOCAL`: only where a transaction takes a bad step back, and only
+    /// rows in our own literals, whose bytes are those of the column and are compared with the dump in the end.
+    pub(super) fn takes_bulk(&self, target: &Target<'_>) -> bool {
+        let (database, record) = (&self.plan.target.name, target.record);
+        let is_allowed = || bulk::is_allowed(self.settings, database, record, &target.name);
+        target.is_transactional()
+            && record.foreign.is_none()
+            && !target.table.current_rows_only
+            && !record.columns.is_empty()
+            && *self.bulk.get_or_init(is_allowed)
     }
 
     pub(super) fn run(

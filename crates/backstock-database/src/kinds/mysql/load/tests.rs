@@ -8,6 +8,7 @@ mod kills;
 mod selections;
 mod torture;
 mod vendors;
+mod ways;
 
 use std::io;
 

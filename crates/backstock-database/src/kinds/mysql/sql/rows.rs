@@ -116,7 +116,10 @@ impl<'a> Tuples<'a> {
             };
             at += skipped;
             match self.text[at] {
-                b'\'' => at = self.quote_end(at)?,
+                b'\'' => match quote_end(self.text, at) {
+                    Some(end) => at = end,
+                    None => return Err(SqlFault::new(at, "a quote does not end")),
+                },
                 b'(' => {
                     depth += 1;
                     at += 1;
@@ -129,18 +132,44 @@ impl<'a> Tuples<'a> {
             }
         }
     }
+}
 
-    /// Behind the quote that opens at `start`. A doubled quote reads as two texts in a row, with the same end.
-    fn quote_end(&self, start: usize) -> Result<usize, SqlFault> {
-        let mut at = start + 1;
-        loop {
-            let stop = |byte: &u8| matches!(byte, b'\'' | b'\\');
-            match self.text.get(at..).and_then(|rest| rest.iter().position(stop)) {
-                None => return Err(SqlFault::new(start, "a quote does not end")),
-                Some(skipped) if self.text[at + skipped] == b'\'' => return Ok(at + skipped + 1),
-                Some(skipped) => at += skipped + 2,
-            }
+/// Where the `;` of an INSERT stands, given where its rows start. `None` where something stands outside of quotes that
+/// is no part of our literals and could hide an end: then tokens must be cut.
+pub(crate) fn insert_end(text: &[u8], head_end: usize) -> Option<usize> {
+    let mut at = head_end;
+    loop {
+        match text.get(at)? {
+            b';' => return Some(at),
+            b'\'' => at = quote_end(text, at)?,
+            b'-' if text.get(at + 1) == Some(&b'-') => return None,
+            b'0'..=b'9'
+            | b'a'..=b'z'
+            | b'A'..=b'Z'
+            | b'_'
+            | b'@'
+            | b'.'
+            | b'+'
+            | b'-'
+            | b'('
+            | b')'
+            | b',' => at += 1,
+            byte if byte.is_ascii_whitespace() => at += 1,
+            _ => return None,
         }
+    }
+}
+
+/// Behind the quote that opens at `start`. A doubled quote reads as two texts in a row, with the same end.
+fn quote_end(text: &[u8], start: usize) -> Option<usize> {
+    let mut at = start + 1;
+    loop {
+        let stop = |byte: &u8| matches!(byte, b'\'' | b'\\');
+        let skipped = text.get(at..)?.iter().position(stop)?;
+        if text[at + skipped] == b'\'' {
+            return Some(at + skipped + 1);
+        }
+        at += skipped + 2;
     }
 }
 
@@ -211,6 +240,16 @@ mod tests {
             if let Ok(facts) = check_rows_frame(&SMALL[..end], RowHash::Xxh3) {
                 assert_ne!(facts.row_count, whole.row_count, "cut at {end}");
             }
+        }
+    }
+
+    #[test]
+    fn the_end_of_an_insert_is_found_without_tokens() {
+        let head = SMALL.windows(6).position(|window| window == b"VALUES").unwrap() + 6;
+        let end = insert_end(SMALL, head).unwrap();
+        assert!(SMALL[..end].ends_with(b"_binary'\\0;(')") && SMALL[end] == b';');
+        for hidden in ["(1) -- ;\n;", "(1) /* ; */;", "(\"';\");", "(`;`);", "(1) # ;\n;", "(1)", "('a"] {
+            assert_eq!(insert_end(hidden.as_bytes(), 0), None, "{hidden}");
         }
     }
 
