@@ -10,7 +10,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use super::assemble::{Assembler, Output, stream_long};
 use super::entry::{FileKind, FileState};
 use super::owners::Owners;
-use super::read_item::{Item, ItemReader, Outcome, WHOLE_LIMIT_BYTES};
+use super::read_item::{Item, ItemReader, Outcome, Piece, WHOLE_LIMIT_BYTES};
 use super::report::{TreeMonitor, TreeReport};
 use super::request::{Excluder, TreeRequest};
 use super::walk::{Found, Walk, WalkSink};
@@ -32,9 +32,9 @@ const JOBS_AHEAD: usize = 4;
 /// More readers than this only cost memory.
 const READERS_LIMIT: usize = 32;
 
-struct Job {
-    items: Vec<Item>,
-    outputs: Sender<Output>,
+pub(super) struct Job {
+    pub(super) items: Vec<Item>,
+    pub(super) outputs: Sender<Output>,
 }
 
 /// Takes the files of all roots into an artifact, and one line for each into its index.
@@ -119,46 +119,52 @@ fn assemble(
     Ok(())
 }
 
-/// Does a job: every item into a batch, long files as frames of their own between batches.
-fn work(
+/// Does a job: every item into a batch, long files as frames of their own between batches. The items are read in the order
+/// of their inodes, which on most file systems is that of their places on the disk, and handed over in that of the index.
+pub(super) fn work(
     reader: &ItemReader<'_>,
     job: Job,
     artifact: &ArtifactWriter,
     spare: &Receiver<Vec<u8>>,
 ) -> Result<()> {
     let send = |output| job.outputs.send(output).map_err(|_| Error::Cancelled);
-    let fresh = || {
-        let mut buffer = spare.try_recv().unwrap_or_else(|_| Vec::with_capacity(BATCH_ROOM_BYTES));
-        buffer.clear();
-        buffer
-    };
-    let mut bytes = fresh();
-    let mut pieces = Vec::new();
-    for item in job.items {
-        let found = shadow(&item.found);
-        match reader.read(item, &mut bytes) {
+    let mut bytes = spare.try_recv().unwrap_or_else(|_| Vec::with_capacity(BATCH_ROOM_BYTES));
+    bytes.clear();
+    let mut outcomes: Vec<(usize, Outcome)> = in_order_of_disk(job.items)
+        .into_iter()
+        .map(|(place, item)| (place, reader.read(item, &mut bytes)))
+        .collect();
+    outcomes.sort_unstable_by_key(|(place, _)| *place);
+    let mut pieces = Vec::with_capacity(outcomes.len());
+    for (_, outcome) in outcomes {
+        match outcome {
             Outcome::Done(piece) => pieces.push(*piece),
-            Outcome::Long(open) => {
-                let batch = std::mem::replace(&mut bytes, fresh());
-                send(Output::Batch { bytes: batch, pieces: std::mem::take(&mut pieces) })?;
-                stream_long(reader, &found, &open, artifact, &mut |output| send(output))?;
+            Outcome::Long(long) => {
+                // A long file has a job of its own, unless it has grown since the walk saw it.
+                send(batch_of(std::mem::take(&mut pieces), &bytes))?;
+                stream_long(reader, &long, artifact, &mut |output| send(output))?;
             }
         }
     }
     send(Output::Batch { bytes, pieces })
 }
 
-/// What a long file needs of what was found, since the item itself is given away.
-fn shadow(found: &Found) -> Found {
-    Found {
-        path: found.path.clone(),
-        parent: Arc::clone(&found.parent),
-        name: found.name.clone(),
-        facts: found.facts,
-        attributes: Vec::new(),
-        state: found.state,
-        reason: None,
+/// Each item with its place in the job.
+fn in_order_of_disk(items: Vec<Item>) -> Vec<(usize, Item)> {
+    let mut items: Vec<(usize, Item)> = items.into_iter().enumerate().collect();
+    items.sort_by_key(|(_, item)| item.found.facts.map(|facts| facts.identity()));
+    items
+}
+
+/// Some pieces of a buffer that others still need.
+fn batch_of(mut pieces: Vec<Piece>, bytes: &[u8]) -> Output {
+    let mut own = Vec::new();
+    for piece in &mut pieces {
+        let start = own.len();
+        own.extend_from_slice(&bytes[piece.bytes.clone()]);
+        piece.bytes = start..own.len();
     }
+    Output::Batch { bytes: own, pieces }
 }
 
 /// Receives what the walk finds and makes jobs of it.

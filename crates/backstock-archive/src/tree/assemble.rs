@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 
 use super::entry::{FileEntry, FileKind, FileState};
-use super::read_item::{ItemReader, Leaning, Outcome, Piece};
+use super::read_item::{ItemReader, Leaning, LongItem, Outcome, Piece};
 use super::report::{NamedPath, TreeMonitor, TreeNote, TreeReport, printable};
 use crate::artifact::{ArtifactWriter, FRAME_SIZE_BYTES, STORED_FRAME_LIMIT_BYTES, Storing};
 use crate::index::IndexWriter;
@@ -24,7 +24,7 @@ const STORE_RUN_RETREAT: usize = 8;
 
 /// What a reader hands over, in the order of the index.
 pub(crate) enum Output {
-    /// Entries one after another in one buffer.
+    /// Entries in the order of the index; their bytes lie in the buffer in any order.
     Batch { bytes: Vec<u8>, pieces: Vec<Piece> },
     /// The next frame of a long file, whole.
     LongFrame { bytes: Vec<u8>, storing: Storing, is_first: bool },
@@ -75,11 +75,9 @@ impl<'a> Assembler<'a> {
     pub(crate) fn take(&mut self, output: Output) -> Result<Option<Vec<u8>>> {
         match output {
             Output::Batch { bytes, pieces } => {
-                let mut start = 0;
                 for piece in pieces {
-                    let end = start + piece.length;
-                    self.piece(piece, &bytes[start..end])?;
-                    start = end;
+                    let content = &bytes[piece.bytes.clone()];
+                    self.piece(piece, content)?;
                 }
                 Ok(Some(bytes))
             }
@@ -145,29 +143,18 @@ impl<'a> Assembler<'a> {
         let becomes_first = stand_in.is_none();
         item.first_name = stand_in;
         let mut bytes = Vec::new();
-        let found = Box::new(super::walk::Found {
-            path: path.clone(),
-            parent: std::sync::Arc::clone(&item.found.parent),
-            name: item.found.name.clone(),
-            facts: item.found.facts,
-            attributes: Vec::new(),
-            state: item.found.state,
-            reason: None,
-        });
         let seen = item.found.facts.map(|facts| facts.identity());
         match self.reader.read(item, &mut bytes) {
             Outcome::Done(mut piece) => {
                 piece.item = None;
-                if becomes_first && piece.length > 0 && !piece.was_replaced {
+                if becomes_first && !piece.bytes.is_empty() && !piece.was_replaced {
                     self.lost_names.insert(first, Some(path));
                 }
                 self.piece(*piece, &bytes)
             }
-            Outcome::Long(open) => {
-                let was_replaced = seen != Some(open.facts.identity());
-                stream_long(self.reader, &found, &open, self.artifact, &mut |output| {
-                    self.take(output).map(|_| ())
-                })?;
+            Outcome::Long(long) => {
+                let was_replaced = seen != Some(long.open.facts.identity());
+                stream_long(self.reader, &long, self.artifact, &mut |output| self.take(output).map(|_| ()))?;
                 if !was_replaced && !self.lost_names.contains_key(&path) {
                     self.lost_names.insert(first, Some(path));
                 }
@@ -286,8 +273,7 @@ fn buffer_for(artifact: &ArtifactWriter, storing: Storing) -> Vec<u8> {
 /// Streams a long file as frames of its own.
 pub(crate) fn stream_long(
     reader: &ItemReader<'_>,
-    found: &super::walk::Found,
-    open: &super::read_item::OpenFile,
+    LongItem { found, open }: &LongItem,
     artifact: &ArtifactWriter,
     send: &mut dyn FnMut(Output) -> Result<()>,
 ) -> Result<()> {

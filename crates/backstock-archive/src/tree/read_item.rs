@@ -6,6 +6,7 @@
 
 use std::fs::File;
 use std::io;
+use std::ops::Range;
 
 use rustix::fs::OFlags;
 
@@ -63,8 +64,8 @@ pub(crate) enum Leaning {
 #[derive(Debug)]
 pub(crate) struct Piece {
     pub(crate) entry: FileEntry,
-    /// Bytes in the batch; none when nothing is in the archive.
-    pub(crate) length: usize,
+    /// Its bytes in the batch; none when nothing is in the archive.
+    pub(crate) bytes: Range<usize>,
     pub(crate) leaning: Leaning,
     /// Another file than the walk saw stood there: further names of what the walk saw must not lead to it.
     pub(crate) was_replaced: bool,
@@ -75,7 +76,19 @@ pub(crate) struct Piece {
 /// What became of an item: either its bytes are in the buffer, or it is a long file that is to be streamed.
 pub(crate) enum Outcome {
     Done(Box<Piece>),
-    Long(Box<OpenFile>),
+    Long(Box<LongItem>),
+}
+
+/// A file that is too long to be read whole.
+pub(crate) struct LongItem {
+    pub(crate) found: Found,
+    pub(crate) open: OpenFile,
+}
+
+/// What became of a file.
+enum Content {
+    Whole(Piece),
+    TooLong(OpenFile),
 }
 
 /// Puts items into buffers.
@@ -93,8 +106,10 @@ impl ItemReader<'_> {
         let mut piece = match kind {
             FileKind::File if item.found.state == FileState::Stored && !is_link => {
                 match self.read_file(&item.found, buffer) {
-                    Ok(Outcome::Done(piece)) => *piece,
-                    Ok(long) => return long,
+                    Ok(Content::Whole(piece)) => piece,
+                    Ok(Content::TooLong(open)) => {
+                        return Outcome::Long(Box::new(LongItem { found: item.found, open }));
+                    }
                     Err(error) => {
                         buffer.truncate(start);
                         self.failed(&item.found, &error)
@@ -103,7 +118,7 @@ impl ItemReader<'_> {
             }
             _ => self.read_other(&item, buffer),
         };
-        piece.length = buffer.len() - start;
+        piece.bytes = start..buffer.len();
         if is_link {
             piece.item = Some(Box::new(item));
         }
@@ -111,7 +126,7 @@ impl ItemReader<'_> {
     }
 
     fn piece(entry: FileEntry, leaning: Leaning) -> Piece {
-        Piece { entry, length: 0, leaning, was_replaced: false, item: None }
+        Piece { entry, bytes: 0..0, leaning, was_replaced: false, item: None }
     }
 
     fn failed(&self, found: &Found, error: &io::Error) -> Piece {
@@ -224,7 +239,7 @@ impl ItemReader<'_> {
         entry
     }
 
-    fn read_file(&self, found: &Found, buffer: &mut Vec<u8>) -> io::Result<Outcome> {
+    fn read_file(&self, found: &Found, buffer: &mut Vec<u8>) -> io::Result<Content> {
         let start = buffer.len();
         let mut is_second_try = false;
         loop {
@@ -232,7 +247,7 @@ impl ItemReader<'_> {
             let open = Self::open(found)?;
             let stored_bytes = open.stored_bytes();
             if stored_bytes > WHOLE_LIMIT_BYTES {
-                return Ok(Outcome::Long(Box::new(open)));
+                return Ok(Content::TooLong(open));
             }
             let mut entry = self.file_entry(found, &open);
             let size_bytes = open.facts.size_bytes;
@@ -258,7 +273,7 @@ impl ItemReader<'_> {
             self.monitor.bytes(stored_bytes);
             let mut piece = Self::piece(entry, Self::leaning(found, stored_bytes));
             piece.was_replaced = found.facts.is_some_and(|seen| seen.identity() != open.facts.identity());
-            return Ok(Outcome::Done(Box::new(piece)));
+            return Ok(Content::Whole(piece));
         }
     }
 }

@@ -107,8 +107,8 @@ fn f26_a_long_file_that_cannot_be_read_to_its_end_is_named_and_never_taken_for_a
     let mut open = read_item::ItemReader::open(&bad).unwrap();
     // A handle that cannot read answers every read with an error, as a bad disk does.
     open.file = fs::OpenOptions::new().write(true).open(&path).unwrap();
-    assemble::stream_long(&reader, &bad, &open, &writer, &mut |output| assembler.take(output).map(drop))
-        .unwrap();
+    let bad = read_item::LongItem { found: bad, open };
+    assemble::stream_long(&reader, &bad, &writer, &mut |output| assembler.take(output).map(drop)).unwrap();
     let mut bytes = Vec::new();
     let item = read_item::Item { found: seen("good"), first_name: None };
     let read_item::Outcome::Done(piece) = reader.read(item, &mut bytes) else { panic!("long") };

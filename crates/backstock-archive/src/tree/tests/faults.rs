@@ -96,6 +96,45 @@ fn f61_a_name_that_the_walk_saw_and_the_reader_did_not_find_is_vanished() {
     }
 }
 
+/// Items are read in the order of their inodes, and one has become long since the walk saw it: the order of the index stays.
+#[test]
+fn f62_a_job_is_handed_over_in_the_order_of_the_index() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["d", "c", "b", "a"] {
+        write(folder.path(), name, name.as_bytes());
+    }
+    let parent = open_folder(folder.path());
+    let item = |name: &str| read_item::Item { found: found(&parent, name.as_bytes()), first_name: None };
+    let items = ["a", "b", "c", "d"].map(item).into();
+    write(folder.path(), "c", &noise(1, 5 << 20));
+    let host = backstock_host::Host::real();
+    let options = crate::artifact::ArtifactOptions::of(Codec::Zstd, 1);
+    let writer =
+        crate::artifact::ArtifactWriter::create(&host, folder.path(), "files.tar.zst", &options).unwrap();
+    let owners = owners::Owners::default();
+    let reader = read_item::ItemReader { owners: &owners, monitor: &NoMonitor };
+    let (outputs, received) = crossbeam_channel::unbounded();
+    let spare = crossbeam_channel::never();
+    archive::work(&reader, archive::Job { items, outputs }, &writer, &spare).unwrap();
+    let mut names = Vec::new();
+    for output in received {
+        match output {
+            assemble::Output::Batch { bytes, pieces } => {
+                for piece in pieces {
+                    // Its last block is the content: the name of the file.
+                    let member = &bytes[piece.bytes.clone()];
+                    assert_eq!(&member[member.len() - 512..][..1], piece.entry.path);
+                    names.push(piece.entry.path);
+                }
+            }
+            assemble::Output::LongFrame { .. } => {}
+            assemble::Output::LongEnd { entry, .. } => names.push(entry.path),
+        }
+    }
+    assert_eq!(names, [b"a", b"b", b"c", b"d"]);
+    writer.discard().unwrap();
+}
+
 #[test]
 fn f62_files_that_grow_and_shrink_are_notes_and_never_break_the_archive() {
     let folder = tempfile::tempdir().unwrap();
