@@ -9,6 +9,9 @@ use backstock_testbed::demo_shop::DemoShop;
 use backstock_testbed::{Server, ServerKind, ServerOptions, Snapshot};
 use tempfile::TempDir;
 
+/// What any operation may hold at most.
+const MEMORY_LIMIT_KIB: u64 = 128 * 1024;
+
 /// What every run's environment must not inherit from whoever runs the tests.
 const OURS: [&str; 7] = [
     "BACKSTOCK_STATE",
@@ -125,6 +128,38 @@ impl Place {
     /// Runs the executable here and waits for its end.
     pub(crate) fn run(&self, arguments: &[&str]) -> Run {
         Run::of(&self.command(arguments).output().unwrap())
+    }
+
+    /// Runs it through another program, which is given the executable and its arguments as its last ones.
+    pub(crate) fn run_through(&self, mut through: Command, arguments: &[&str]) -> Run {
+        let inner = self.command(arguments);
+        through.arg(inner.get_program()).args(inner.get_args()).current_dir(self.folder());
+        for (name, value) in inner.get_envs() {
+            match value {
+                Some(value) => through.env(name, value),
+                None => through.env_remove(name),
+            };
+        }
+        Run::of(&through.output().unwrap())
+    }
+
+    /// Runs it to a good end, in no more memory than is promised.
+    pub(crate) fn run_in_memory(&self, arguments: &[&str]) -> Run {
+        let mut child = self.command(arguments).spawn().unwrap();
+        let status = format!("/proc/{}/status", child.id());
+        let mut peak_kib = 0;
+        while child.try_wait().unwrap().is_none() {
+            // Linux keeps the high-water mark; only what happens after the last look is missed.
+            let text = fs::read_to_string(&status).unwrap_or_default();
+            let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+            let held = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok());
+            peak_kib = peak_kib.max(held.unwrap_or(0));
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let run = Run::of(&child.wait_with_output().unwrap()).expect(0);
+        assert!(peak_kib > 1024, "nothing was measured");
+        assert!(peak_kib < MEMORY_LIMIT_KIB, "{arguments:?} held {peak_kib} KiB");
+        run
     }
 
     /// Runs it with orders to failpoints, as in `backup.frame=kill:2`.

@@ -10,17 +10,9 @@ use super::restore_shop::{backup, expect_clean, expect_same, scene, scratch};
 
 /// Runs the executable in a shell that first does something: `ulimit -n 24`.
 fn run_after(place: &Place, first: &str, arguments: &[&str]) -> Run {
-    let inner = place.command(arguments);
-    let mut command = Command::new("bash");
-    command.args(["-c", &format!("{first}; exec \"$@\""), "bash"]).arg(inner.get_program());
-    command.args(inner.get_args()).current_dir(place.folder());
-    for (name, value) in inner.get_envs() {
-        match value {
-            Some(value) => command.env(name, value),
-            None => command.env_remove(name),
-        };
-    }
-    Run::of(&command.output().unwrap())
+    let mut through = Command::new("bash");
+    through.args(["-c", &format!("{first}; exec \"$@\""), "bash"]);
+    place.run_through(through, arguments)
 }
 
 fn small_shop(place: &Place) -> String {

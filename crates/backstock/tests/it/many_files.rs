@@ -6,28 +6,11 @@ use std::process::Command;
 
 use super::harness::{Place, Run};
 
-pub(super) const MEMORY_LIMIT_KIB: u64 = 128 * 1024;
 const IN_ONE_FOLDER: u32 = 500_000;
 const FOLDERS: u32 = 1_000;
 const IN_EACH_FOLDER: u32 = 500;
 /// How many a restore brings back: more than fits into one small object beside the safety snapshot.
 const DELETED: u32 = 60_000;
-
-/// Runs the executable and gives the most memory that it ever held, in KiB.
-pub(super) fn run_measured(place: &Place, arguments: &[&str]) -> (Run, u64) {
-    let mut child = place.command(arguments).spawn().unwrap();
-    let status = format!("/proc/{}/status", child.id());
-    let mut peak_kib = 0;
-    while child.try_wait().unwrap().is_none() {
-        // Linux keeps the high-water mark; only what happens after the last look is missed.
-        let text = fs::read_to_string(&status).unwrap_or_default();
-        let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-        let held = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok());
-        peak_kib = peak_kib.max(held.unwrap_or(0));
-        std::thread::sleep(std::time::Duration::from_millis(5));
-    }
-    (Run::of(&child.wait_with_output().unwrap()), peak_kib)
-}
 
 fn make_empty_files(folder: &Path, count: u32) {
     fs::create_dir_all(folder).unwrap();
@@ -50,13 +33,7 @@ fn f68_a_million_files_take_bounded_memory_from_backup_to_undo() {
         make_empty_files(&shop.join(format!("image/{number:03}")), IN_EACH_FOLDER);
     }
     let root = shop.to_str().unwrap();
-    let measured = |arguments: &[&str]| {
-        let (run, peak_kib) = run_measured(&place, arguments);
-        let run = run.expect(0);
-        assert!(peak_kib > 1024, "nothing was measured");
-        assert!(peak_kib < MEMORY_LIMIT_KIB, "{arguments:?} held {peak_kib} KiB");
-        run
-    };
+    let measured = |arguments: &[&str]| place.run_in_memory(arguments);
     let run = measured(&["backup", root]);
     assert!(run.stdout.contains(" 1000000 files with 0 B"), "{}", run.stdout);
     measured(&["verify", "latest"]);
@@ -76,21 +53,10 @@ fn f68_a_million_files_take_bounded_memory_from_backup_to_undo() {
 fn run_with_a_hung_mount(place: &Place, mount_point: &Path, arguments: &[&str]) -> Run {
     let script = "exec 9<>/dev/fuse; mount -i -t fuse -o fd=9,rootmode=40000,user_id=0,group_id=0 hung \"$1\" || exit 77; \
                   shift; exec \"$@\"";
-    let inner = place.command(arguments);
     // Whatever hangs in it after all is ended with it.
-    let mut command = Command::new("timeout");
-    command
-        .args(["--signal=KILL", "240", "unshare", "-m", "sh", "-c", script, "sh"])
-        .arg(mount_point)
-        .arg(inner.get_program());
-    command.args(inner.get_args()).current_dir(place.folder());
-    for (name, value) in inner.get_envs() {
-        match value {
-            Some(value) => command.env(name, value),
-            None => command.env_remove(name),
-        };
-    }
-    Run::of(&command.output().unwrap())
+    let mut through = Command::new("timeout");
+    through.args(["--signal=KILL", "240", "unshare", "-m", "sh", "-c", script, "sh"]).arg(mount_point);
+    place.run_through(through, arguments)
 }
 
 #[test]

@@ -5,7 +5,6 @@ use std::fmt::Write as _;
 use backstock_testbed::{Server, ServerKind, ServerOptions};
 
 use super::harness::Place;
-use super::many_files::{MEMORY_LIMIT_KIB, run_measured};
 
 const TABLES: u32 = 10_000;
 
@@ -40,13 +39,7 @@ fn ten_thousand_tables_take_bounded_memory() {
         let Some(server) = server_with_tables(kind) else { continue };
         let place = Place::new();
         let socket = server.socket();
-        let measured = |arguments: &[&str]| {
-            let (run, peak_kib) = run_measured(&place, arguments);
-            let run = run.expect(0);
-            assert!(peak_kib > 1024, "nothing was measured");
-            assert!(peak_kib < MEMORY_LIMIT_KIB, "{arguments:?} held {peak_kib} KiB");
-            run
-        };
+        let measured = |arguments: &[&str]| place.run_in_memory(arguments);
         let database = ["--database-name", "many", "--database-user", "root", "--database-socket"];
         let mut backup = vec!["backup"];
         backup.extend(database);
