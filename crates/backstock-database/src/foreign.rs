@@ -1,6 +1,7 @@
 //! Dumps made by others, as every kind of server shares them: where their text comes from, what may stand in it, and
 //! what a first reading of the whole file found.
 
+use std::fmt;
 use std::io::{self, Read};
 
 use serde::{Deserialize, Serialize};
@@ -53,6 +54,14 @@ pub struct SkippedStatements {
     pub line: u64,
     /// How many.
     pub count: u64,
+}
+
+impl fmt::Display for SkippedStatements {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { statement, why, file, line, count } = self;
+        let times = if *count == 1 { "once, at".to_owned() } else { format!("{count} times, first at") };
+        write!(formatter, "{statement} ({times} line {line} of {file}): {why}")
+    }
 }
 
 /// What a first reading of a whole dump found. Nothing of it was run.

@@ -5,6 +5,7 @@
 //! of `fixtures/fuzz`.
 
 mod archive;
+mod dump;
 mod platform;
 mod sql;
 
@@ -19,6 +20,7 @@ pub struct Target {
 
 /// All of them.
 pub const TARGETS: &[Target] = &[
+    Target { name: "dump", run: dump::dump },
     Target { name: "frame", run: archive::frame },
     Target { name: "index", run: archive::index },
     Target { name: "index-line", run: archive::index_line },

@@ -36,7 +36,8 @@ pub use restore::{
     AcceptReport, Ask, ChangedSince, DumpRequest, DumpSummary, DumpTable, ElsewherePlan, ElsewhereReport,
     Journal, PlannedDump, RestorePlan, RestoreReport, RestoreRequest, RestoreSummary, Stage, StepResult,
     UndoPlan, UndoReport, accept, accept_expired, import_dump, open_restores, plan_dump,
-    plan_files_elsewhere, plan_restore, plan_undo, restore, restore_files_elsewhere, resume, undo,
+    plan_files_elsewhere, plan_restore, plan_undo, restore, restore_files_elsewhere, resume, transfer_rows,
+    undo,
 };
 pub use show::{
     ListedBackup, ListedReplica, ShownArtifact, ShownBackup, ShownFile, ShownTable, find_shop, list, runs,

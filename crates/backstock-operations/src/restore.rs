@@ -14,6 +14,7 @@ mod maintenance;
 mod plan;
 mod planted;
 mod snapshot;
+mod transfers;
 mod undo;
 
 pub use act::{RestoreReport, restore, resume};
@@ -23,6 +24,7 @@ pub use imported::{DumpRequest, DumpSummary, DumpTable, PlannedDump, import_dump
 pub use journal::{Journal, Stage};
 pub use plan::{RestorePlan, RestoreRequest, RestoreSummary, plan_restore};
 pub use snapshot::Ask;
+pub use transfers::transfer_rows;
 pub use undo::{AcceptReport, ChangedSince, UndoPlan, UndoReport, accept, accept_expired, plan_undo, undo};
 
 pub(crate) use journal::{open_journals, remove_unbegun};

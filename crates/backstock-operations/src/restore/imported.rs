@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use backstock_catalog::Backup;
 use backstock_database::{
     DumpPhase, DumpedObject, ForeignPlan, ForeignRequest, ForeignTrust, InPlace, LoadPlan, SkippedStatements,
+    Transfer,
 };
 use backstock_vocabulary::{Reason, Scope};
 use serde::Serialize;
@@ -96,6 +97,8 @@ pub struct DumpSummary {
     pub in_place: Option<String>,
     /// Space that is needed while both sides are there, in bytes.
     pub needed_bytes: u64,
+    /// What becomes of each object, where the server is of another vendor or version than the dump's.
+    pub transfers: Vec<Transfer>,
     /// Accounts that the dump names as definers.
     pub definers: Vec<String>,
     /// What is not run, and why.
@@ -230,6 +233,7 @@ fn summary(path: &Path, found: &ForeignPlan, load: &LoadPlan, shop: &str) -> Dum
         code_removed: texts(code_removed),
         in_place: load.in_place.clone(),
         needed_bytes: load.estimated_bytes,
+        transfers: load.transfers.clone(),
         definers: found.definers.clone(),
         skipped: found.skipped.clone(),
         warnings: found.warnings.iter().chain(&load.warnings).chain(&load.missing_rights).cloned().collect(),

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use backstock_catalog::{Backup, Shop};
-use backstock_database::{Fidelity, InPlace, LoadPlan, Transfer};
+use backstock_database::{InPlace, LoadPlan, Transfer};
 use backstock_host::lock::Lock;
 use backstock_vocabulary::{ArtifactKind, Content, RunId, Scope};
 use serde::Serialize;
@@ -431,23 +431,6 @@ impl RestorePlan {
 }
 
 impl RestoreSummary {
-    /// What becomes of the objects on another server: how many are exact, and every one that is not.
-    pub fn transfer_rows(&self) -> Vec<(String, String)> {
-        let is =
-            |fidelity: Fidelity| self.transfers.iter().filter(move |transfer| transfer.fidelity == fidelity);
-        if self.transfers.is_empty() {
-            return Vec::new();
-        }
-        let counts = [Fidelity::Exact, Fidelity::Changed, Fidelity::Dropped]
-            .map(|fidelity| format!("{} {fidelity}", is(fidelity).count()));
-        let mut rows = vec![("on this server".to_owned(), counts.join(", "))];
-        let others = is(Fidelity::Changed).chain(is(Fidelity::Dropped));
-        rows.extend(others.map(|transfer| {
-            (transfer.fidelity.to_string(), format!("{}: {}", transfer.object, transfer.reasons.join("; ")))
-        }));
-        rows
-    }
-
     fn of(backup: &Backup, shop: &Shop, database: Option<&LoadPlan>, files: Option<&FilesPart>) -> Self {
         let names = |names: Vec<&backstock_database::RawText>| {
             let mut texts: Vec<String> = names.iter().take(SHOWN_NAMES).map(ToString::to_string).collect();

@@ -7,7 +7,7 @@ use backstock_catalog::Backup;
 use backstock_operations::{
     Environment, RestorePlan, RestoreReport, RestoreRequest, RestoreSummary, StepResult, Subject, accept,
     find_backup, find_shop, plan_files_elsewhere, plan_restore, restore, restore_files_elsewhere, resume,
-    shop_of,
+    shop_of, transfer_rows,
 };
 use backstock_vocabulary::Scope;
 
@@ -166,7 +166,7 @@ fn into_the_shop(
         plan.abandon()?;
         return Err(declined);
     }
-    act(session, environment, plan, arguments)
+    act(session, environment, plan, arguments, Vec::new())
 }
 
 /// Asks whether to go on.
@@ -184,19 +184,22 @@ pub(super) fn agree(
     }
 }
 
-/// Does what the plan says, and shows what came of it.
+/// Does what the plan says, and shows what came of it, with `also_report` in front of the report's lines.
 pub(super) fn act(
     session: &Session,
     environment: &Environment,
     plan: RestorePlan,
     arguments: &RestoreArguments,
+    also_report: Vec<String>,
 ) -> Result {
     let progress = session.progress();
     let ask =
         |question: &str| if arguments.yes { Some(true) } else { session.terminal.ask(&printable(question)) };
     let result = restore(environment, plan, &ask, &progress);
     let phases = progress.close();
-    show(session, &result?, &phases)
+    let mut report = result?;
+    report.lines.splice(0..0, also_report);
+    show(session, &report, &phases)
 }
 
 /// What is asked for, as the operations take it.
@@ -244,7 +247,7 @@ fn summary_lines(summary: &RestoreSummary) -> Vec<String> {
         }
         row("tables left alone", summary.tables_left_alone.to_string());
     }
-    for (name, text) in summary.transfer_rows() {
+    for (name, text) in transfer_rows(&summary.transfers) {
         row(&name, text);
     }
     if let Some(reason) = &summary.in_place {

@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
-use backstock_operations::{DumpRequest, DumpSummary, Environment, import_dump, plan_dump, plan_restore};
+use backstock_operations::{
+    DumpRequest, DumpSummary, Environment, import_dump, plan_dump, plan_restore, transfer_rows,
+};
 use backstock_vocabulary::Scope;
 
 use super::restore::{act, agree, request};
@@ -57,6 +59,7 @@ pub(super) fn run(
         return Ok(Code::Done);
     }
     agree(session, arguments)?;
+    let skipped = planned.summary.skipped.iter().map(|skipped| format!("not run: {skipped}")).collect();
     let progress = session.progress();
     let imported = import_dump(environment, planned, &progress);
     progress.close();
@@ -66,7 +69,7 @@ pub(super) fn run(
     let plan = plan_restore(environment, backup, subject, &restore, &progress);
     progress.close();
     let plan = plan?;
-    act(session, environment, plan, arguments)
+    act(session, environment, plan, arguments, skipped)
 }
 
 fn lines(summary: &DumpSummary) -> Vec<String> {
@@ -113,14 +116,11 @@ fn lines(summary: &DumpSummary) -> Vec<String> {
         row("in place", format!("{reason}: the live tables are changed statement by statement"));
     }
     row("room needed", bytes_text(summary.needed_bytes));
+    for (name, text) in transfer_rows(&summary.transfers) {
+        row(&name, text);
+    }
     for skipped in &summary.skipped {
-        row(
-            "not run",
-            format!(
-                "{} ({} times, first at line {} of {}): {}",
-                skipped.statement, skipped.count, skipped.line, skipped.file, skipped.why
-            ),
-        );
+        row("not run", skipped.to_string());
     }
     for warning in &summary.warnings {
         row("warning", warning.clone());

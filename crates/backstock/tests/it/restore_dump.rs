@@ -12,7 +12,9 @@ use backstock_testbed::demo_shop::DATABASE;
 use backstock_testbed::{ServerKind, Snapshot, database};
 
 use super::harness::{Run, Scene};
-use super::restore_shop::{KINDS, expect_clean, expect_same, sql, sql_as_root, value, without_events};
+use super::restore_shop::{
+    KINDS, expect_clean, expect_same, newest, sql, sql_as_root, value, without_events,
+};
 
 /// Where the client loads what we restore.
 const ORACLE: &str = "oracle";
@@ -89,6 +91,8 @@ fn own_dumps_come_back(kind: ServerKind) {
     assert!(planned["rows"].as_u64().unwrap() > 100, "{planned}");
     let program = if kind.is_mysql() { "mysqldump" } else { "mariadb-dump" };
     assert_eq!(planned["made_by"], program);
+    let is_sandboxed = fs::read(&path).unwrap().starts_with(b"/*M!999999\\- enable the sandbox mode */");
+    assert_eq!(is_sandboxed, !kind.is_mysql());
     expect_same("a dry run", &old, &picture(&scene));
     assert_eq!(scene.place.list().len(), 0);
 
@@ -117,8 +121,58 @@ fn dumps_of_the_servers_own_program_come_back_on_mariadb() {
 }
 
 #[test]
+fn dumps_of_the_servers_own_program_come_back_on_the_newer_mariadb() {
+    own_dumps_come_back(ServerKind::MariaDb118);
+}
+
+#[test]
 fn dumps_of_the_servers_own_program_come_back_on_mysql() {
     own_dumps_come_back(ServerKind::MySql);
+}
+
+/// The text within an artifact of our own, packed as it is, when nothing else of the backup is left.
+#[test]
+fn an_artifact_of_our_own_is_a_dump_too() {
+    for kind in KINDS {
+        let Some(scene) = scene(kind) else { continue };
+        let before = picture(&scene);
+        super::restore_shop::backup(&scene, &["--only", "database", "--no-default-exclusions"]);
+        let path = scene.place.folder().join("db.sql.zst");
+        fs::copy(scene.place.newest_backup().join("db/db.sql.zst"), &path).unwrap();
+        damage(&scene);
+        let planned = restore(&scene, &path, &["--dry-run", "--json"]).expect(0).json();
+        assert_eq!(planned["made_by"], "Backstock");
+        restore(&scene, &path, &[]).expect(0);
+        expect_same(&format!("{kind:?}"), &before, &picture(&scene));
+        scene.place.run(&["restore", "--accept"]).expect(0);
+        expect_clean(&scene);
+    }
+}
+
+/// What is not run is told before and afterwards, with its place.
+#[test]
+fn what_was_skipped_is_in_the_report() {
+    let Some(scene) = scene(ServerKind::MariaDb) else { return };
+    let path = scene.place.folder().join("dump.sql");
+    let text = "CREATE TABLE `oc_x` (`a` int);\nINSERT INTO `oc_x` VALUES (1);\nSET GLOBAL general_log=1;\n\
+        GRANT ALL ON *.* TO x;\nSET GLOBAL general_log=0;\nCALL p();\n";
+    fs::write(&path, text).unwrap();
+    let place = path.display();
+    let told = [
+        format!(
+            "SET GLOBAL general_log (2 times, first at line 3 of {place}): it reaches beyond the session"
+        ),
+        format!("GRANT ALL ON (once, at line 4 of {place}): it reaches beyond the database"),
+        format!("CALL p (once, at line 6 of {place}): it is no part of a restore"),
+    ];
+    let planned = restore(&scene, &path, &["--dry-run"]).expect(0).stdout;
+    let report = restore(&scene, &path, &["--json"]).expect(0).json();
+    for line in told {
+        assert!(planned.contains(&line), "{planned}");
+        let line = format!("not run: {line}");
+        assert!(report["lines"].as_array().unwrap().iter().any(|told| *told == *line), "{report}");
+    }
+    scene.place.run(&["show", newest(&scene, "imported").as_str()]).expect(0);
 }
 
 #[test]

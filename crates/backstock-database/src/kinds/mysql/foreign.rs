@@ -13,6 +13,7 @@ mod drafts;
 mod fault;
 mod inserts;
 mod live;
+mod offline;
 mod rows;
 mod script;
 mod session;
@@ -25,6 +26,7 @@ mod tool;
 mod walk;
 mod write;
 
+pub use offline::scan_foreign_offline;
 pub use write::{dump_foreign, scan_foreign};
 
 use crate::foreign::ForeignTrust as Trust;

@@ -4,6 +4,7 @@ use super::Trust;
 use super::code::{self, CodeKind};
 use super::statement::Statement;
 use crate::kinds::mysql::ddl::{OptionKind, spans};
+use crate::kinds::mysql::sql::{Lexer, Modes};
 use crate::readable;
 
 /// What to do with a statement.
@@ -64,18 +65,26 @@ fn act_of_owner(statement: &Statement) -> Act {
         "start" if statement.is(1, "transaction") => Act::Silent,
         "begin" if statement.tokens.len() == 1 || statement.is(1, "work") => Act::Silent,
         "analyze" | "optimize" | "check" | "repair" => Act::Silent,
+        "select" if reaches_files(statement) => Act::Refuse("it writes a file of the server"),
         "show" | "select" | "do" | "call" | "prepare" | "execute" | "deallocate" | "begin" => {
             Act::Skip(NOT_FOR_RESTORES)
         }
         "grant" | "revoke" | "flush" | "change" | "reset" | "purge" | "kill" | "shutdown" | "install"
-        | "uninstall" | "xa" | "import" | "clone" | "backup" | "handler" | "rename" | "start" | "stop"
-        | "binlog" | "cache" => Act::Skip(OTHER_DATABASES),
+        | "uninstall" | "xa" | "import" | "clone" | "backup" | "handler" | "start" | "stop" | "binlog"
+        | "cache" => Act::Skip(OTHER_DATABASES),
         "load" => Act::Refuse("it reads a file of the server"),
         "update" => Act::Refuse(CHANGES_ROWS),
+        "rename" => Act::Refuse("it changes an object instead of making it"),
         "source" | "system" | "delimiter" | "tee" | "pager" | "edit" | "connect" | "charset" | "copy"
         | "go" => Act::Refuse("it is a command of a client program, not SQL"),
         _ => Act::Refuse("it is not known"),
     }
+}
+
+fn reaches_files(statement: &Statement) -> bool {
+    let words = ["outfile", "dumpfile"];
+    (1..statement.tokens.len())
+        .any(|at| statement.is(at, "into") && words.contains(&statement.word(at + 1).as_str()))
 }
 
 fn create(statement: &Statement) -> Act {
@@ -127,6 +136,9 @@ fn delete(statement: &Statement) -> Act {
 /// Engines of a file of strangers: those that keep their rows here and nowhere else.
 const ENGINES_OF_STRANGERS: &[&str] = &["innodb", "myisam", "aria", "memory"];
 
+/// Clauses that need keys or engines of the server.
+const CLAUSES_OF_OWNERS: &[&str] = &["encryption", "encrypted", "encryption_key_id", "secondary_engine"];
+
 /// Refuses clauses of a table that no file of strangers may have.
 pub(super) fn refuse_clauses(definition: &[u8]) -> Result<(), String> {
     let found = spans(definition).map_err(|fault| fault.to_string())?;
@@ -153,6 +165,15 @@ pub(super) fn refuse_clauses(definition: &[u8]) -> Result<(), String> {
                 "a table of such a file may not have this: {}",
                 readable(option.span.text(definition))
             ));
+        }
+    }
+    let end = found.items.last().map_or(0, |item| item.span.end);
+    let tail = definition.get(end..).unwrap_or_default();
+    let mut lexer = Lexer::new(tail, Modes::default());
+    while let Ok(Some(token)) = lexer.next_token() {
+        if CLAUSES_OF_OWNERS.iter().any(|word| token.is_word(tail, word)) {
+            let word = readable(token.text(tail));
+            return Err(format!("a table of such a file may not have this: {word}"));
         }
     }
     Ok(())

@@ -84,6 +84,13 @@ pub(super) fn head(statement: &Statement, kind: CodeKind, at: usize) -> Result<H
     Ok(Head { kind, name, table })
 }
 
+/// Whether the text behind the head names a database.
+pub(super) fn names_database(statement: &Statement, head: &Head, database: &[u8]) -> bool {
+    let from = head.table.as_ref().map_or(head.name.end, |table| table.end);
+    (from..statement.tokens.len())
+        .any(|at| statement.is_symbol(at + 1, b'.') && statement.name(at).as_deref() == Some(database))
+}
+
 /// Whether a body was cut at its first semicolon.
 pub(super) fn is_cut(statement: &Statement) -> bool {
     let compound = ["begin", "loop", "while", "repeat", "case"];
@@ -95,7 +102,8 @@ pub(super) fn is_cut(statement: &Statement) -> bool {
 
 /// The record of an object. `order` is a trigger's place among those of the same table, time and event.
 pub(super) fn record(statement: &Statement, head: &Head, session: &Session, order: u64) -> DumpedObject {
-    let definition = if statement.is_wrapped { statement.settled() } else { statement.text.clone() };
+    let names: Vec<&QualifiedName> = [Some(&head.name), head.table.as_ref()].into_iter().flatten().collect();
+    let definition = statement.kept(&names);
     let context = SessionContext {
         sql_mode: Some(session.sql_mode().to_owned()),
         character_set_client: session.client.clone(),
@@ -173,10 +181,7 @@ pub(super) fn sequence(statement: &Statement) -> Result<(QualifiedName, Sequence
     let at = if statement.are(1, &["or", "replace"]) { 3 } else { 1 };
     let at = statement.past_if(at + 1);
     let name = statement.qualified(at).ok_or_else(refuse)?;
-    let rest = match statement.tokens.get(name.end) {
-        Some(token) => statement.text[token.start..].to_vec(),
-        None => Vec::new(),
-    };
+    let rest = statement.settled_from(name.end);
     let start = (name.end..statement.tokens.len()).find(|at| statement.is(*at, "start"));
     let number = start.map(|at| {
         let at = at + 1;

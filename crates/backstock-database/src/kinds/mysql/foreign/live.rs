@@ -58,7 +58,6 @@ impl Live {
     }
 
     /// A server of this version without any tables.
-    #[cfg(test)]
     pub(super) fn empty(vendor: crate::Vendor, version: crate::Version) -> Self {
         let server = ServerFacts {
             vendor,

@@ -13,6 +13,7 @@ const FUNCTIONS: &[&str] = &[
     "cast",
     "from_base64",
     "unhex",
+    "conv",
     "st_geomfromtext",
     "st_geomfromwkb",
     "geomfromtext",
@@ -209,12 +210,10 @@ fn value(
         let token = next(script)?;
         match token.kind {
             TokenKind::Symbol(b',' | b')') if depth == 0 => {
-                return if !is_empty {
-                    Ok(Some(token))
-                } else if may_be_empty && is_symbol(&token, b')') {
-                    Ok(None)
-                } else {
-                    Err(script.fault("a value is missing"))
+                return match token.kind {
+                    _ if !is_empty => Ok(Some(token)),
+                    TokenKind::Symbol(b')') if may_be_empty => Ok(None),
+                    _ => Err(script.fault("a value is missing")),
                 };
             }
             TokenKind::Symbol(b'(') if depth > 0 && depth < DEPTH_LIMIT => {
@@ -226,6 +225,11 @@ fn value(
                 row.push(b')');
             }
             TokenKind::Symbol(b',') => row.push(b','),
+            // Adminer makes numbers of bits so.
+            TokenKind::Symbol(b'+') if depth == 0 && row.ends_with(b")") => add_zero(script, row)?,
+            TokenKind::Word if depth > 0 && row.ends_with(b",") && is_srid(script, &token) => {
+                skip_srid(script, row)?;
+            }
             TokenKind::Symbol(b'-' | b'+') if is_empty || depth > 0 => row.extend(script.text(&token)),
             TokenKind::Number
                 if is_empty || depth > 0 || introduced || row.ends_with(b"-") || row.ends_with(b"+") =>
@@ -257,6 +261,38 @@ fn value(
         }
         is_empty = false;
     }
+}
+
+/// What stands behind the plus of `CONV('101', 2, 10) + 0`.
+fn add_zero(script: &mut Script<'_>, row: &mut Vec<u8>) -> Outcome<()> {
+    let token = next(script)?;
+    if script.text(&token) != b"0" {
+        return Err(not_allowed(script, &token));
+    }
+    row.extend_from_slice(b"+0");
+    Ok(())
+}
+
+fn is_srid(script: &Script<'_>, token: &Token) -> bool {
+    script.is_word(token, "srid") || script.is_word(token, "st_srid")
+}
+
+/// Adminer gives a geometry the reference system of the column itself, which has none while the row is made: the same as
+/// to name none.
+fn skip_srid(script: &mut Script<'_>, row: &mut Vec<u8>) -> Outcome<()> {
+    for at in 0..3 {
+        let token = next(script)?;
+        let is_expected = match at {
+            0 => is_symbol(&token, b'('),
+            1 => matches!(token.kind, TokenKind::Word | TokenKind::Name),
+            _ => is_symbol(&token, b')'),
+        };
+        if !is_expected {
+            return Err(not_allowed(script, &token));
+        }
+    }
+    row.pop();
+    Ok(())
 }
 
 fn not_allowed(script: &Script<'_>, token: &Token) -> super::fault::Fault {

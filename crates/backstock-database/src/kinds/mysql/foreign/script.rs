@@ -207,6 +207,22 @@ impl<'a> Script<'a> {
         Ok(token)
     }
 
+    /// To the end of a versioned comment that the server does not run, from behind its mark: there are no quotes in it,
+    /// and where it `nests`, one comment may stand within it. Gives the end, counted as those of tokens.
+    pub(super) fn skip_comment(&mut self, nests: bool) -> Outcome<usize> {
+        loop {
+            let rest = self.window.get(self.state.position..).unwrap_or_default();
+            if let Some(length) = comment_length(rest, nests) {
+                self.state.leave_comment(self.state.position + length);
+                return Ok(self.state.position - self.start);
+            }
+            if self.is_ended {
+                return Err(self.fault("a comment does not end: the file was cut off"));
+            }
+            self.read_more()?;
+        }
+    }
+
     fn sql_fault(&self, fault: &SqlFault) -> Fault {
         let offset = usize::try_from(fault.offset_bytes).unwrap_or(usize::MAX).max(self.start);
         let passed = self.window.get(self.start..offset).unwrap_or_default();
@@ -281,6 +297,25 @@ impl<'a> Script<'a> {
         self.state.position = self.start + length;
         Ok(())
     }
+}
+
+/// How far it is to behind the end of a comment.
+fn comment_length(text: &[u8], nests: bool) -> Option<usize> {
+    let mut is_inner = false;
+    let mut at = 0;
+    while let Some(pair) = text.get(at..at + 2) {
+        match pair {
+            b"*/" if !is_inner => return Some(at + 2),
+            b"*/" => is_inner = false,
+            b"/*" if nests && !is_inner => is_inner = true,
+            _ => {
+                at += 1;
+                continue;
+            }
+        }
+        at += 2;
+    }
+    None
 }
 
 fn line_breaks(text: &[u8]) -> u64 {

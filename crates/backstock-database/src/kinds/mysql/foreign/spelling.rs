@@ -37,7 +37,7 @@ pub(super) fn to_utf8(text: &[u8], character_set: &str) -> Option<Vec<u8>> {
 }
 
 /// The bytes that a text literal stands for, whichever quotes it has; `None` where it is no plain literal.
-fn text_bytes(token: &[u8], escapes: bool) -> Option<Vec<u8>> {
+pub(super) fn text_bytes(token: &[u8], escapes: bool) -> Option<Vec<u8>> {
     let [quote @ (b'\'' | b'"'), inner @ .., _] = token else { return None };
     let mut out = Vec::with_capacity(inner.len());
     let mut at = 0;

@@ -12,6 +12,11 @@ const LIMIT_BYTES: usize = 64 * 1024 * 1024;
 /// The numbers of versioned comments that MariaDB never runs: those of MySQL 5.7 to 9.
 const NOT_FOR_MARIADB: std::ops::RangeInclusive<u32> = 50_700..=99_999;
 
+/// How a comment starts that MariaDB alone runs.
+const MARIADB_MARK: &[u8] = b"/*M!";
+/// Brackets within brackets.
+const DEPTH_LIMIT: u32 = 1000;
+
 /// A statement.
 #[derive(Debug, Clone)]
 pub(super) struct Statement {
@@ -35,7 +40,7 @@ pub(super) struct Statement {
 /// read in different ways.
 pub(super) fn runs(mark: &[u8], vendor: Vendor, version: Version) -> Option<bool> {
     let digits: Vec<u8> = mark.iter().copied().filter(u8::is_ascii_digit).collect();
-    let is_mariadb = mark.starts_with(b"/*M!");
+    let is_mariadb = mark.starts_with(MARIADB_MARK);
     if is_mariadb && vendor == Vendor::MySql {
         return Some(false);
     }
@@ -64,9 +69,8 @@ impl Statement {
             is_wrapped: false,
             has_own_delimiter: script.has_own_delimiter(),
         };
-        let mut is_running = true;
-        let mut opened = 0;
         let mut end = 0;
+        let mut depth = 0_u32;
         let mut is_first = true;
         loop {
             let Some(token) = script.next_token()? else {
@@ -77,28 +81,33 @@ impl Statement {
             if token.end > LIMIT_BYTES {
                 return Err(script.fault_at(statement.line, "a statement is too long"));
             }
+            if token.kind == TokenKind::Delimiter {
+                break;
+            }
+            end = token.end;
             match token.kind {
-                TokenKind::Delimiter => break,
-                TokenKind::Open => {
-                    is_running = statement.opens(script, &token, vendor, version)?;
+                TokenKind::Open if statement.opens(script, &token, vendor, version)? => {
                     statement.is_wrapped |= is_first;
-                    opened = token.start;
-                    if is_running {
-                        statement.dead.push(Span { start: token.start, end: token.end });
-                    }
+                    statement.dead.push(Span { start: token.start, end });
                 }
-                TokenKind::Close if is_running => {
-                    statement.dead.push(Span { start: token.start, end: token.end });
+                TokenKind::Open => {
+                    // For MySQL, a mark of MariaDB is no more than the start of a plain comment.
+                    let nests = !(vendor == Vendor::MySql && script.text(&token).starts_with(MARIADB_MARK));
+                    end = script.skip_comment(nests)?;
+                    statement.dead.push(Span { start: token.start, end });
                 }
-                TokenKind::Close => {
-                    statement.dead.push(Span { start: opened, end: token.end });
-                    is_running = true;
-                }
-                _ if is_running => statement.tokens.push(token),
+                TokenKind::Close => statement.dead.push(Span { start: token.start, end }),
+                _ => statement.tokens.push(token),
+            }
+            match token.kind {
+                TokenKind::Symbol(b'(') => depth += 1,
+                TokenKind::Symbol(b')') => depth = depth.saturating_sub(1),
                 _ => {}
             }
+            if depth > DEPTH_LIMIT {
+                return Err(script.fault("brackets stand within brackets, deeper than in any dump"));
+            }
             is_first = false;
-            end = token.end;
         }
         statement.text = script.taken().get(..end).unwrap_or_default().to_vec();
         Ok(statement)
@@ -118,11 +127,34 @@ impl Statement {
         }
     }
 
-    /// The text as the server runs it: content of versioned comments without their marks.
-    pub(super) fn settled(&self) -> Vec<u8> {
+    /// A part of the text as the server runs it: content of versioned comments without their marks, or nothing of them.
+    pub(super) fn settled_part(&self, part: Span) -> Vec<u8> {
         let mut edits = Edits::default();
-        for span in &self.dead {
-            edits.replace(*span, " ");
+        for span in self.dead.iter().filter(|span| span.start >= part.start && span.end <= part.end) {
+            edits.replace(Span { start: span.start - part.start, end: span.end - part.start }, " ");
+        }
+        edits.apply(part.text(&self.text)).trim_ascii().to_vec()
+    }
+
+    /// The settled text from a token to the end.
+    pub(super) fn settled_from(&self, at: usize) -> Vec<u8> {
+        let start = self.tokens.get(at).map_or(self.text.len(), |token| token.start);
+        self.settled_part(Span { start, end: self.text.len() })
+    }
+
+    /// The text as it is kept: settled where all of it is wrapped, and without the databases in front of `names`.
+    pub(super) fn kept(&self, names: &[&QualifiedName]) -> Vec<u8> {
+        let mut edits = Edits::default();
+        for name in names.iter().filter(|name| name.database.is_some()) {
+            let token = |back: usize| name.end.checked_sub(back).and_then(|at| self.tokens.get(at));
+            if let (Some(database), Some(own)) = (token(3), token(1)) {
+                edits.replace(Span { start: database.start, end: own.start }, "");
+            }
+        }
+        if self.is_wrapped {
+            for span in &self.dead {
+                edits.replace(*span, " ");
+            }
         }
         edits.apply(&self.text).trim_ascii().to_vec()
     }

@@ -4,7 +4,9 @@
 use super::spelling;
 use super::statement::{QualifiedName, Statement};
 use crate::RawText;
-use crate::kinds::mysql::ddl::{DdlSpans, Edits, Item, ItemKind, OptionKind, Span, Text, spans};
+use crate::kinds::mysql::ddl::{
+    DdlSpans, Edits, Item, ItemKind, OptionKind, Span, Text, sequence_references, spans,
+};
 use crate::kinds::mysql::sql::{Lexer, Modes, Token, TokenKind, name_bytes, quote_name};
 
 /// Words that begin an element of a definition which is no column.
@@ -39,9 +41,8 @@ pub(super) fn create(
     if statement.is(name.end + 1, "like") || statement.is(name.end + 1, "select") {
         return Err("a table made like another one or from a query has no definition".to_owned());
     }
-    let list = statement.tokens.get(name.end).map_or(0, |token| token.start);
-    let list = &statement.text[list..];
-    let list = spelling::to_utf8(list, character_set)
+    let list = statement.settled_from(name.end);
+    let list = spelling::to_utf8(&list, character_set)
         .ok_or_else(|| format!("its definition is written in the character set {character_set}"))?;
     let list = spelling::definition(&list, statement.modes).map_err(|fault| fault.to_string())?;
     let head = Text::new("CREATE TABLE ").name(&name.name).sql(" ").bytes();
@@ -91,7 +92,9 @@ fn with_quoted_names(definition: &[u8]) -> Vec<u8> {
                 after_references = false;
             }
             TokenKind::Word => {
-                let is_name = (depth == 1 && is_element_start && !is_element)
+                let is_name = (depth == 1
+                    && !is_element
+                    && (is_element_start || follows_constraint(&tokens, at, definition)))
                     || (depth == 1 && after_references)
                     || (depth == 2
                         && in_key
@@ -108,8 +111,10 @@ fn with_quoted_names(definition: &[u8]) -> Vec<u8> {
                     edits.replace(span, quote_name(token.text(definition)));
                 }
                 if depth == 1 && is_element_start {
-                    in_key = is_element && !token.is_word(definition, "check");
+                    in_key = is_element;
                 }
+                // What stands in its brackets is an expression.
+                in_key &= depth != 1 || !token.is_word(definition, "check");
                 after_references = token.is_word(definition, "references");
                 in_key |= after_references;
                 is_element_start = false;
@@ -124,6 +129,12 @@ fn with_quoted_names(definition: &[u8]) -> Vec<u8> {
         }
     }
     edits.apply(definition)
+}
+
+/// The name of a constraint.
+fn follows_constraint(tokens: &[Token], at: usize, definition: &[u8]) -> bool {
+    let before = at.checked_sub(1).and_then(|at| tokens.get(at));
+    before.is_some_and(|token| token.is_word(definition, "constraint"))
 }
 
 /// A function's name within a key over an expression.
@@ -151,6 +162,31 @@ fn with_named_foreign_keys(definition: &[u8], found: &DdlSpans) -> Vec<u8> {
         }
     }
     edits.apply(definition)
+}
+
+/// The databases that a definition names: of parents, of sequences, and of the parts of a table that unites others.
+pub(super) fn databases(definition: &[u8]) -> Result<Vec<Vec<u8>>, Refused> {
+    let found = spans(definition).map_err(|fault| fault.to_string())?;
+    let mut named: Vec<Vec<u8>> = Vec::new();
+    for item in &found.items {
+        if let ItemKind::ForeignKey { schema: Some(schema), .. } = &item.kind {
+            named.push(name_bytes(schema.text(definition)));
+        }
+    }
+    let sequences = sequence_references(definition).map_err(|fault| fault.to_string())?;
+    named.extend(sequences.into_iter().filter_map(|sequence| sequence.schema));
+    for option in found.options.iter().filter(|option| option.kind == OptionKind::Union) {
+        let text = option.value.text(definition);
+        let mut lexer = Lexer::new(text, Modes::default());
+        let mut before = None;
+        while let Ok(Some(token)) = lexer.next_token() {
+            if token.kind == TokenKind::Symbol(b'.') {
+                named.extend(before.take().map(name_bytes));
+            }
+            before = Some(token.text(text));
+        }
+    }
+    Ok(named)
 }
 
 /// What an ALTER TABLE or a CREATE INDEX does to a definition.
@@ -186,7 +222,8 @@ fn change(statement: &Statement, from: usize, to: usize, character_set: &str) ->
         let (Some(first), Some(last)) = (statement.tokens.get(from), statement.tokens.get(to - 1)) else {
             return Err("an ALTER TABLE is not understood".to_owned());
         };
-        let text = spelling::to_utf8(&statement.text[first.start..last.end], character_set)
+        let text = statement.settled_part(Span { start: first.start, end: last.end });
+        let text = spelling::to_utf8(&text, character_set)
             .ok_or_else(|| format!("it is written in the character set {character_set}"))?;
         spelling::definition(&text, statement.modes).map_err(|fault| fault.to_string())
     };
@@ -246,10 +283,10 @@ pub(super) fn create_index(statement: &Statement) -> Result<(QualifiedName, Vec<
     let index = statement.name(at).ok_or_else(refuse)?;
     let on = (at..statement.tokens.len()).find(|at| statement.is(*at, "on")).ok_or_else(refuse)?;
     let table = statement.qualified(on + 1).ok_or_else(refuse)?;
-    let Some(open) = statement.tokens.get(table.end).filter(|_| statement.is_symbol(table.end, b'(')) else {
+    if !statement.is_symbol(table.end, b'(') {
         return Err(refuse());
-    };
-    let columns = spelling::definition(&statement.text[open.start..], statement.modes);
+    }
+    let columns = spelling::definition(&statement.settled_from(table.end), statement.modes);
     let columns = columns.map_err(|fault| fault.to_string())?;
     let head = if is_kind { format!("{} KEY ", kind.to_ascii_uppercase()) } else { "KEY ".to_owned() };
     let element = Text::new(head).name(&index).sql(" ").sql(columns).bytes();

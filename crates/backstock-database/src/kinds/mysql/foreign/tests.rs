@@ -4,6 +4,7 @@ mod forms;
 mod hostile;
 mod model;
 mod servers;
+mod soup;
 
 use std::io::{self, Read};
 

@@ -1,6 +1,10 @@
 //! Who made a file, from which server, and whether its end is there: read from the comments that programs leave in it.
 
+use serde::Deserialize;
+
 use super::fault::{Fault, Place};
+use crate::kinds::mysql::writer::{END_MARK, HEAD_MARK};
+use crate::record::{DatabaseFacts, ServerFacts};
 use crate::{Vendor, Version};
 
 /// How much of a file's start and end is looked at, bytes.
@@ -48,10 +52,30 @@ pub(super) fn refuse_other_formats(file: &str, head: &[u8]) -> Result<(), Fault>
     }
 }
 
+/// The facts in the first line of a dump of our own.
+#[derive(Deserialize)]
+struct OwnHead {
+    server: ServerFacts,
+    database: DatabaseFacts,
+}
+
+fn of_our_own(first_line: &str) -> Option<Origin> {
+    let facts: OwnHead = serde_json::from_str(first_line.strip_prefix(HEAD_MARK)?).ok()?;
+    Some(Origin {
+        made_by: "Backstock".to_owned(),
+        server: Some((facts.server.vendor, facts.server.version, facts.server.version_text)),
+        database: Some(facts.database.name.0),
+        trailer: END_MARK,
+    })
+}
+
 /// Reads the comments at the start of a file.
 pub(super) fn origin(head: &[u8]) -> Origin {
     let head = String::from_utf8_lossy(&head[..head.len().min(HEAD_BYTES)]).into_owned();
     let lines = || head.lines().map(|line| line.trim_start_matches('\u{feff}').trim());
+    if let Some(own) = lines().next().and_then(of_our_own) {
+        return own;
+    }
     let first_with = |mark: &str| lines().find(|line| line.contains(mark)).map(str::to_owned);
     let value = |mark: &str| {
         let line = lines().find(|line| line.trim_start_matches(['-', '#', ' ']).starts_with(mark))?;
@@ -128,6 +152,11 @@ mod tests {
         assert_eq!(dump.server.unwrap().1, Version(10, 6, 4));
         assert_eq!(of("TRUNCATE TABLE `oc_a`;\n").made_by, "OpenCart");
         assert_eq!(of("CREATE TABLE a (b int);"), Origin::default());
+        let live = super::super::live::Live::empty(Vendor::MySql, Version(9, 7, 1));
+        let head = crate::kinds::mysql::writer::head(&live.server, &live.database, "now".to_owned(), &[]);
+        let own = origin(&head);
+        assert_eq!((own.made_by.as_str(), own.trailer), ("Backstock", END_MARK));
+        assert_eq!((own.server.unwrap().1, own.database.unwrap()), (Version(9, 7, 1), b"shop".to_vec()));
     }
 
     #[test]

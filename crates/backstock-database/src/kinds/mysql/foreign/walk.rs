@@ -21,6 +21,8 @@ use crate::record::DumpedObject;
 const SYSTEM_DATABASES: [&[u8]; 4] = [b"mysql", b"sys", b"information_schema", b"performance_schema"];
 /// Kinds of skipped statements that are told apart.
 const SKIPPED_LIMIT: usize = 200;
+/// Letters of a name.
+const NAME_LIMIT: usize = 64;
 /// A file of more statements is taken for damage.
 const STATEMENTS_LIMIT: u64 = 100_000_000;
 
@@ -208,17 +210,19 @@ impl<'a> Walk<'a> {
     }
 
     pub(super) fn skip(&mut self, statement: String, why: &str, file: &str, line: u64) {
-        let same = |other: &&mut SkippedStatements| other.statement == statement && other.why == why;
-        if let Some(known) = self.skipped.iter_mut().find(same) {
-            known.count += 1;
-        } else if self.skipped.len() < SKIPPED_LIMIT {
-            self.skipped.push(SkippedStatements {
-                statement,
-                why: why.to_owned(),
-                file: file.to_owned(),
-                line,
-                count: 1,
-            });
+        let mut skipped =
+            SkippedStatements { statement, why: why.to_owned(), file: file.to_owned(), line, count: 1 };
+        let same = |one: &SkippedStatements, other: &SkippedStatements| {
+            one.statement == other.statement && one.why == other.why
+        };
+        let is_known = self.skipped.iter().any(|other| same(other, &skipped));
+        if !is_known && self.skipped.len() >= SKIPPED_LIMIT {
+            skipped.statement = "statements of further kinds".to_owned();
+            skipped.why = "they are too many to name each".to_owned();
+        }
+        match self.skipped.iter_mut().find(|other| same(other, &skipped)) {
+            Some(known) => known.count += 1,
+            None => self.skipped.push(skipped),
         }
     }
 
@@ -264,11 +268,22 @@ impl<'a> Walk<'a> {
         name: &QualifiedName,
         fault: &dyn Fn(String) -> Fault,
     ) -> Outcome<Belongs> {
+        if String::from_utf8_lossy(&name.name).chars().count() > NAME_LIMIT {
+            return Err(fault(format!(
+                "a name is longer than any server takes: {}",
+                RawText(name.name.clone())
+            )));
+        }
         let Some(database) = &name.database else {
             return Ok(if self.is_current { Belongs::Here } else { Belongs::Elsewhere });
         };
-        if SYSTEM_DATABASES.contains(&&database[..]) && self.request.trust == Trust::ChosenByOwner {
-            return Ok(Belongs::Elsewhere);
+        if SYSTEM_DATABASES.contains(&&database[..]) {
+            return match self.request.trust {
+                Trust::ChosenByOwner => Ok(Belongs::Elsewhere),
+                Trust::Uploaded => {
+                    Err(fault(format!("it names {}, a database of the server", RawText(database.clone()))))
+                }
+            };
         }
         let known = self.database.clone().or_else(|| self.origin.database.clone());
         match known {
@@ -316,7 +331,19 @@ impl<'a> Walk<'a> {
         }
         let draft =
             TableDraft::new(RawText(name.name), definition, self.live.server.vendor).map_err(fault)?;
-        self.drafts.add_table(draft).map_err(fault)?;
+        let place = self.drafts.add_table(draft).map_err(fault)?;
+        self.refuse_other_databases(place, fault)
+    }
+
+    /// Refuses a table that refers to tables or sequences of another database.
+    fn refuse_other_databases(&mut self, place: usize, fault: &dyn Fn(String) -> Fault) -> Outcome<()> {
+        let named = table::databases(&self.drafts.tables[place].definition).map_err(fault)?;
+        for database in named {
+            let name = QualifiedName { database: Some(database), name: Vec::new(), end: 0 };
+            if self.belongs(&name, fault)? == Belongs::Elsewhere {
+                return Err(fault("it refers to a table of another database".to_owned()));
+            }
+        }
         Ok(())
     }
 
@@ -329,6 +356,9 @@ impl<'a> Walk<'a> {
         if self.belongs(name, fault)? == Belongs::Here {
             let vendor = self.live.server.vendor;
             self.drafts.change_table(&name.name, changes, vendor).map_err(fault)?;
+            if let Some((place, _)) = self.drafts.table(&name.name) {
+                return self.refuse_other_databases(place, fault);
+            }
         }
         Ok(())
     }
@@ -358,6 +388,14 @@ impl<'a> Walk<'a> {
         if let Some(table) = &head.table {
             let word = |offset| statement.word(head.name.end + offset).to_ascii_uppercase();
             order = self.drafts.trigger_order(&table.name, &word(0), &word(1));
+        }
+        let elsewhere = self.database.as_ref().filter(|name| **name != self.live.database.name.0);
+        if let Some(database) = elsewhere.filter(|name| code::names_database(statement, &head, name)) {
+            self.warnings.push(format!(
+                "{}: its text names the database {}, and is made as it stands",
+                RawText(head.name.name.clone()),
+                RawText(database.clone())
+            ));
         }
         let object = code::record(statement, &head, &self.session, order);
         self.drafts.add_code(object).map_err(fault)

@@ -42,13 +42,13 @@ pub fn scan_foreign(
     scan(&mut live, request, source, &mut counting).map_err(Error::from)
 }
 
-fn scan(
+pub(super) fn scan(
     live: &mut Live,
     request: &ForeignRequest,
     source: &dyn ForeignSource,
-    counting: &mut Counting<'_>,
+    sink: &mut dyn RowSink,
 ) -> Outcome<ForeignPlan> {
-    let mut walk = Walk::new(live, request, counting);
+    let mut walk = Walk::new(live, request, sink);
     let text_bytes = walk.read(source)?;
     let (objects, left_out) = walk.drafts.objects().map_err(|what| {
         let file = source.files().into_iter().next().unwrap_or_default();
@@ -286,12 +286,7 @@ fn report(plan: &ForeignPlan, objects: Vec<DumpedObject>) -> DumpReport {
         "imported from a dump that {} made: its rows are as that program wrote them, and are compared by their number",
         plan.made_by
     )];
-    notes.extend(plan.skipped.iter().map(|skipped| {
-        format!(
-            "not run: {} ({} times, first at line {} of {}): {}",
-            skipped.statement, skipped.count, skipped.line, skipped.file, skipped.why
-        )
-    }));
+    notes.extend(plan.skipped.iter().map(|skipped| format!("not run: {skipped}")));
     notes.extend(plan.warnings.iter().cloned());
     DumpReport {
         server: plan.server.clone(),

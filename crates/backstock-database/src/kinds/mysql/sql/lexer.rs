@@ -115,6 +115,12 @@ impl LexerState {
     pub(crate) fn delimiter(&self) -> &[u8] {
         self.delimiter.bytes()
     }
+
+    /// Goes on at `position`, behind a versioned comment whose content was passed over.
+    pub(crate) fn leave_comment(&mut self, position: usize) {
+        self.position = position;
+        self.in_versioned = false;
+    }
 }
 
 /// Reads tokens from the start of a text to its end.
@@ -324,6 +330,11 @@ impl<'a> Lexer<'a> {
             } else if rest.starts_with(b"/*")
                 && (self.in_versioned || !(rest.starts_with(b"/*!") || rest.starts_with(b"/*M!")))
             {
+                if rest.starts_with(b"/*!") || rest.starts_with(b"/*M!") {
+                    let what =
+                        "a versioned comment stands within another one, which servers read in different ways";
+                    return Err(SqlFault::new(self.position, what));
+                }
                 let end = rest[2..].windows(2).position(|pair| pair == b"*/");
                 let Some(end) = end else {
                     return Err(SqlFault::unfinished(self.position, "a comment does not end"));

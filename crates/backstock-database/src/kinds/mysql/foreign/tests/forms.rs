@@ -143,7 +143,8 @@ COMMIT;
 #[test]
 fn handwritten_definitions_get_their_quotes() {
     let text = "CREATE TABLE IF NOT EXISTS a (id INT NOT NULL auto_increment, price DECIMAL(8,2) DEFAULT 0, name \
-        varchar(9), PRIMARY KEY(id), UNIQUE KEY n (name(4)), FOREIGN KEY (id) REFERENCES b (x)) ENGINE=MyISAM;\n\
+        varchar(9), PRIMARY KEY(id), UNIQUE KEY n (name(4)), FOREIGN KEY (id) REFERENCES b (x), CONSTRAINT f FOREIGN KEY (id) REFERENCES c (y), \
+        CONSTRAINT CHECK (price > 0), CONSTRAINT p CHECK (length(name) < 9)) ENGINE=MyISAM;\n\
         insert into a (id, name) values (1, \"it's\"), (-2, 'x' 'y');";
     let found = of_owner(text).unwrap();
     let definition = found.definition("a");
@@ -151,6 +152,11 @@ fn handwritten_definitions_get_their_quotes() {
     assert!(definition.contains("PRIMARY KEY(`id`), UNIQUE KEY `n` (`name`(4))"), "{definition}");
     assert!(
         definition.contains("CONSTRAINT `a_ibfk_1` FOREIGN KEY (`id`) REFERENCES `b` (`x`)"),
+        "{definition}"
+    );
+    assert!(
+        definition.contains("CONSTRAINT `f` FOREIGN KEY (`id`) REFERENCES `c` (`y`)")
+            && definition.contains("CONSTRAINT CHECK (price > 0), CONSTRAINT `p` CHECK (length(name) < 9)"),
         "{definition}"
     );
     assert_eq!(found.texts(), [r"1,\'it\\\'s\'", r"-2,\'x\' \'y\'"]);
@@ -208,4 +214,56 @@ fn values_of_computed_columns_are_left_out() {
     let found = of_owner(text).unwrap();
     assert_eq!(found.texts(), ["1,NULL", "2,-3", "7,0"]);
     assert_eq!((found.rows[0].1.as_str(), found.rows[2].1.as_str()), ("b,c", "c,b"));
+}
+
+/// Adminer writes bits, bytes and geometries as calls.
+#[test]
+fn calls_of_adminer_are_values() {
+    let text = "CREATE TABLE `a` (`b` bit(9), `c` varbinary(9), `place` point);\n\
+        INSERT INTO `a` VALUES (CONV('101', 2, 10) + 0, UNHEX('00FF'), ST_GeomFromText('POINT(1 2)', ST_SRID(place))),\n\
+        (CONVERT(b'101', UNSIGNED),\tNULL,\tGeomFromText('POINT(1 2)', SRID(`place`)));\n";
+    let found = of_owner(text).unwrap();
+    assert_eq!(
+        found.texts(),
+        [
+            r"conv(\'101\',2,10)+0,unhex(\'00FF\'),st_geomfromtext(\'POINT(1 2)\')",
+            r"convert(b\'101\', unsigned ),NULL,geomfromtext(\'POINT(1 2)\')",
+        ]
+    );
+}
+
+/// The database of the dump is seldom called like the one that it is for.
+#[test]
+fn the_name_of_the_dumps_database_is_left_out() {
+    let text = "CREATE TABLE `x`.`b` (`c` int, KEY (`c`));\n\
+        CREATE TABLE `x`.`a` (`b` int, CONSTRAINT `f` FOREIGN KEY (`b`) REFERENCES `x`.`b` (`c`));\n\
+        CREATE DEFINER=`u`@`h` VIEW `x`.`v` AS SELECT 1;\n\
+        /*!50003 CREATE TRIGGER x.t BEFORE INSERT ON `x`.`a` FOR EACH ROW SET @a = 1 */;\n\
+        CREATE VIEW `w` AS SELECT `x`.`a`.`b` FROM `x`.`a`;\n";
+    let found = of_owner(text).unwrap();
+    assert!(found.definition("a").starts_with("CREATE TABLE `a` ("));
+    assert_eq!(found.definition("v"), "CREATE DEFINER=`u`@`h` VIEW `v` AS SELECT 1");
+    assert_eq!(found.definition("t"), "CREATE TRIGGER t BEFORE INSERT ON `a` FOR EACH ROW SET @a = 1");
+    assert_eq!(found.warnings.len(), 1, "{:?}", found.warnings);
+    assert!(found.warnings[0].starts_with("w: its text names the database x"), "{:?}", found.warnings);
+}
+
+/// A definition is that of the server which it is for.
+#[test]
+fn versioned_comments_of_a_definition_are_settled() {
+    let text = "CREATE TABLE `a` (\n  `b` int /*!50003 DEFAULT 3 */ /*!80023 INVISIBLE */,\n  `c` int /*M!100301 COMPRESSED */\n\
+        ) ENGINE=InnoDB /*!99999 it's ; */ COMMENT='/*!50003 x */';\n\
+        ALTER TABLE `a` ADD KEY `k` (`b`) /*!80000 INVISIBLE */;\n\
+        /*!50001 CREATE TABLE `w` (`b` int) ENGINE=MyISAM */;\n";
+    let on = |vendor| {
+        let found = read(&Memory::of(text), vendor, ForeignTrust::ChosenByOwner).unwrap();
+        assert_eq!(found.definition("w"), "CREATE TABLE `w` (`b` int) ENGINE=MyISAM");
+        // A line break is shown as a sign.
+        let shown = found.definition("a").replace('\u{fffd}', " ");
+        shown.split_whitespace().collect::<Vec<_>>().join(" ").replace(" ,", ",")
+    };
+    let head = "CREATE TABLE `a` ( `b` int DEFAULT 3";
+    let tail = "ENGINE=InnoDB COMMENT='/*!50003 x */'";
+    assert_eq!(on(Vendor::MariaDb), format!("{head}, `c` int COMPRESSED, KEY `k` (`b`) ) {tail}"));
+    assert_eq!(on(Vendor::MySql), format!("{head} INVISIBLE, `c` int, KEY `k` (`b`) INVISIBLE ) {tail}"));
 }

@@ -59,6 +59,27 @@ fn what_is_no_dump_is_refused() {
             "DELIMITER line is missing",
         ),
         ("FROBNICATE a;", "not known"),
+        ("RENAME TABLE a TO c;", "changes an object"),
+        ("SELECT 1 INTO OUTFILE '/tmp/x';", "writes a file"),
+        ("INSERT INTO a VALUES (UNHEX('00')+1);", "only plain values"),
+        ("INSERT INTO a VALUES (1+0);", "only plain values"),
+        ("INSERT INTO a VALUES (ST_GeomFromText('x', SRID(SELECT b)));", "only plain values"),
+        (
+            "CREATE TABLE c (d int, FOREIGN KEY (d) REFERENCES x.a (b)) /* */; CREATE TABLE y.d (e int);",
+            "names the database y",
+        ),
+        (
+            "CREATE TABLE x.c (d int); ALTER TABLE c ADD CONSTRAINT f FOREIGN KEY (d) REFERENCES `y`.`e` (f);",
+            "names the database y",
+        ),
+        ("CREATE TABLE x.c (d int) ENGINE=MERGE UNION=(`c`,`y`.`e`);", "names the database y"),
+        ("CREATE TABLE x.c (d int DEFAULT nextval(`y`.`e`));", "names the database y"),
+        ("CREATE TABLE c (d int, FOREIGN KEY (d) REFERENCES mysql.user (b));", "of another database"),
+        // A server reads no quotes in a comment that it does not run.
+        ("CREATE TABLE c (d int /*!999999 ' */) SELECT * FROM mysql.user /* ' */;", "from a query"),
+        ("/*!999999 ' */ UPDATE a SET b=1; /* ' */", "changes rows"),
+        ("/*!999999 /* ' */ no */ UPDATE a SET b=1;", "changes rows"),
+        ("/*!999999 /* ' */ no", "cut off"),
         ("DELIMITER \n", "no usable delimiter"),
         ("SELECT 1\0;", "outside of quotes"),
     ] {
@@ -79,6 +100,15 @@ fn strangers_may_less_than_owners() {
         "INSERT INTO a VALUES (NOW());",
         "CREATE TABLE c (d int) ENGINE=FEDERATED CONNECTION='mysql://x';",
         "CREATE TABLE c (d int) DATA DIRECTORY='/tmp';",
+        "CREATE TABLE c (d int) /*!50003 DATA DIRECTORY='/tmp' */;",
+        "CREATE TABLE c (d int) PARTITION BY HASH (d) (PARTITION p DATA DIRECTORY='/tmp');",
+        "CREATE TABLE c (d int) ENGINE=InnoDB ENCRYPTION='Y';",
+        "SHOW TABLES;",
+        "INSERT INTO mysql.user VALUES (1);",
+        "PREPARE s FROM 'DROP TABLE a';",
+        "DROP USER x;",
+        "CHANGE MASTER TO MASTER_LOG_FILE='x';",
+        "SET @@GLOBAL.GTID_PURGED='x';",
         "CALL p();",
     ] {
         let text = [TABLE, text].concat();
@@ -90,6 +120,25 @@ fn strangers_may_less_than_owners() {
     assert_eq!(of_owner(code).unwrap().objects.len(), 3);
     let found = uploaded(code).unwrap();
     assert_eq!((found.objects.len(), found.skipped.len()), (1, 2));
+}
+
+#[test]
+fn names_and_brackets_have_limits() {
+    let name = "n".repeat(65);
+    assert!(refused(&format!("CREATE TABLE `{name}` (a int);")).contains("longer than any server takes"));
+    assert!(of_owner(format!("CREATE TABLE `{}` (a int);", &name[1..])).is_ok());
+    let deep = ["CREATE TABLE a (b int DEFAULT ", &"(".repeat(1001), "1", &")".repeat(1001), ");"].concat();
+    assert!(refused(&deep).contains("deeper than in any dump"));
+}
+
+/// Whatever is not run is counted, however many kinds of it there are.
+#[test]
+fn what_is_skipped_is_counted_to_the_last() {
+    let text: String = (0..300).map(|number| format!("SET GLOBAL g{number}=1;\n")).collect();
+    let found = of_owner(text).unwrap();
+    assert_eq!(found.skipped.iter().map(|skipped| skipped.count).sum::<u64>(), 300);
+    assert_eq!((found.skipped.len(), found.skipped[0].line), (201, 1));
+    assert_eq!(found.skipped[0].statement, "SET GLOBAL g0");
 }
 
 #[test]
