@@ -89,11 +89,9 @@ impl Frames {
     }
 }
 
-/// A compressor as a backup has it: one for rows of a database if SQL is all there is, else one for files.
-fn compressor(paths: &[PathBuf]) -> io::Result<Compressor<'static>> {
-    let is_sql = paths.iter().all(|path| path.extension().is_some_and(|ending| ending == "sql"));
-    let options =
-        if is_sql { ArtifactOptions::for_rows(Codec::Zstd, 1) } else { ArtifactOptions::of(Codec::Zstd, 1) };
+/// A compressor as a backup has it.
+fn compressor() -> io::Result<Compressor<'static>> {
+    let options = ArtifactOptions::of(Codec::Zstd, 1);
     let mut compressor = Compressor::new(options.level)?;
     compressor.include_checksum(true)?;
     if let Some(table_log) = options.table_log {
@@ -109,7 +107,7 @@ fn compressor(paths: &[PathBuf]) -> io::Result<Compressor<'static>> {
 /// When a file cannot be read.
 pub(crate) fn read_compress_hash(paths: &[PathBuf]) -> io::Result<Work> {
     let mut frames = Frames {
-        compressor: compressor(paths)?,
+        compressor: compressor()?,
         hash: Context::new(&SHA256),
         plain: Vec::with_capacity(FRAME_BYTES),
         frame: Vec::new(),

@@ -27,16 +27,14 @@ pub use reader::{ArtifactReader, decode_frame};
 pub use stream::ArtifactStream;
 pub use writer::{ArtifactWriter, Ticket};
 
-/// The compression level of zstd unless a set says otherwise.
-pub const ZSTD_LEVEL: i32 = 3;
+/// The compression level of zstd unless a set says otherwise, and the entries of the table that finds repeats, as a power of
+/// two: with this one, and a window as long as a frame, level 1 is as small as level 3 on rows and on the files of shops, in
+/// two thirds of the time. Both are measured (`docs/performance.md`).
+pub const ZSTD_LEVEL: i32 = 1;
+/// See [`ZSTD_LEVEL`].
+pub const ZSTD_TABLE_LOG: u32 = 16;
 /// The compression level of gzip unless a set says otherwise.
 pub const GZIP_LEVEL: i32 = 6;
-/// The level for rows of a database with zstd, and the entries of the table that finds repeats, as a power of two: rows
-/// repeat themselves often and not far away, so that a larger table finds at level 1 what level 3 does, in two thirds of the
-/// time. Both are measured (`docs/performance.md`).
-pub const ROWS_ZSTD_LEVEL: i32 = 1;
-/// See [`ROWS_ZSTD_LEVEL`].
-pub const ROWS_ZSTD_TABLE_LOG: u32 = 16;
 /// The level for rows of a database with gzip: the lowest that is at most a tenth larger than gzip's own usual one.
 pub const ROWS_GZIP_LEVEL: i32 = 2;
 /// The part size in bytes unless a set or a destination says otherwise.
@@ -73,20 +71,20 @@ pub struct ArtifactOptions {
 impl ArtifactOptions {
     /// The usual options of a codec.
     pub fn of(codec: Codec, workers: usize) -> Self {
-        let level = match codec {
-            Codec::Zstd => ZSTD_LEVEL,
-            Codec::Gzip => GZIP_LEVEL,
+        let (level, table_log) = match codec {
+            Codec::Zstd => (ZSTD_LEVEL, Some(ZSTD_TABLE_LOG)),
+            Codec::Gzip => (GZIP_LEVEL, None),
         };
-        Self { codec, level, table_log: None, part_size_bytes: PART_SIZE_BYTES, workers, reserve_bytes: 0 }
+        Self { codec, level, table_log, part_size_bytes: PART_SIZE_BYTES, workers, reserve_bytes: 0 }
     }
 
     /// The usual options of a codec for the rows of a database.
     pub fn for_rows(codec: Codec, workers: usize) -> Self {
-        let (level, table_log) = match codec {
-            Codec::Zstd => (ROWS_ZSTD_LEVEL, Some(ROWS_ZSTD_TABLE_LOG)),
-            Codec::Gzip => (ROWS_GZIP_LEVEL, None),
-        };
-        Self { level, table_log, ..Self::of(codec, workers) }
+        let usual = Self::of(codec, workers);
+        match codec {
+            Codec::Zstd => usual,
+            Codec::Gzip => Self { level: ROWS_GZIP_LEVEL, ..usual },
+        }
     }
 }
 
