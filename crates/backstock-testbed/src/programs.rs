@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs::{self, File};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -17,6 +18,18 @@ fn cache_folder() -> PathBuf {
         || std::env::var_os("HOME").map_or_else(|| PathBuf::from("/tmp"), PathBuf::from).join(".cache");
     let set = |name| std::env::var_os(name).filter(|value: &OsString| !value.is_empty()).map(PathBuf::from);
     set("BACKSTOCK_CACHE").or_else(|| set("XDG_CACHE_HOME")).unwrap_or_else(home).join("backstock")
+}
+
+/// A program that `ci/peers` unpacked, for tests of what it writes. Where it is not there this is said loudly, past the
+/// capture of the test runner.
+pub fn peer(name: &str) -> Option<PathBuf> {
+    let program = cache_folder().join("peers").join(name).join("bin").join(name);
+    if program.exists() {
+        return Some(program);
+    }
+    // Not a print macro: those are swallowed for tests that pass.
+    let _ = writeln!(std::io::stderr(), "NOT TESTED: {name} is not there (ci/peers {name})");
+    None
 }
 
 /// The programs of one server.

@@ -328,3 +328,40 @@ INSERT INTO `oc_made` VALUES (1,'a;','123e4567-e89b-12d3-a456-426655440000'),(2,
         expect_clean(&scene);
     }
 }
+
+/// Folders that mydumper itself wrote, where `ci/peers` could fetch it.
+#[test]
+fn folders_that_mydumper_wrote_come_back() {
+    let Some(mydumper) = backstock_testbed::programs::peer("mydumper") else { return };
+    let Some(scene) = scene(ServerKind::MariaDb) else { return };
+    let before = picture(&scene);
+    let options: [&[&str]; 2] =
+        [&["--compress"], &["--complete-insert", "--statement-size=3000", "--rows=20"]];
+    for (number, more) in options.iter().enumerate() {
+        let folder = scene.place.folder().join(format!("export-{number}"));
+        let mut command = Command::new(&mydumper);
+        command.args([
+            "--user=root",
+            "--triggers",
+            "--events",
+            "--routines",
+            "--threads=2",
+            "--database",
+            DATABASE,
+        ]);
+        command.arg(format!("--socket={}", scene.server.socket().display())).args(*more);
+        let output = command.arg("--outputdir").arg(&folder).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        damage(&scene);
+        let planned = restore(&scene, &folder, &["--dry-run", "--json"]).expect(0).json();
+        assert_eq!(planned["made_by"], "mydumper");
+        restore(&scene, &folder, &[]).expect(0);
+        // All but the modes of code, which mydumper does not write: this is told.
+        let warnings = planned["warnings"].to_string();
+        assert!(warnings.contains("does not tell the sql_mode of"), "{warnings}");
+        let without_modes = |picture: &Snapshot| picture.without(|_, aspect| aspect == "mode");
+        expect_same(&format!("{more:?}"), &without_modes(&before), &without_modes(&picture(&scene)));
+        scene.place.run(&["restore", "--accept"]).expect(0);
+    }
+    expect_clean(&scene);
+}

@@ -103,6 +103,11 @@ impl<'a> Script<'a> {
         self.state.modes = modes;
     }
 
+    /// Ends statements at other bytes than `;`.
+    pub(super) fn end_statements_with(&mut self, delimiter: &[u8]) {
+        self.state.set_delimiter(delimiter);
+    }
+
     /// Whether statements end with something else than `;`.
     pub(super) fn has_own_delimiter(&self) -> bool {
         self.state.delimiter() != b";"

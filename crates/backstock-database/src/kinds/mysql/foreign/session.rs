@@ -132,6 +132,11 @@ impl Session {
         self.sql_mode.as_deref().unwrap_or(&self.defaults.sql_mode)
     }
 
+    /// Whether the file says in which mode it wants what follows.
+    pub(super) fn has_sql_mode(&self) -> bool {
+        self.sql_mode.is_some()
+    }
+
     pub(super) fn modes(&self) -> Modes {
         Modes::from_list(self.sql_mode().as_bytes())
     }

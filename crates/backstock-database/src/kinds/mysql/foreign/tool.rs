@@ -52,6 +52,17 @@ pub(super) fn refuse_other_formats(file: &str, head: &[u8]) -> Result<(), Fault>
     }
 }
 
+/// The first line of mydumper's files.
+const MYDUMPER_LINE: &str = "/*!40101 SET NAMES binary*/;";
+/// Names of mydumper's files whose bodies have semicolons and no DELIMITER: a statement ends at a semicolon at the end of a
+/// line, and a blank stands behind any other there.
+const MYDUMPER_BODIES: [&str; 2] = ["-schema-triggers.sql", "-schema-post.sql"];
+
+/// What ends the statements of a file, where it is not `;`.
+pub(super) fn delimiter_of_file(name: &str) -> Option<&'static [u8]> {
+    MYDUMPER_BODIES.iter().any(|ending| name.contains(ending)).then_some(b";\n")
+}
+
 /// The facts in the first line of a dump of our own.
 #[derive(Deserialize)]
 struct OwnHead {
@@ -103,6 +114,8 @@ pub(super) fn origin(head: &[u8]) -> Origin {
                 (*number).to_owned()
             }
         });
+    } else if lines().next() == Some(MYDUMPER_LINE) {
+        origin.made_by = "mydumper".to_owned();
     } else if first_with("HeidiSQL").is_some() {
         origin.made_by = "HeidiSQL".to_owned();
     } else if lines().next().is_some_and(|line| line.starts_with("TRUNCATE TABLE")) {

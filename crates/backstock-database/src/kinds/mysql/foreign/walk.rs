@@ -52,6 +52,8 @@ pub(super) struct Walk<'a> {
     /// Whether statements now concern it.
     pub(super) is_current: bool,
     pub(super) other_character_sets: BTreeSet<String>,
+    /// Triggers, routines and events of which the dump does not tell the mode.
+    pub(super) without_mode: u64,
 }
 
 /// Where statements of a name belong.
@@ -78,6 +80,7 @@ impl<'a> Walk<'a> {
             database: request.from_database.clone(),
             is_current: true,
             other_character_sets: BTreeSet::new(),
+            without_mode: 0,
         }
     }
 
@@ -90,6 +93,9 @@ impl<'a> Walk<'a> {
             let modes = Session::new(self.live.defaults.clone()).modes();
             let mut script = Script::open(file, input, modes)?;
             tool::refuse_other_formats(file, script.head())?;
+            if let Some(delimiter) = tool::delimiter_of_file(file) {
+                script.end_statements_with(delimiter);
+            }
             let origin = tool::origin(script.head());
             if self.origin.made_by.is_empty() {
                 self.origin = origin;
@@ -397,6 +403,7 @@ impl<'a> Walk<'a> {
                 RawText(database.clone())
             ));
         }
+        self.without_mode += u64::from(kind != CodeKind::View && !self.session.has_sql_mode());
         let object = code::record(statement, &head, &self.session, order);
         self.drafts.add_code(object).map_err(fault)
     }

@@ -141,6 +141,12 @@ fn warnings_of(walk: &Walk<'_>, objects: &[DumpedObject]) -> Vec<String> {
                 .to_owned(),
         );
     }
+    if walk.without_mode > 0 {
+        warnings.push(format!(
+            "the dump does not tell the sql_mode of {} triggers, routines and events: they get that of the server",
+            walk.without_mode
+        ));
+    }
     let narrow: Vec<&str> = walk.character_sets().filter(|set| matches!(*set, "utf8" | "utf8mb3")).collect();
     if !narrow.is_empty() {
         warnings.push(

@@ -267,3 +267,22 @@ fn versioned_comments_of_a_definition_are_settled() {
     assert_eq!(on(Vendor::MariaDb), format!("{head}, `c` int COMPRESSED, KEY `k` (`b`) ) {tail}"));
     assert_eq!(on(Vendor::MySql), format!("{head} INVISIBLE, `c` int, KEY `k` (`b`) INVISIBLE ) {tail}"));
 }
+
+/// mydumper ends statements at the ends of lines, and keeps bodies from it by a blank.
+#[test]
+fn bodies_of_mydumper_end_at_the_end_of_a_line() {
+    let name = "CREATE TABLE `a` (`t` text);\nINSERT INTO `a` VALUES (\"x\");\n";
+    let body = "SET character_set_client = utf8mb3;\nCREATE trigger g before insert on a for each row begin set new.t='a;'; \n \
+        if new.t = 'x' then set @a=1; end if; \nend;\nSET character_set_client = utf8mb4;\n";
+    let files = [
+        ("shop.a-schema.sql", ["/*!40101 SET NAMES binary*/;\n", name].concat()),
+        ("shop.a-schema-triggers.sql.gz", body.to_owned()),
+        ("shop-schema-post.sql", "CREATE PROCEDURE `p`()\nbegin select ';'; end;\n".to_owned()),
+    ];
+    let files = files.into_iter().map(|(name, text)| (name.to_owned(), text.into_bytes())).collect();
+    let memory = Memory { files, piece_bytes: 5 };
+    let found = read(&memory, Vendor::MariaDb, ForeignTrust::ChosenByOwner).unwrap();
+    assert!(found.definition("g").ends_with("end if; \u{fffd}end"), "{}", found.definition("g"));
+    assert!(found.definition("p").ends_with("begin select ';'; end"), "{}", found.definition("p"));
+    assert_eq!((found.objects.len(), found.statements), (3, 7));
+}
