@@ -179,6 +179,17 @@ pub enum Error {
         /// The difference.
         what: String,
     },
+    /// A server of another vendor or version refused what the backup has.
+    #[error("this server does not take the table {table} of the backup: {what}")]
+    NotTaken {
+        /// Its name, readable.
+        table: String,
+        /// What it is about.
+        what: String,
+        /// The server's words.
+        #[source]
+        source: ServerError,
+    },
     /// A load cannot be planned.
     #[error("cannot plan the load into the database {database}: {reason}")]
     Plan {
@@ -241,7 +252,9 @@ impl Error {
     /// The server's error number, if the server reported one.
     pub fn code(&self) -> Option<u16> {
         match self {
-            Self::LogIn { source, .. } | Self::Statement { source, .. } => Some(source.code),
+            Self::LogIn { source, .. } | Self::Statement { source, .. } | Self::NotTaken { source, .. } => {
+                Some(source.code)
+            }
             _ => None,
         }
     }
@@ -256,6 +269,7 @@ impl Error {
             | Self::Certificates { .. }
             | Self::NoDatabase { .. }
             | Self::Plan { .. }
+            | Self::NotTaken { .. }
             | Self::ForeignText { .. }
             | Self::ForeignChanged { .. }
             | Self::Pattern { .. } => ErrorClass::Ask,

@@ -39,7 +39,7 @@ pub use kinds::mysql::transfer::transfer_object;
 pub use kinds::mysql::writer::{END_MARK, HEAD_MARK};
 pub use load::{
     FrameSource, InPlace, LoadPhase, LoadPlan, LoadReport, LoadRequest, LoadSelection, LoadedTable, NewSide,
-    OldSide, OutsideChild, SettingPatch, SwapMarks, SwapStep, TableChange, TablePlan,
+    OldSide, OutsideChild, SettingPatch, StepReport, SwapMarks, SwapStep, TableChange, TablePlan,
 };
 pub use monitor::{DatabaseMonitor, Unwatched};
 pub use record::{

@@ -263,7 +263,7 @@ pub struct LoadedTable {
 }
 
 /// What came of a load.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct LoadReport {
     /// The tables, each equal to the dump.
     pub tables: Vec<LoadedTable>,
@@ -272,6 +272,19 @@ pub struct LoadReport {
     /// The value that the maintenance flag had in the backup; written back at the very end with
     /// [`crate::write_setting`].
     pub former_setting: Option<SettingPatch>,
+    /// Views, triggers, routines and events that the server does not read, where they were made too.
+    #[serde(default)]
+    pub dropped: Vec<String>,
+}
+
+/// What one step of a swap has to say.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct StepReport {
+    /// Lines of the report.
+    pub lines: Vec<String>,
+    /// Views, triggers, routines and events that are not there, since this server, which is another than the one that
+    /// was dumped, does not read them.
+    pub dropped: Vec<String>,
 }
 
 /// What the new side held right after the swap.

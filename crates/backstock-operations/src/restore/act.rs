@@ -76,6 +76,9 @@ struct KeptReport {
     #[serde(default)]
     staging: Vec<String>,
     lines: Vec<String>,
+    /// Code of the backup that the server did not read.
+    #[serde(default)]
+    dropped: Vec<String>,
 }
 
 /// An open restore with everything that its journal refers to.
@@ -303,8 +306,9 @@ pub(super) fn swap(
     failpoint::reach("restore.closed").doing("swapping")?;
     if let Some((target, plan)) = &open.database {
         let stored = || backup_of(environment, open.journal.backup);
-        let (lines, loaded) = database::forward(environment, &stored, target, plan, monitor)?;
-        kept.lines = lines;
+        let (told, loaded) = database::forward(environment, &stored, target, plan, monitor)?;
+        kept.lines = told.lines;
+        kept.dropped = told.dropped;
         kept.load = loaded.or(kept.load);
     }
     failpoint::reach("restore.between_swaps").doing("exchanging the files")?;
@@ -368,11 +372,7 @@ fn report(
     afterwards: Vec<StepResult>,
 ) -> Result<RestoreReport> {
     let kept: KeptReport = open.folder.read(REPORT)?;
-    let load = kept.load.unwrap_or_else(|| LoadReport {
-        tables: Vec::new(),
-        lines: Vec::new(),
-        former_setting: None,
-    });
+    let load = kept.load.unwrap_or_default();
     let plan = open.database.as_ref().map(|(_, plan)| plan);
     let dropped = |plan: &LoadPlan| {
         plan.transfers.iter().filter(|transfer| transfer.fidelity == Fidelity::Dropped).count() as u64
@@ -387,7 +387,7 @@ fn report(
         snapshot: open.journal.snapshot,
         tables: load.tables.len() as u64,
         tables_changed: plan.map_or(0, changed),
-        dropped: plan.map_or(0, dropped),
+        dropped: plan.map_or(0, dropped) + kept.dropped.len() as u64,
         rows: load.tables.iter().map(|table| table.row_count).sum(),
         files: kept.files,
         read_bytes: environment.reads.bytes(),

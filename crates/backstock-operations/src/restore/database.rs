@@ -2,7 +2,7 @@
 
 use backstock_database::{
     Connection, DatabaseFacts, DumpedObject, InPlace, LoadPlan, LoadReport, LoadRequest, LoadSelection,
-    Pattern, RawText, ServerFacts, SettingPatch, SwapMarks, TableChange,
+    Pattern, RawText, ServerFacts, SettingPatch, StepReport, SwapMarks, TableChange,
 };
 use backstock_host::failpoint;
 use backstock_vocabulary::{ArtifactKind, Reason};
@@ -119,7 +119,7 @@ pub(super) fn stage(
     monitor: &dyn Monitor,
 ) -> Result<LoadReport> {
     if plan.in_place.is_some() {
-        return Ok(LoadReport { tables: Vec::new(), lines: Vec::new(), former_setting: None });
+        return Ok(LoadReport::default());
     }
     let frames = frames_of(environment, stored)?;
     monitor.phase(Phase::Loading, Expected::default());
@@ -140,19 +140,22 @@ pub(super) fn forward(
     target: &ShopDatabase,
     plan: &LoadPlan,
     monitor: &dyn Monitor,
-) -> Result<(Vec<String>, Option<LoadReport>)> {
+) -> Result<(StepReport, Option<LoadReport>)> {
     if plan.in_place.is_some() {
         let report = in_place(environment, &stored()?, target, plan, monitor)?;
-        return Ok((report.lines.clone(), Some(report)));
+        let told = StepReport { lines: report.lines.clone(), dropped: report.dropped.clone() };
+        return Ok((told, Some(report)));
     }
     let mut connection = connect(target, plan)?;
-    let mut lines = Vec::new();
+    let mut told = StepReport::default();
     for step in backstock_database::swap_steps(plan) {
         let act = format!("the step {} of the swap", step.name());
         failpoint::reach(&format!("restore.database.{}", step.name())).doing(act.clone())?;
-        lines.extend(backstock_database::step_forward(&mut connection, plan, step).doing(act)?);
+        let step = backstock_database::step_forward(&mut connection, plan, step).doing(act)?;
+        told.lines.extend(step.lines);
+        told.dropped.extend(step.dropped);
     }
-    Ok((lines, None))
+    Ok((told, None))
 }
 
 /// Every step backward; for a plan that works in place, the load of the safety snapshot.

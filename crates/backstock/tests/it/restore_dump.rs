@@ -3,6 +3,7 @@
 //! another database.
 
 mod forms;
+mod older;
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -19,6 +19,6 @@ pub(crate) use constraint::{
 };
 pub(crate) use edit::Edits;
 pub(crate) use shadow::{
-    Concessions, DERIVED_FOREIGN_KEY, INVISIBLE_KEY, ShadowRequest, ShadowTable, sequence_references,
-    shadow_table, temporary_name,
+    Concessions, DERIVED_CHECK, DERIVED_FOREIGN_KEY, INVISIBLE_KEY, ShadowRequest, ShadowTable,
+    sequence_references, shadow_table, temporary_name,
 };

@@ -9,6 +9,7 @@ mod foreign;
 mod foreign_keys;
 mod in_place;
 mod large_row;
+mod not_taken;
 mod plan;
 mod plan_code;
 mod plan_keys;

@@ -25,7 +25,7 @@ pub(crate) use worker::{Worker, warnings};
 
 use crate::Connection;
 use crate::error::Result;
-use crate::load::{LoadPlan, SwapStep};
+use crate::load::{LoadPlan, StepReport, SwapStep};
 
 /// The steps of a plan's swap, in order. None for a plan that works in place.
 pub fn swap_steps(plan: &LoadPlan) -> Vec<SwapStep> {
@@ -36,7 +36,7 @@ pub fn swap_steps(plan: &LoadPlan) -> Vec<SwapStep> {
 ///
 /// # Errors
 /// The server's; whatever was done stays done, and the step can be repeated or taken back.
-pub fn step_forward(connection: &mut Connection, plan: &LoadPlan, step: SwapStep) -> Result<Vec<String>> {
+pub fn step_forward(connection: &mut Connection, plan: &LoadPlan, step: SwapStep) -> Result<StepReport> {
     let mut worker = Worker::new(connection, plan, step.name())?;
     rename::expect_new_side(&mut worker)?;
     if step > SwapStep::Rename {
@@ -64,7 +64,7 @@ pub fn step_forward(connection: &mut Connection, plan: &LoadPlan, step: SwapStep
         | SwapStep::OldChildren
         | SwapStep::OldNames => {}
     }
-    Ok(worker.notes)
+    Ok(StepReport { lines: worker.notes, dropped: worker.dropped })
 }
 
 /// Does what is missing of a step on the way back to the old side. Returns what the report should say.

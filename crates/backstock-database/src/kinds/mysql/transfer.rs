@@ -29,8 +29,9 @@ use crate::{Vendor, Version};
 pub(crate) struct Crossing<'a> {
     pub(crate) source: &'a ServerFacts,
     pub(crate) target: &'a Target,
-    /// Names of checks that tables of this transfer have: unique in a schema of MySQL, in small letters.
-    checks: BTreeSet<Vec<u8>>,
+    /// Names of checks, and new ones of foreign keys, that tables of this transfer have: unique in a schema of MySQL, in
+    /// small letters.
+    constraints: BTreeSet<Vec<u8>>,
 }
 
 /// What a rule has found out about an object so far.
@@ -53,7 +54,7 @@ impl Findings {
 
 impl<'a> Crossing<'a> {
     pub(crate) fn new(source: &'a ServerFacts, target: &'a Target) -> Self {
-        Self { source, target, checks: BTreeSet::new() }
+        Self { source, target, constraints: BTreeSet::new() }
     }
 
     /// From MySQL to MariaDB.

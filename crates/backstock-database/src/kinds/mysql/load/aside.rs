@@ -11,7 +11,7 @@ use super::super::transfer::CurrentRows;
 use super::session::{prepare_to_load, set_row_end};
 use super::table::{Loading, Target};
 use super::tables::{load_all, reach};
-use super::{foreign, foreign_keys};
+use super::{foreign, foreign_keys, not_taken};
 use crate::dump::TableKind;
 use crate::error::{Error, Result};
 use crate::load::{FrameSource, LoadPhase, LoadPlan, LoadReport, NewSide, SettingPatch};
@@ -26,7 +26,7 @@ type Names = BTreeMap<Vec<u8>, TableKind>;
 /// whole is kept, any other is made anew.
 ///
 /// # Errors
-/// The server's, those of the frames, [`Error::NotEqual`] where the server does not hold what it was given. The live
+/// The server's, those of the frames, [`Error::NotTaken`] of a server of another kind, [`Error::NotEqual`] where the server does not hold what it was given. The live
 /// tables are as they were; [`super::super::swap::discard_aside`] removes what was made.
 pub fn load_aside(
     _host: &Host,
@@ -37,8 +37,13 @@ pub fn load_aside(
 ) -> Result<LoadReport> {
     let source = CurrentRows::new(plan, source);
     let loading = Loading::new(settings, plan, &source, monitor);
+    load(&loading).map_err(|error| not_taken::explain(&loading, error))
+}
+
+fn load(loading: &Loading<'_>) -> Result<LoadReport> {
+    let (plan, monitor) = (loading.plan, loading.monitor);
     let mut connection = loading.open()?;
-    let mut report = LoadReport { tables: Vec::new(), lines: plan.transfer_lines(), former_setting: None };
+    let mut report = LoadReport { lines: plan.transfer_lines(), ..LoadReport::default() };
     let names = {
         let mut worker = Worker::new(&mut connection, plan, "load")?;
         let names = worker.names()?;
@@ -53,7 +58,7 @@ pub fn load_aside(
         let present = names.contains_key(&name.0);
         Target { table, record, name, present }
     });
-    for mut loaded in load_all(&loading, &mut connection, targets.collect())? {
+    for mut loaded in load_all(loading, &mut connection, targets.collect())? {
         report.lines.extend(loaded.lines());
         report.tables.extend(loaded.table);
     }
@@ -63,7 +68,7 @@ pub fn load_aside(
     for (table, record) in &tables {
         loading.check_stop()?;
         reach("load.foreign_keys")?;
-        foreign_keys::add(&loading, &mut connection, table, record, &mut report.lines)?;
+        foreign_keys::add(loading, &mut connection, table, record, &mut report.lines)?;
     }
     report.former_setting = patch(&mut connection, plan)?;
     monitor.phase(LoadPhase::Check);

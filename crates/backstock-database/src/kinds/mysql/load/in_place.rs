@@ -39,7 +39,7 @@ pub fn load_in_place(
     let source = CurrentRows::new(plan, source);
     let loading = Loading::new(settings, plan, &source, monitor);
     let mut connection = loading.open()?;
-    let mut report = LoadReport { tables: Vec::new(), lines: plan.transfer_lines(), former_setting: None };
+    let mut report = LoadReport { lines: plan.transfer_lines(), ..LoadReport::default() };
     let mut worker = Worker::new(&mut connection, plan, "in_place")?;
     // Triggers and events would act on the rows.
     in_place_code::remove_watchers(&mut worker)?;
@@ -59,6 +59,7 @@ pub fn load_in_place(
     let mut worker = Worker::new(&mut connection, plan, "in_place")?;
     in_place_code::finish(&mut worker)?;
     report.lines.append(&mut worker.notes);
+    report.dropped.append(&mut worker.dropped);
     monitor.phase(LoadPhase::Check);
     Ok(report)
 }

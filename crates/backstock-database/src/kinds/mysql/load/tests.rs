@@ -61,7 +61,7 @@ fn connect(server: &Server) -> Connection {
 fn forward(connection: &mut Connection, plan: &LoadPlan) -> Result<Vec<String>> {
     let mut notes = Vec::new();
     for step in swap_steps(plan) {
-        notes.extend(step_forward(connection, plan, step)?);
+        notes.extend(step_forward(connection, plan, step)?.lines);
     }
     Ok(notes)
 }

@@ -242,6 +242,7 @@ fn is_foreign(plan: &LoadPlan, error: &Error) -> bool {
 fn drop_aloud(worker: &mut Worker<'_>, object: &DumpedObject, error: &Error) {
     let why = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
     worker.notes.push(format!("{} is dropped: {why}", label(object)));
+    worker.dropped.push(label(object));
 }
 
 /// A view that did not work where it came from need not work here; any other must.
@@ -250,6 +251,10 @@ fn report_views(worker: &mut Worker<'_>, failed: &[&DumpedObject], error: Error)
         return Err(error);
     }
     for object in failed {
+        if !is_broken(object) {
+            drop_aloud(worker, object, &error);
+            continue;
+        }
         worker.notes.push(format!("{} could not be made: {error}", label(object)));
     }
     Ok(())

@@ -24,6 +24,8 @@ pub(crate) struct Worker<'a> {
     pub(crate) connection: &'a mut Connection,
     pub(crate) plan: &'a LoadPlan,
     pub(crate) notes: Vec<String>,
+    /// Objects of the backup that this server does not read.
+    pub(crate) dropped: Vec<String>,
     point: String,
 }
 
@@ -32,7 +34,7 @@ impl<'a> Worker<'a> {
     pub(crate) fn new(connection: &'a mut Connection, plan: &'a LoadPlan, step: &str) -> Result<Self> {
         session::prepare_to_load(connection)?;
         let point = format!("swap.{step}");
-        let worker = Self { connection, plan, notes: Vec::new(), point };
+        let worker = Self { connection, plan, notes: Vec::new(), dropped: Vec::new(), point };
         let statement = Text::new("USE ").name(&plan.target.name).bytes();
         worker.connection.execute(&statement)?;
         Ok(worker)

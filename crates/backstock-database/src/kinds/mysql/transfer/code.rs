@@ -6,7 +6,26 @@ use super::words::Words;
 use super::{Crossing, Findings, collations, functions};
 use crate::record::{DumpedObject, RoutineKind, SessionContext};
 use crate::transfer::Fidelity;
-use crate::{RawText, Vendor};
+use crate::{RawText, Vendor, Version};
+
+/// Modes that say how definitions are shown or who may make accounts, or that stand beside the modes which they mean:
+/// code does the same without them, and MySQL has them no more.
+const MODES_WITHOUT_MEANING: [&str; 10] = [
+    "DB2",
+    "MAXDB",
+    "MSSQL",
+    "MYSQL323",
+    "MYSQL40",
+    "NO_AUTO_CREATE_USER",
+    "NO_FIELD_OPTIONS",
+    "NO_KEY_OPTIONS",
+    "NO_TABLE_OPTIONS",
+    "POSTGRESQL",
+];
+const MYSQL_WITHOUT_THEM: Version = Version(8, 0, 0);
+const MODES_OF_MARIADB: [&str; 4] =
+    ["EMPTY_STRING_IS_NULL", "IGNORE_BAD_TABLE_OPTIONS", "SIMULTANEOUS_ASSIGNMENT", "TIME_ROUND_FRACTIONAL"];
+const MODES_OF_MYSQL: [&str; 1] = ["TIME_TRUNCATE_FRACTIONAL"];
 
 /// Converts an object with a body in its place.
 pub(super) fn convert(crossing: &Crossing<'_>, object: &mut DumpedObject, findings: &mut Findings) {
@@ -29,6 +48,7 @@ pub(super) fn convert(crossing: &Crossing<'_>, object: &mut DumpedObject, findin
         findings.add(Fidelity::Dropped, "it is written in Oracle's dialect, which MySQL does not read");
         return;
     }
+    modes(crossing, context, findings);
     self::context(crossing, context, findings);
     text(crossing, definition, Modes::from_list(mode.as_bytes()), findings);
 }
@@ -57,6 +77,29 @@ fn text(crossing: &Crossing<'_>, definition: &mut RawText, modes: Modes, finding
         }
     }
     *definition = words.edited().into();
+}
+
+/// The modes under which it is made, without those that the target does not know.
+fn modes(crossing: &Crossing<'_>, context: &mut SessionContext, findings: &mut Findings) {
+    let Some(list) = &mut context.sql_mode else { return };
+    let of_source: &[&str] = if crossing.to_mysql() {
+        &MODES_OF_MARIADB
+    } else if crossing.to_mariadb() {
+        &MODES_OF_MYSQL
+    } else {
+        &[]
+    };
+    let without_old = crossing.target_is(Vendor::MySql, MYSQL_WITHOUT_THEM);
+    let mut kept = Vec::new();
+    for mode in list.split(',') {
+        let name = mode.trim().to_uppercase();
+        if of_source.contains(&name.as_str()) {
+            findings.changed(format!("it was made in the mode {name}, which this server has not"));
+        } else if !(without_old && MODES_WITHOUT_MEANING.contains(&name.as_str())) {
+            kept.push(mode);
+        }
+    }
+    *list = kept.join(",");
 }
 
 /// The session in which it is made.

@@ -42,7 +42,9 @@ pub(super) fn map(target: &Target, name: &str) -> Option<Mapped> {
     if name.is_empty() || target.collations.contains(&name) {
         return None;
     }
-    let found = candidates(&name).into_iter().find(|candidate| target.collations.contains(candidate));
+    // MariaDB also takes these names without their character set.
+    let full = if name.starts_with("uca1400_") { format!("utf8mb4_{name}") } else { name.clone() };
+    let found = candidates(&full).into_iter().find(|candidate| target.collations.contains(candidate));
     // The two names of one character set, and so one collation.
     if let Some(same) = &found
         && same.replacen("utf8mb3_", "utf8_", 1) == name.replacen("utf8mb3_", "utf8_", 1)
@@ -185,6 +187,7 @@ mod tests {
         assert_eq!(to(&mysql, "utf8mb4_nopad_bin").unwrap(), "utf8mb4_0900_bin");
         assert_eq!(to(&mysql, "latin1_swedish_nopad_ci").unwrap(), "latin1_swedish_ci");
         assert_eq!(to(&mysql, "utf8_general_ci").unwrap(), "utf8mb3_general_ci");
+        assert_eq!(to(&mysql, "uca1400_ai_ci").unwrap(), "utf8mb4_0900_ai_ci");
         assert_eq!(to(&mysql, "latin1_swedish_ci"), None);
         assert_eq!(to(&mysql, "gb18030_chinese_ci"), None);
     }

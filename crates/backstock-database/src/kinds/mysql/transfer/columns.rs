@@ -16,6 +16,10 @@ const MYSQL_NO_WIDTH: Version = Version(8, 0, 19);
 /// Since this version a default value of MySQL can be an expression.
 const MYSQL_EXPRESSIONS: Version = Version(8, 0, 13);
 
+/// Since this version MySQL takes no longer members of ENUM and SET.
+const MYSQL_SHORT_MEMBERS: Version = Version(8, 0, 0);
+const MEMBER_LIMIT_CHARACTERS: usize = 255;
+
 /// Types whose text MySQL takes as text only.
 const TYPES_OF_MARIADB: &[(&str, &str)] =
     &[("uuid", "char(36)"), ("inet4", "varchar(15)"), ("inet6", "varchar(39)")];
@@ -67,6 +71,17 @@ fn data_type(crossing: &Crossing<'_>, words: &mut Words<'_>, column: &str, findi
         words.replace(1, 4, format!("varbinary({})", length.saturating_mul(4)));
         findings.changed(format!("column {column}: VECTOR becomes VARBINARY with the same bytes"));
     }
+    if (name == "enum" || name == "set") && crossing.target_is(Vendor::MySql, MYSQL_SHORT_MEMBERS) {
+        let is_long = |at: usize| {
+            let text = readable(words.bytes(at)).replace("''", "'");
+            words.kind(at) == Some(TokenKind::Text) && text.chars().count() > MEMBER_LIMIT_CHARACTERS + 2
+        };
+        if (2..words.close(2)).any(is_long) {
+            let why =
+                format!("column {column}: a member is longer than {MEMBER_LIMIT_CHARACTERS} characters");
+            findings.add(Fidelity::Refused, why);
+        }
+    }
     // Widths say nothing about the values; MySQL warns of each.
     let is_number = name.ends_with("int") || name == "year";
     let has_no_width = crossing.target_is(Vendor::MySql, MYSQL_NO_WIDTH);
@@ -96,7 +111,8 @@ fn attribute(
         return at + 2;
     }
     if words.are(at, &["character", "set"]) {
-        character_set(crossing, words, at + 2, findings);
+        let unsaid = if words.is(at + 3, "collate") { None } else { Some(" COLLATE ") };
+        character_set(crossing, words, at + 2, unsaid, findings);
         return at + 3;
     }
     if words.is(at, "as") && words.symbol(at + 1) == Some(b'(') {

@@ -1,7 +1,7 @@
 //! Keys and checks for another server.
 
-use super::super::ddl::folded;
-use super::super::sql::{Modes, SqlFault, TokenKind, name_bytes};
+use super::super::ddl::{DERIVED_CHECK, DERIVED_FOREIGN_KEY, folded};
+use super::super::sql::{Modes, SqlFault, TokenKind, name_bytes, quote_name};
 use super::table::{constraint, name_with};
 use super::words::Words;
 use super::{Crossing, Findings, functions};
@@ -11,6 +11,8 @@ use crate::{Vendor, Version, readable};
 /// Since this version MariaDB keeps keys that queries ignore, and since that one descending ones.
 const MARIADB_IGNORED: Version = Version(10, 6, 0);
 const MARIADB_DESCENDING: Version = Version(10, 8, 0);
+/// Servers take no longer names of foreign keys; MySQL before 8.0 made some by itself.
+const NAME_LIMIT_CHARACTERS: usize = 64;
 /// Since this version MySQL has invisible keys.
 const MYSQL_INVISIBLE_KEYS: Version = Version(8, 0, 0);
 
@@ -39,7 +41,8 @@ fn without_columns(text: &[u8], gone: &[Vec<u8>]) -> Result<Option<Vec<u8>>, Sql
 
 /// Converts a key or a foreign key; nothing where it is left out. `gone` are columns that the table has no more.
 pub(super) fn key(
-    crossing: &Crossing<'_>,
+    crossing: &mut Crossing<'_>,
+    record: &TableRecord,
     text: &[u8],
     gone: &[Vec<u8>],
     findings: &mut Findings,
@@ -48,6 +51,17 @@ pub(super) fn key(
     let Some(text) = without.as_deref() else { return Ok(None) };
     let mut words = Words::new(text, Modes::default())?;
     let shown = readable(text);
+    if words.is(0, "constraint") {
+        let long = readable(&name_bytes(words.bytes(1)));
+        if long.chars().count() > NAME_LIMIT_CHARACTERS {
+            let name = free_name(crossing, record, DERIVED_FOREIGN_KEY);
+            findings.changed(format!(
+                "the name of the foreign key {long} is too long; it is {}",
+                readable(&name)
+            ));
+            words.replace(1, 1, quote_name(&name));
+        }
+    }
     if crossing.to_mariadb() {
         let expression = (0..words.len())
             .any(|at| words.symbol(at) == Some(b'(') && words.symbol(at + 1) == Some(b'('))
@@ -136,11 +150,11 @@ pub(super) fn check(
     let name = name_bytes(words.bytes(1));
     // MariaDB names them anew in each table; MySQL wants names that no other table has.
     let is_derived = name.to_ascii_lowercase().starts_with(b"constraint_");
-    if !is_derived && crossing.checks.insert(folded(&name)) {
+    if !is_derived && crossing.constraints.insert(folded(&name)) {
         return Ok(Some(text.to_vec()));
     }
     let body = text.get(words.tokens[2].start..).unwrap_or_default();
-    Ok(Some([constraint(&free_name(crossing, record)).as_slice(), b" ", body].concat()))
+    Ok(Some([constraint(&free_name(crossing, record, DERIVED_CHECK)).as_slice(), b" ", body].concat()))
 }
 
 /// A column's CHECK as one of the table.
@@ -156,15 +170,15 @@ pub(super) fn column_check(
         findings.changed(format!("a CHECK is left out, since this server lacks {missing}: {shown}"));
         return Ok(None);
     }
-    Ok(Some([constraint(&free_name(crossing, record)).as_slice(), b" ", text].concat()))
+    Ok(Some([constraint(&free_name(crossing, record, DERIVED_CHECK)).as_slice(), b" ", text].concat()))
 }
 
-/// A name for a CHECK as MySQL would give it.
-fn free_name(crossing: &mut Crossing<'_>, record: &TableRecord) -> Vec<u8> {
+/// A name for a CHECK or a foreign key as MySQL would give it.
+fn free_name(crossing: &mut Crossing<'_>, record: &TableRecord, derived: &str) -> Vec<u8> {
     let mut number = 1_u32;
     loop {
-        let name = name_with(record, &format!("_chk_{number}"));
-        if crossing.checks.insert(folded(&name)) {
+        let name = name_with(record, &format!("{derived}{number}"));
+        if crossing.constraints.insert(folded(&name)) {
             return name.0;
         }
         number += 1;

@@ -27,6 +27,10 @@ const OPTIONS_OF_MYSQL: &[&str] = &[
     "secondary_engine_attribute",
 ];
 
+/// Since these versions the character sets of Unicode have other default collations.
+const MYSQL_OTHER_COLLATION: Version = Version(8, 0, 1);
+const MARIADB_OTHER_COLLATION: Version = Version(11, 5, 0);
+
 /// A table for the target.
 pub(super) struct Converted {
     pub(super) record: TableRecord,
@@ -64,7 +68,7 @@ pub(super) fn convert(
                 }
                 None
             }
-            _ => items::key(crossing, text, &gone, findings)?,
+            _ => items::key(crossing, record, text, &gone, findings)?,
         };
         elements.extend(made);
     }
@@ -135,9 +139,10 @@ fn tail(
     }
     let text = Span { start, end }.text(definition).trim_ascii_start();
     let mut words = Words::new(text, Modes::default())?;
+    let has_collation = words.find(&["collate"]).is_some();
     let mut at = 0;
     while at < words.len() {
-        at = option(crossing, record, &mut words, at, findings);
+        at = option(crossing, record, &mut words, at, has_collation, findings);
     }
     Ok(words.edited())
 }
@@ -148,11 +153,14 @@ fn option(
     record: &TableRecord,
     words: &mut Words<'_>,
     at: usize,
+    has_collation: bool,
     findings: &mut Findings,
 ) -> usize {
     if words.kind(at) == Some(TokenKind::Open) {
         return comment(crossing, words, at, findings);
     }
+    let is_set = words.are(at, &["character", "set"]);
+    let at = at + usize::from(is_set);
     let value = at + 1 + usize::from(words.symbol(at + 1) == Some(b'='));
     if words.is(at, "engine") {
         let name = words.word(value);
@@ -164,13 +172,18 @@ fn option(
         if let Some(mapped) = collations::map(crossing.target, &words.word(value)) {
             apply(mapped, words, value, findings);
         }
-    } else if words.is(at, "charset") {
-        character_set(crossing, words, value, findings);
+    } else if words.is(at, "charset") || is_set {
+        let unsaid = if has_collation { None } else { Some(" COLLATE=") };
+        character_set(crossing, words, value, unsaid, findings);
     } else if words.is(at, "row_format") && words.is(value, "page") {
         words.remove(at, value);
     } else if crossing.to_mysql() && words.are(at, &["with", "system", "versioning"]) {
         words.remove(at, at + 2);
         return at + 3;
+    } else if words.is(at, "tablespace") && words.symbol(at + 1) == Some(b'=') {
+        // Of a partition: newer servers keep each in a file of its own. A table's own is left out with every place.
+        findings.changed(format!("a partition lay in the tablespace {}", words.word(value)));
+        words.remove(at, value);
     } else if words.symbol(at + 1) == Some(b'=') {
         let known = if crossing.to_mysql() { OPTIONS_OF_MARIADB } else { OPTIONS_OF_MYSQL };
         let name = words.word(at);
@@ -220,26 +233,52 @@ pub(super) fn apply(mapped: collations::Mapped, words: &mut Words<'_>, at: usize
     }
 }
 
-/// A character set's name, which some servers know by another one.
+/// A character set's name, which some servers know by another one. `unsaid` are the words for a collation where none is
+/// named: older servers leave their default out, and newer ones have another.
 pub(super) fn character_set(
     crossing: &Crossing<'_>,
     words: &mut Words<'_>,
     at: usize,
+    unsaid: Option<&str>,
     findings: &mut Findings,
 ) {
     let name = words.word(at);
-    if crossing.target.character_sets.contains(&name) || name == "binary" {
-        return;
-    }
     let other = match name.as_str() {
         "utf8" => "utf8mb3",
         "utf8mb3" => "utf8",
         _ => "",
     };
-    if crossing.target.character_sets.contains(other) {
-        words.replace(at, at, other);
-    } else {
+    let known = |name: &str| crossing.target.character_sets.contains(name) || name == "binary";
+    let here = if known(&name) { name.as_str() } else { other };
+    if !known(here) {
         findings.add(Fidelity::Refused, format!("this server has no character set {name}"));
+        return;
+    }
+    let collation = unsaid.and_then(|words| Some((words, implied_collation(crossing, &name)?)));
+    match collation {
+        Some((words_for_it, collation)) => {
+            words.replace(at, at, format!("{here}{words_for_it}{collation}"));
+        }
+        None if here != name => words.replace(at, at, here),
+        None => {}
+    }
+}
+
+/// The collation that the source means by a character set alone, where the target means another.
+fn implied_collation(crossing: &Crossing<'_>, set: &str) -> Option<String> {
+    let source = crossing.source;
+    let is_old = match source.vendor {
+        Vendor::MySql => source.version < MYSQL_OTHER_COLLATION,
+        Vendor::MariaDb => source.version < MARIADB_OTHER_COLLATION,
+    };
+    let is_unicode = ["utf8", "utf8mb3", "utf8mb4", "ucs2", "utf16", "utf32"].contains(&set);
+    let name = format!("{set}_general_ci");
+    if !is_old || !is_unicode {
+        return None;
+    }
+    match collations::map(crossing.target, &name) {
+        None => Some(name),
+        Some(mapped) => mapped.name,
     }
 }
 
