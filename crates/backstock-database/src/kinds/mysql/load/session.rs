@@ -13,6 +13,10 @@ const SQL_MODE: &str = "SET sql_mode='NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES,
 /// How long a statement waits for a lock, seconds. The shop is closed when statements wait for locks at all.
 const LOCK_WAIT: &str = "SET lock_wait_timeout=20";
 
+/// What MySQL sorts the entries of a new key in, bytes: with its 1 MiB they are merged in many passes. Each connection
+/// that adds keys takes as much of the server's memory.
+const DDL_BUFFER: &str = "SET innodb_ddl_buffer_size=16777216";
+
 /// What a load sets beyond the session of a dump. Without those marked, rows or definitions would change silently.
 const SETTINGS: &[(&str, bool)] = &[
     (SQL_MODE, true),
@@ -29,8 +33,15 @@ const SETTINGS: &[(&str, bool)] = &[
     ("SET sql_generate_invisible_primary_key=0", false),
     ("SET restrict_fk_on_non_standard_key=0", false),
     ("SET character_set_collations=''", false),
+    // Again, since the collation of the session was chosen before.
+    ("SET NAMES utf8mb4", true),
+    ("SET character_set_results=NULL", true),
     ("SET default_storage_engine=InnoDB", false),
     ("SET max_heap_table_size=1073741824", false),
+    // Keys are added where the table lies, not by copying it row by row.
+    ("SET alter_algorithm='DEFAULT'", false),
+    ("SET old_alter_table=0", false),
+    (DDL_BUFFER, false),
     (LOCK_WAIT, false),
 ];
 

@@ -6,6 +6,7 @@ mod fixtures;
 mod keys;
 mod kills;
 mod selections;
+mod sessions;
 mod torture;
 mod vendors;
 mod ways;
