@@ -150,6 +150,30 @@ fn an_artifact_of_our_own_is_a_dump_too() {
     }
 }
 
+/// In bulk a value would be what its bytes are; what others wrote is what an INSERT makes of it.
+#[test]
+fn rows_by_others_never_go_in_bulk() {
+    let Some(scene) = scene(ServerKind::MariaDb) else { return };
+    let path = scene.place.folder().join("dump.sql");
+    let text = "CREATE TABLE `oc_x` (`id` int(11) NOT NULL, `t` varchar(9) DEFAULT NULL, PRIMARY KEY (`id`)) ENGINE=InnoDB;\n\
+        INSERT INTO `oc_x` (`id`,`t`) VALUES (1,'a'),(2,NULL);\n";
+    fs::write(&path, text).unwrap();
+    let loads = || {
+        let query =
+            "SELECT VARIABLE_VALUE FROM information_schema.GLOBAL_STATUS WHERE VARIABLE_NAME='COM_LOAD'";
+        value(&scene, query).parse::<u64>().unwrap()
+    };
+    restore(&scene, &path, &[]).expect(0);
+    assert_eq!(loads(), 0);
+    scene.place.run(&["restore", "--accept"]).expect(0);
+    // The same rows from a backup of our own do.
+    super::restore_shop::backup(&scene, &["--only", "database"]);
+    sql(&scene, &["DELETE FROM `oc_x`"]);
+    super::restore_shop::restore(&scene, &["latest", "--table", "oc_x"]).expect(0);
+    assert!(loads() > 0);
+    assert_eq!(value(&scene, "SELECT COUNT(*) FROM oc_x"), "2");
+}
+
 /// What is not run is told before and afterwards, with its place.
 #[test]
 fn what_was_skipped_is_in_the_report() {
