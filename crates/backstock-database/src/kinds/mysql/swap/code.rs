@@ -14,6 +14,9 @@ use crate::record::{DumpedObject, SessionContext};
 
 /// The account may not name another definer; on MySQL also: may not drop what a more powerful account defined.
 const ERROR_NO_DEFINER_RIGHT: u16 = 1227;
+/// A definer is no account of this server. Servers mind where they ask for its rights at once: for a view upon a stored
+/// function of that account.
+const ERROR_NO_SUCH_DEFINER: u16 = 1449;
 /// An event whose time has passed was not created.
 const NOTE_EVENT_IN_THE_PAST: &str = "(warning 1588)";
 
@@ -212,7 +215,10 @@ fn create_all<'p>(
                 Ok(()) => {}
                 Err(error @ Error::Statement { .. }) if is_view(object) => {
                     failed.push(object);
-                    last_error = Some(error);
+                    // The views upon that one fail by its name.
+                    if !last_error.as_ref().is_some_and(is_without_definer) {
+                        last_error = Some(error);
+                    }
                 }
                 Err(error) if side == Side::New && is_foreign(plan, &error) => {
                     worker.leave()?;
@@ -234,6 +240,10 @@ fn create_all<'p>(
     Ok((left, last_error))
 }
 
+fn is_without_definer(error: &Error) -> bool {
+    error.code() == Some(ERROR_NO_SUCH_DEFINER)
+}
+
 /// Whether an error is about a dialect that the target does not read, rather than about what happens to be there now.
 fn is_foreign(plan: &LoadPlan, error: &Error) -> bool {
     !plan.is_same_version() && matches!(error, Error::Statement { .. }) && error.class() == ErrorClass::Stop
@@ -245,9 +255,11 @@ fn drop_aloud(worker: &mut Worker<'_>, object: &DumpedObject, error: &Error) {
     worker.dropped.push(label(object));
 }
 
-/// A view that did not work where it came from need not work here; any other must.
+/// A view that did not work where it came from need not work here, nor one upon a function of an account that this server
+/// does not have; any other must.
 fn report_views(worker: &mut Worker<'_>, failed: &[&DumpedObject], error: Error) -> Result<()> {
-    if worker.plan.is_same_version() && !failed.iter().all(|object| is_broken(object)) {
+    let is_excused = is_without_definer(&error) || failed.iter().all(|object| is_broken(object));
+    if worker.plan.is_same_version() && !is_excused {
         return Err(error);
     }
     for object in failed {

@@ -207,3 +207,27 @@ fn a_row_larger_than_a_packet_is_loaded_all_the_same() {
         assert!(refused.contains("max_allowed_packet"), "{refused}");
     });
 }
+
+/// The account of a function is gone, and with it whatever is built upon the function: told, and no obstacle to the rest.
+#[test]
+fn a_view_upon_the_function_of_an_account_that_is_gone_is_told() {
+    for_each_server(&ServerOptions::default(), |server| {
+        let sql = "CREATE DATABASE shop; CREATE USER gone@localhost; GRANT ALL ON *.* TO gone@localhost; USE shop; \
+            CREATE DEFINER=gone@localhost FUNCTION owned() RETURNS INT DETERMINISTIC RETURN 1; \
+            CREATE DEFINER=gone@localhost VIEW used AS SELECT owned() AS n; CREATE VIEW built AS SELECT n FROM used; \
+            CREATE VIEW fine AS SELECT 2 AS n";
+        server.client("", sql).unwrap();
+        let (report, target) = dump_with(&settings(server), &DumpRequest::whole("shop")).unwrap();
+        server.client("", "DROP USER gone@localhost; DROP DATABASE shop; CREATE DATABASE shop").unwrap();
+        let plan = plan_load(&settings(server), &request(&report, "shop")).unwrap();
+        load(&settings(server), &plan, &target).unwrap();
+        let notes = forward(&mut connect(server), &plan).unwrap();
+        for view in ["used", "built"] {
+            let start = format!("view {view} is dropped: ");
+            let told = notes.iter().any(|note| note.starts_with(&start) && note.contains("1449"));
+            assert!(told, "{}: {notes:?}", server.kind().name());
+        }
+        assert_eq!(server.client("shop", "SELECT n FROM fine").unwrap(), b"n\n2\n");
+        accept(&mut connect(server), &plan).unwrap();
+    });
+}

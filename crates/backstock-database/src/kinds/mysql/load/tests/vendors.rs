@@ -333,9 +333,10 @@ fn sizes_that_a_server_refuses_change_the_format_of_rows_aloud() {
 fn accounts_stay_where_they_are() {
     let Some((from, to)) = pair(ServerKind::MariaDb, ServerKind::MySql) else { return };
     let sql = "CREATE USER seller@localhost IDENTIFIED VIA mysql_native_password USING PASSWORD('secret'); \
-        GRANT ALL ON shop.* TO seller@localhost; CREATE DEFINER=seller@localhost FUNCTION owned() RETURNS INT DETERMINISTIC RETURN 1;";
+        GRANT ALL ON shop.* TO seller@localhost; CREATE DEFINER=seller@localhost FUNCTION owned() RETURNS INT DETERMINISTIC RETURN 1; \
+        CREATE DEFINER=seller@localhost VIEW shown AS SELECT 1 AS n;";
     let moved = moved(&from, &to, sql);
-    assert_eq!(moved.plan.transfers.len(), 1, "{:#?}", moved.plan.transfers);
+    assert_eq!(moved.plan.transfers.len(), 2, "{:#?}", moved.plan.transfers);
     assert_eq!(to.client("", "SELECT user FROM mysql.user WHERE user = 'seller'").unwrap(), b"");
     let definer =
         to.client("", "SELECT definer FROM information_schema.ROUTINES WHERE routine_name = 'owned'");
