@@ -78,6 +78,9 @@ pub struct SettingPatch {
 pub trait FrameSource: Sync {
     /// One frame, checked against damage by whoever reads it.
     fn frame(&self, number: u64) -> io::Result<Vec<u8>>;
+
+    /// How long the text of a frame is, bytes; 0 where there is no such frame.
+    fn frame_bytes(&self, number: u64) -> u64;
 }
 
 /// What a load is doing.

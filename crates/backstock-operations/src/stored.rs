@@ -174,4 +174,8 @@ impl FrameSource for StoredFrames {
     fn frame(&self, number: u64) -> io::Result<Vec<u8>> {
         self.0.read_frame(number).map_err(io::Error::other)
     }
+
+    fn frame_bytes(&self, number: u64) -> u64 {
+        self.0.frames().get(number).map_or(0, |frame| u64::from(frame.plaintext_bytes))
+    }
 }

@@ -24,6 +24,8 @@ mod interrupts;
 #[cfg(test)]
 mod kept_backups;
 #[cfg(test)]
+mod large_rows;
+#[cfg(test)]
 #[cfg(feature = "failpoints")]
 mod limits;
 #[cfg(test)]

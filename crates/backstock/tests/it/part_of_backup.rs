@@ -22,15 +22,16 @@ const SMALL: &str = "CREATE TABLE small (id INT PRIMARY KEY, name VARCHAR(200)) 
 const PER_CENT: u64 = 1;
 
 /// Bytes without any pattern (xorshift).
-fn noise(seed: u64) -> Vec<u8> {
+pub(crate) fn noise(seed: u64, length_bytes: usize) -> Vec<u8> {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    let mut bytes = Vec::with_capacity(MIB);
-    while bytes.len() < MIB {
+    let mut bytes = Vec::with_capacity(length_bytes + 8);
+    while bytes.len() < length_bytes {
         state ^= state << 13;
         state ^= state >> 7;
         state ^= state << 17;
         bytes.extend_from_slice(&state.to_le_bytes());
     }
+    bytes.truncate(length_bytes);
     bytes
 }
 
@@ -38,13 +39,13 @@ fn fill(shop: &PlainShop) {
     let mut connection = shop.server.connect("plain").unwrap();
     connection.query_drop("CREATE TABLE big (id INT PRIMARY KEY, payload LONGBLOB) ENGINE=InnoDB").unwrap();
     for row in 0..BIG_ROWS {
-        connection.exec_drop("INSERT INTO big VALUES (?, ?)", (row, noise(u64::from(row) + 1))).unwrap();
+        connection.exec_drop("INSERT INTO big VALUES (?, ?)", (row, noise(u64::from(row) + 1, MIB))).unwrap();
     }
     shop.server.client("plain", SMALL).unwrap();
     let folder = shop.root().join("media/catalog");
     fs::create_dir_all(&folder).unwrap();
     for number in 0..PICTURES {
-        fs::write(folder.join(format!("{number}.jpg")), noise(u64::from(number) + 1000)).unwrap();
+        fs::write(folder.join(format!("{number}.jpg")), noise(u64::from(number) + 1000, MIB)).unwrap();
         for part in 0..20 {
             fs::write(folder.join(format!("{number}-{part}.txt")), format!("{number} {part}")).unwrap();
         }

@@ -15,6 +15,7 @@ mod plan_code;
 mod plan_keys;
 mod plan_transfer;
 mod queue;
+mod room;
 mod rows;
 pub(crate) mod session;
 mod table;

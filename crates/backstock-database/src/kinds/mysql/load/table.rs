@@ -10,6 +10,7 @@ use super::super::dump::checksum_table;
 use super::super::sql::quote_name;
 use super::super::swap::warnings;
 use super::queue::Way;
+use super::room::{Room, Taken};
 use super::rows::RowTarget;
 use super::{bulk, compare, concession, foreign, session};
 use crate::error::{Error, Result};
@@ -36,6 +37,8 @@ pub(super) struct Loading<'a> {
     pub(super) monitor: &'a dyn DatabaseMonitor<LoadPhase>,
     /// Whether the server takes rows in bulk; found out with the first table.
     pub(super) bulk: OnceLock<bool>,
+    /// What all connections together hold in memory.
+    room: Room,
 }
 
 /// A table and the name under which it is loaded.
@@ -66,7 +69,7 @@ impl<'a> Loading<'a> {
         source: &'a dyn FrameSource,
         monitor: &'a dyn DatabaseMonitor<LoadPhase>,
     ) -> Self {
-        Self { settings, plan, source, monitor, bulk: OnceLock::new() }
+        Self { settings, plan, source, monitor, bulk: OnceLock::new(), room: Room::default() }
     }
 
     /// A connection set up for the load.
@@ -150,6 +153,7 @@ impl<'a> Loading<'a> {
         if !compare::definition(connection, self.plan, target.table, &target.name, &statements)?.is_empty() {
             return Ok(None);
         }
+        let _taken = self.room_for_rows(target);
         match compare::rows(connection, target.table, target.record, &target.name) {
             Ok(found) => Ok(Some(found)),
             Err(Error::NotEqual { .. } | Error::Statement { .. } | Error::Definition { .. }) => Ok(None),
@@ -215,6 +219,7 @@ impl<'a> Loading<'a> {
         concessions: Concessions,
         lines: &mut Vec<String>,
     ) -> Result<LoadedTable> {
+        let _taken = self.room_for_rows(target);
         let found = compare::rows(connection, target.table, target.record, &target.name)?;
         // A CHECK that is not enforced is told part by part, too.
         let wanted = Concessions { checks_off: false, ..concessions };
@@ -241,6 +246,7 @@ impl<'a> Loading<'a> {
         let mut rows = RowTarget { connection, name, record, packet_bytes, in_bulk, lines: Vec::new() };
         let sent = record.frames.get(frames).unwrap_or_default().iter().try_for_each(|frame| {
             self.check_stop()?;
+            let _taken = self.room.take(self.source.frame_bytes(frame.frame));
             let bytes = rows.load_frame(self.source, frame.frame)?;
             self.monitor.rows(&target.table.name, frame.row_count, bytes);
             Ok(())
@@ -249,6 +255,12 @@ impl<'a> Loading<'a> {
         lines.append(&mut rows.lines);
         let left = foreign::leave(rows.connection, record);
         sent.and(left).map(|()| exact)
+    }
+
+    /// Room to read a table back: no row of it is larger than its largest frame.
+    fn room_for_rows(&self, target: &Target<'_>) -> Taken<'_> {
+        let frames = target.record.frames.iter();
+        self.room.take(frames.map(|frame| self.source.frame_bytes(frame.frame)).max().unwrap_or(0))
     }
 
     /// Whether a table's rows may go in by `LOAD DATA LOCAL`: only where a transaction takes a bad step back, and only

@@ -30,6 +30,11 @@ impl FrameSource for MemoryTarget {
         let frames = self.frames.lock().unwrap();
         frames.get(usize::try_from(number).unwrap()).cloned().ok_or_else(|| io::ErrorKind::NotFound.into())
     }
+
+    fn frame_bytes(&self, number: u64) -> u64 {
+        let frames = self.frames.lock().unwrap();
+        frames.get(usize::try_from(number).unwrap()).map_or(0, |frame| frame.len() as u64)
+    }
 }
 
 /// Everything, exactly, into the database that it came from.

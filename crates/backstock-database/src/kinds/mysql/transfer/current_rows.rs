@@ -38,6 +38,10 @@ impl FrameSource for CurrentRows<'_> {
             Some(record) => current(&frame, record).map_err(io::Error::other),
         }
     }
+
+    fn frame_bytes(&self, number: u64) -> u64 {
+        self.source.frame_bytes(number)
+    }
 }
 
 /// The statements of a frame with their current rows. `record` names the columns without the times.
