@@ -164,6 +164,13 @@ pub struct TableRecord {
     pub foreign: Option<ForeignRows>,
 }
 
+impl TableRecord {
+    /// Whether a transaction covers its rows.
+    pub(crate) fn is_transactional(&self) -> bool {
+        self.engine.eq_ignore_ascii_case("InnoDB")
+    }
+}
+
 /// What the literals of a dump made by others depend on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ForeignRows {

@@ -199,6 +199,19 @@ fn exports_of_heidisql_come_back() {
     comes_back_as_the_client_loads_it(HEIDISQL, &NAMES[..1]);
 }
 
+/// Values that a strict session refuses behind others that it took: no row is there twice, with and without transactions.
+#[test]
+fn rows_that_a_strict_session_refuses_go_in_once() {
+    for engine in ["MyISAM", "InnoDB"] {
+        let text = format!(
+            "SET SQL_MODE='NO_AUTO_VALUE_ON_ZERO';\n\
+             CREATE TABLE `oc_made` (`id` int(11) NOT NULL, `n` tinyint(4) NOT NULL, `name` varchar(3) NOT NULL) ENGINE={engine};\n\
+             INSERT INTO `oc_made` VALUES (1,1,'a'),(2,300,'b'),(3,3,'long');\n"
+        );
+        comes_back_as_the_client_loads_it(&text, &NAMES[..1]);
+    }
+}
+
 /// As OpenCart 4 writes: rows alone.
 #[test]
 fn rows_of_opencart_replace_those_of_the_shop() {

@@ -161,6 +161,10 @@ impl RowTarget<'_> {
     }
 
     fn insert(&mut self, statement: &[u8], ignore: bool) -> Result<()> {
+        // No transaction takes back the rows before the one that a strict session refuses.
+        if self.record.foreign.is_some() && !self.record.is_transactional() {
+            return self.insert_leniently(statement);
+        }
         let done = match self.connection.execute(statement) {
             Err(error) if foreign::may_bend(self.record, &error) => return self.insert_leniently(statement),
             other => other?,

@@ -55,11 +55,6 @@ impl Target<'_> {
     pub(super) fn line(&self, text: impl std::fmt::Display) -> String {
         format!("table {}: {text}", self.table.name)
     }
-
-    /// Whether a transaction covers its rows.
-    pub(super) fn is_transactional(&self) -> bool {
-        self.record.engine.eq_ignore_ascii_case("InnoDB")
-    }
 }
 
 impl<'a> Loading<'a> {
@@ -268,7 +263,7 @@ impl<'a> Loading<'a> {
     pub(super) fn takes_bulk(&self, target: &Target<'_>) -> bool {
         let (database, record) = (&self.plan.target.name, target.record);
         let is_allowed = || bulk::is_allowed(self.settings, database, record, &target.name);
-        target.is_transactional()
+        target.record.is_transactional()
             && record.foreign.is_none()
             && !target.table.current_rows_only
             && !record.columns.is_empty()

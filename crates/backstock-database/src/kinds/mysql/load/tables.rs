@@ -234,7 +234,7 @@ fn job_of(target: &Target<'_>, numbers_alone: bool) -> Job {
         frames: if record.contents == Contents::Included { record.frames.len() } else { 0 },
         // Without a key, rows keep the order in which they come; what others wrote may leave it to the server to
         // number them.
-        shared: target.is_transactional()
+        shared: target.record.is_transactional()
             && has_key
             && record.foreign.is_none()
             && !(numbers && numbers_alone),
