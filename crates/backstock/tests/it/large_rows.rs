@@ -41,7 +41,7 @@ fn large_rows_are_loaded_in_bounded_memory_in_bulk_and_by_insert() {
             "--without-snapshot",
         ];
         arguments.extend(shop.database_flags());
-        shop.place.run_in_memory(&arguments);
+        shop.place.run_in_memory_with_rows(&arguments, ROW_BYTES);
         assert_eq!(sum(), before, "local_infile={local_infile}");
         shop.place.run(&["restore", "--accept"]).expect(0);
     }

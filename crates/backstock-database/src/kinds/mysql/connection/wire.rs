@@ -17,6 +17,8 @@ const PADDING_BYTES: usize = 16;
 
 /// A buffer that a huge message has blown up is given back above this size, bytes.
 const KEPT_BYTES: usize = 4 * 1024 * 1024;
+/// A piece of a message up to this length is sent together with others; a longer one from where it lies.
+const COPIED_BYTES: usize = 64 * 1024;
 
 /// A message that ended too early, or whose lengths do not fit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -155,7 +157,7 @@ impl<S: Read + Write> Wire<S> {
     /// Sends one message, cut into packets. A message of exactly the limit is followed by an empty packet.
     pub(crate) fn send(&mut self, parts: &[&[u8]]) -> io::Result<()> {
         let total: usize = parts.iter().map(|part| part.len()).sum();
-        let mut message = Vec::with_capacity(total + 4 * (total / PACKET_LIMIT_BYTES + 1));
+        let mut message = Vec::with_capacity(4 + total.min(COPIED_BYTES));
         let mut left_total = total;
         let mut left_packet = 0;
         let mut open = false;
@@ -168,7 +170,15 @@ impl<S: Read + Write> Wire<S> {
                     self.put_header(&mut message, left_packet);
                 }
                 let (head, rest) = part.split_at(part.len().min(left_packet));
-                message.extend_from_slice(head);
+                if message.len() + head.len() > 4 + COPIED_BYTES {
+                    self.stream.write_all(&message)?;
+                    message.clear();
+                }
+                if head.len() > COPIED_BYTES {
+                    self.stream.write_all(head)?;
+                } else {
+                    message.extend_from_slice(head);
+                }
                 left_packet -= head.len();
                 left_total -= head.len();
                 part = rest;
@@ -177,7 +187,9 @@ impl<S: Read + Write> Wire<S> {
         if total == 0 || (open && left_total == 0) {
             self.put_header(&mut message, 0);
         }
-        self.stream.write_all(&message)?;
+        if !message.is_empty() {
+            self.stream.write_all(&message)?;
+        }
         self.stream.flush()
     }
 
