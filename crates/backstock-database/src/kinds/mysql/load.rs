@@ -14,6 +14,7 @@ mod plan;
 mod plan_code;
 mod plan_keys;
 mod plan_transfer;
+pub(crate) mod presence;
 mod queue;
 mod room;
 mod rows;

@@ -3,6 +3,7 @@
 
 use std::ops::Range;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::super::ddl::{self, Concessions, ShadowRequest, ShadowTable, Text, shadow_table};
 use super::super::definition;
@@ -12,7 +13,7 @@ use super::super::swap::warnings;
 use super::queue::Way;
 use super::room::{Room, Taken};
 use super::rows::RowTarget;
-use super::{bulk, compare, concession, foreign, session};
+use super::{bulk, compare, concession, foreign, presence, session};
 use crate::error::{Error, Result};
 use crate::load::{FrameSource, LoadPhase, LoadPlan, LoadedTable, NewSide, TablePlan};
 use crate::monitor::DatabaseMonitor;
@@ -39,6 +40,8 @@ pub(super) struct Loading<'a> {
     pub(super) bulk: OnceLock<bool>,
     /// What all connections together hold in memory.
     room: Room,
+    /// How many connections were opened.
+    opened: AtomicUsize,
 }
 
 /// A table and the name under which it is loaded.
@@ -64,7 +67,15 @@ impl<'a> Loading<'a> {
         source: &'a dyn FrameSource,
         monitor: &'a dyn DatabaseMonitor<LoadPhase>,
     ) -> Self {
-        Self { settings, plan, source, monitor, bulk: OnceLock::new(), room: Room::default() }
+        Self {
+            settings,
+            plan,
+            source,
+            monitor,
+            bulk: OnceLock::new(),
+            room: Room::default(),
+            opened: AtomicUsize::new(0),
+        }
     }
 
     /// A connection set up for the load.
@@ -72,6 +83,13 @@ impl<'a> Loading<'a> {
         let mut connection = Connection::open(self.settings, Some(&self.plan.target.name))?;
         session::prepare_to_load(&mut connection)?;
         session::set_row_end(&mut connection)?;
+        let number = self.opened.fetch_add(1, Ordering::Relaxed);
+        if number == 0 {
+            presence::wait_for_the_dead(&mut connection, self.plan);
+        }
+        if number < presence::CONNECTIONS {
+            presence::enter(&mut connection, self.plan, number);
+        }
         Ok(connection)
     }
 

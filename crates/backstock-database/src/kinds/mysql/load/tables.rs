@@ -7,15 +7,13 @@ use backstock_host::failpoint;
 
 use super::super::ddl::{self, ItemKind};
 use super::concession;
+use super::presence::CONNECTIONS;
 use super::queue::{Job, Outcome, Queue, Step, Way};
 use super::table::{Loading, Target};
 use crate::Connection;
 use crate::error::{Error, Result};
 use crate::load::LoadedTable;
 use crate::record::Contents;
-
-/// How many steps are done at the same time: enough that the server computes while others wait for its disk.
-const CONNECTIONS: usize = 4;
 
 /// The account or the server has no connection to spare.
 const ERRORS_NO_CONNECTION: [u16; 3] = [1040, 1203, 1226];

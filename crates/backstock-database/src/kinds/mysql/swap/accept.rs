@@ -1,6 +1,7 @@
 //! The ends of a restore: the old side is dropped for good, or what lies aside is.
 
 use super::super::ddl::Text;
+use super::super::load::presence;
 use super::{Worker, code, rename};
 use crate::Connection;
 use crate::dump::TableKind;
@@ -56,6 +57,7 @@ pub fn discard_aside(settings: &ServerSettings, plan: &LoadPlan) -> Result<()> {
     }
     let mut connection = Connection::open(settings, None)?;
     let mut worker = Worker::new(&mut connection, plan, "discard")?;
+    presence::wait_for_the_dead(worker.connection, plan);
     let names = worker.names()?;
     for table in &plan.tables {
         let aside = plan.new_name(table);
