@@ -164,6 +164,31 @@ pub struct TableRecord {
     pub foreign: Option<ForeignRows>,
 }
 
+#[cfg(test)]
+impl TableRecord {
+    /// A table without columns and rows.
+    pub(crate) fn empty(name: &str, engine: &str) -> Self {
+        Self {
+            name: name.into(),
+            definition: "".into(),
+            spans: DefinitionSpans::default(),
+            engine: engine.to_owned(),
+            collation: String::new(),
+            columns: Vec::new(),
+            contents: Contents::Included,
+            row_count: 0,
+            checksum: Checksum::default(),
+            frames: Vec::new(),
+            in_snapshot: true,
+            partitioned: false,
+            auto_increment: None,
+            versioning: None,
+            estimated_bytes: 0,
+            foreign: None,
+        }
+    }
+}
+
 impl TableRecord {
     /// Whether a transaction covers its rows.
     pub(crate) fn is_transactional(&self) -> bool {

@@ -10,6 +10,7 @@ use backstock_operations::{
     shop_of, transfer_rows,
 };
 use backstock_vocabulary::Scope;
+use serde::Serialize;
 
 use super::backup::scope_of;
 use super::undo::open_restore;
@@ -142,13 +143,7 @@ fn into_the_shop(
     progress.close();
     let plan = planned?;
     let terminal = &session.terminal;
-    if arguments.dry_run && terminal.json() {
-        terminal.document(&Document::new("backstock.restore-plan/1", &plan.summary));
-    } else {
-        for line in summary_lines(&plan.summary) {
-            if arguments.dry_run { terminal.data(&line) } else { terminal.say(&line) }
-        }
-    }
+    tell_plan(session, arguments, "backstock.restore-plan/1", &plan.summary, summary_lines);
     if arguments.dry_run {
         plan.abandon()?;
         return Ok(Code::Done);
@@ -167,6 +162,24 @@ fn into_the_shop(
         return Err(declined);
     }
     act(session, environment, plan, arguments, Vec::new())
+}
+
+/// Tells what would be done: of a dry run that is the result.
+pub(super) fn tell_plan<S: Serialize>(
+    session: &Session,
+    arguments: &RestoreArguments,
+    kind: &'static str,
+    summary: &S,
+    lines: fn(&S) -> Vec<String>,
+) {
+    let terminal = &session.terminal;
+    if arguments.dry_run && terminal.json() {
+        terminal.document(&Document::new(kind, summary));
+        return;
+    }
+    for line in lines(summary) {
+        if arguments.dry_run { terminal.data(&line) } else { terminal.say(&line) }
+    }
 }
 
 /// Asks whether to go on.

@@ -7,8 +7,8 @@ use backstock_operations::{
 };
 use backstock_vocabulary::Scope;
 
-use super::restore::{act, agree, request};
-use super::{Document, Result};
+use super::Result;
+use super::restore::{act, agree, request, tell_plan};
 use crate::arguments::{Only, RestoreArguments};
 use crate::exit::{Code, CommandError};
 use crate::session::Session;
@@ -48,13 +48,7 @@ pub(super) fn run(
     progress.close();
     let planned = planned?;
     let terminal = &session.terminal;
-    if arguments.dry_run && terminal.json() {
-        terminal.document(&Document::new("backstock.restore-dump-plan/1", &planned.summary));
-    } else {
-        for line in lines(&planned.summary) {
-            if arguments.dry_run { terminal.data(&line) } else { terminal.say(&line) }
-        }
-    }
+    tell_plan(session, arguments, "backstock.restore-dump-plan/1", &planned.summary, lines);
     if arguments.dry_run {
         return Ok(Code::Done);
     }

@@ -54,27 +54,9 @@ pub(super) fn next(
 mod tests {
     use super::*;
     use crate::ServerError;
-    use crate::record::{Checksum, Contents, DefinitionSpans};
 
     fn record(engine: &str) -> TableRecord {
-        TableRecord {
-            name: "t".into(),
-            definition: "".into(),
-            spans: DefinitionSpans::default(),
-            engine: engine.to_owned(),
-            collation: String::new(),
-            columns: Vec::new(),
-            contents: Contents::Included,
-            row_count: 0,
-            checksum: Checksum::default(),
-            frames: Vec::new(),
-            in_snapshot: true,
-            partitioned: false,
-            auto_increment: None,
-            versioning: None,
-            estimated_bytes: 0,
-            foreign: None,
-        }
+        TableRecord::empty("t", engine)
     }
 
     fn failed(code: u16) -> Error {

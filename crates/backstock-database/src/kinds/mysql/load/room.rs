@@ -71,7 +71,8 @@ mod tests {
                         let now = held.fetch_add(bytes, Ordering::SeqCst) + bytes;
                         largest.fetch_max(now, Ordering::SeqCst);
                         thread::yield_now();
-                        assert!(now <= LIMIT_BYTES || now == bytes, "{now}");
+                        // What is nothing takes no room, and may be held beside one that is let in alone.
+                        assert!(now <= LIMIT_BYTES || now == bytes || bytes == 0, "{now}");
                         held.fetch_sub(bytes, Ordering::SeqCst);
                         drop(taken);
                     }

@@ -78,7 +78,7 @@ fn current(frame: &[u8], record: &TableRecord) -> Result<Vec<u8>, SqlFault> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::{Checksum, ColumnRecord, Contents, DefinitionSpans, LiteralForm};
+    use crate::record::{ColumnRecord, LiteralForm};
 
     #[test]
     fn rows_of_the_past_stay_behind() {
@@ -88,22 +88,9 @@ mod tests {
             type_text: "varchar(9)".into(),
         };
         let record = TableRecord {
-            name: "t`".into(),
-            definition: "".into(),
-            spans: DefinitionSpans::default(),
-            engine: "InnoDB".to_owned(),
-            collation: String::new(),
             columns: vec![column("a"), column("b")],
-            contents: Contents::Included,
             row_count: 4,
-            checksum: Checksum::default(),
-            frames: Vec::new(),
-            in_snapshot: true,
-            partitioned: false,
-            auto_increment: None,
-            versioning: None,
-            estimated_bytes: 0,
-            foreign: None,
+            ..TableRecord::empty("t`", "InnoDB")
         };
         let frame = b"INSERT INTO `t``` (`a`,`b`,`row_start`,`row_end`) VALUES\n(1,',@backstock_row_end','2020-01-01 00:00:00.5',\
             '2021-01-01 00:00:00'),\n(2,'x','2020-01-01 00:00:00.5',@backstock_row_end),\n(3,')','2020-01-01 00:00:00',@backstock_row_end);\n\

@@ -127,6 +127,16 @@ fn attribute(crossing: &Crossing<'_>, words: &mut Words<'_>, at: usize, findings
     }
 }
 
+/// Whether a CHECK calls what the server lacks, which is told.
+fn is_beyond(crossing: &Crossing<'_>, words: &Words<'_>, text: &[u8], findings: &mut Findings) -> bool {
+    let missing = functions::missing(crossing, words);
+    if let Some(missing) = &missing {
+        let shown = readable(text);
+        findings.changed(format!("a CHECK is left out, since this server lacks {missing}: {shown}"));
+    }
+    missing.is_some()
+}
+
 /// Converts a table's CHECK.
 pub(super) fn check(
     crossing: &mut Crossing<'_>,
@@ -135,13 +145,11 @@ pub(super) fn check(
     findings: &mut Findings,
 ) -> Result<Option<Vec<u8>>, SqlFault> {
     let words = Words::new(text, Modes::default())?;
-    let shown = readable(text);
-    if let Some(missing) = functions::missing(crossing, &words) {
-        findings.changed(format!("a CHECK is left out, since this server lacks {missing}: {shown}"));
+    if is_beyond(crossing, &words, text, findings) {
         return Ok(None);
     }
     if crossing.to_mariadb() && words.find(&["not", "enforced"]).is_some() {
-        findings.changed(format!("a CHECK that was not enforced is left out: {shown}"));
+        findings.changed(format!("a CHECK that was not enforced is left out: {}", readable(text)));
         return Ok(None);
     }
     if !crossing.to_mysql() || !words.is(0, "constraint") {
@@ -165,9 +173,7 @@ pub(super) fn column_check(
     findings: &mut Findings,
 ) -> Result<Option<Vec<u8>>, SqlFault> {
     let words = Words::new(text, Modes::default())?;
-    if let Some(missing) = functions::missing(crossing, &words) {
-        let shown = readable(text);
-        findings.changed(format!("a CHECK is left out, since this server lacks {missing}: {shown}"));
+    if is_beyond(crossing, &words, text, findings) {
         return Ok(None);
     }
     Ok(Some([constraint(&free_name(crossing, record, DERIVED_CHECK)).as_slice(), b" ", text].concat()))
