@@ -1,4 +1,4 @@
-//! What we ask of the machine we run on: files, clock, randomness, locks, the instance's key.
+//! What we ask of the machine we run on: files, clock, randomness, locks, memory, the instance's key.
 //!
 //! Everything that must survive a crash (state, spool, journals, local storage) goes through [`Files`], so that a
 //! crash can be simulated; the walk of a shop's tree does not.
@@ -10,6 +10,7 @@ pub mod hex;
 pub mod key;
 pub mod lock;
 pub mod machine;
+pub mod memory;
 pub mod mounts;
 pub mod random;
 pub mod seal;

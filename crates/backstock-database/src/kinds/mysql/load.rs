@@ -16,7 +16,6 @@ mod plan_keys;
 mod plan_transfer;
 pub(crate) mod presence;
 mod queue;
-mod room;
 mod rows;
 pub(crate) mod session;
 mod table;

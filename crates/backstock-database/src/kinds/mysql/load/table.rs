@@ -5,13 +5,14 @@ use std::ops::Range;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use backstock_host::memory::{Room, Taken};
+
 use super::super::ddl::{self, Concessions, ShadowRequest, ShadowTable, Text, shadow_table};
 use super::super::definition;
 use super::super::dump::checksum_table;
 use super::super::sql::quote_name;
 use super::super::swap::warnings;
 use super::queue::Way;
-use super::room::{Room, Taken};
 use super::rows::RowTarget;
 use super::{bulk, compare, concession, foreign, presence, session};
 use crate::error::{Error, Result};
@@ -29,6 +30,10 @@ const ERROR_HISTORY_PARTITIONS: u16 = 4115;
 /// ALTER TABLE takes longer than the rows.
 const KEYS_FIRST_ROWS: u64 = 1000;
 const KEYS_FIRST_BYTES: u64 = 1024 * 1024;
+
+/// The text of so many bytes is held at the same time: that of four usual frames, each of which takes as much again and
+/// more while it is decoded and sent.
+const HELD_LIMIT_BYTES: u64 = 20 * 1024 * 1024;
 
 /// What is needed to load any table of a plan.
 pub(super) struct Loading<'a> {
@@ -73,7 +78,7 @@ impl<'a> Loading<'a> {
             source,
             monitor,
             bulk: OnceLock::new(),
-            room: Room::default(),
+            room: Room::new(HELD_LIMIT_BYTES),
             opened: AtomicUsize::new(0),
         }
     }
@@ -271,7 +276,7 @@ impl<'a> Loading<'a> {
     }
 
     /// Room to read a table back: no row of it is larger than its largest frame.
-    fn room_for_rows(&self, target: &Target<'_>) -> Taken<'_> {
+    fn room_for_rows(&self, target: &Target<'_>) -> Taken<&Room> {
         let frames = target.record.frames.iter();
         self.room.take(frames.map(|frame| self.source.frame_bytes(frame.frame)).max().unwrap_or(0))
     }

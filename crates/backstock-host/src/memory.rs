@@ -1,15 +1,16 @@
-//! How much of a dump a load holds in memory at the same time, over all of its connections: rows may be large, and four
-//! of them at once would be four times the memory.
+//! How much memory the threads of one piece of work hold at the same time: what is large may come to all of them at once.
 
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::ops::Deref;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-/// The text of so many bytes is held at the same time: that of four usual frames, each of which takes as much again and
-/// more while it is decoded and sent.
-const LIMIT_BYTES: u64 = 20 * 1024 * 1024;
+/// A buffer that has room for so many bytes is the system's again as soon as it is dropped, and takes no more of it than was
+/// written to: GNU's allocator keeps no block above 32 MiB for later (`DEFAULT_MMAP_THRESHOLD_MAX` of `mallopt(3)`).
+pub const GIVEN_BACK_BYTES: usize = 33 << 20;
 
-/// What the connections of a load share.
-#[derive(Debug, Default)]
-pub(super) struct Room {
+/// Room for so many bytes, shared by those who hold it.
+#[derive(Debug)]
+pub struct Room {
+    limit_bytes: u64,
     /// Held by the one who waits, so that none overtakes a large one for ever.
     turn: Mutex<()>,
     taken_bytes: Mutex<u64>,
@@ -18,25 +19,40 @@ pub(super) struct Room {
 
 /// Room that is given back when this is dropped.
 #[derive(Debug)]
-pub(super) struct Taken<'a> {
-    room: &'a Room,
+pub struct Taken<R: Deref<Target = Room>> {
+    room: R,
     bytes: u64,
 }
 
 impl Room {
+    /// For so many bytes at once.
+    pub fn new(limit_bytes: u64) -> Self {
+        Self { limit_bytes, turn: Mutex::default(), taken_bytes: Mutex::default(), left: Condvar::new() }
+    }
+
     /// Waits until so many bytes find room. What is larger than all of it is let in alone.
-    pub(super) fn take(&self, bytes: u64) -> Taken<'_> {
+    pub fn take(&self, bytes: u64) -> Taken<&Self> {
+        self.wait(bytes);
+        Taken { room: self, bytes }
+    }
+
+    /// The same for one who holds the room by himself.
+    pub fn take_shared(self: &Arc<Self>, bytes: u64) -> Taken<Arc<Self>> {
+        self.wait(bytes);
+        Taken { room: Arc::clone(self), bytes }
+    }
+
+    fn wait(&self, bytes: u64) {
         let _turn = lock(&self.turn);
         let mut taken = lock(&self.taken_bytes);
-        while *taken > 0 && *taken + bytes > LIMIT_BYTES {
+        while *taken > 0 && *taken + bytes > self.limit_bytes {
             taken = self.left.wait(taken).unwrap_or_else(PoisonError::into_inner);
         }
         *taken += bytes;
-        Taken { room: self, bytes }
     }
 }
 
-impl Drop for Taken<'_> {
+impl<R: Deref<Target = Room>> Drop for Taken<R> {
     fn drop(&mut self) {
         *lock(&self.room.taken_bytes) -= self.bytes;
         self.room.left.notify_all();
@@ -55,10 +71,11 @@ mod tests {
     use super::*;
 
     const MIB: u64 = 1024 * 1024;
+    const LIMIT_BYTES: u64 = 20 * MIB;
 
     #[test]
     fn all_that_is_held_at_once_has_room_or_is_alone() {
-        let room = Room::default();
+        let room = Room::new(LIMIT_BYTES);
         let (held, largest) = (AtomicU64::new(0), AtomicU64::new(0));
         let sizes = [4 * MIB, 9 * MIB, 40 * MIB, 0, 19 * MIB];
         thread::scope(|scope| {
@@ -84,8 +101,8 @@ mod tests {
 
     #[test]
     fn usual_frames_are_held_four_at_a_time() {
-        let room = Room::default();
-        let _four = [(); 4].map(|()| room.take(5 * MIB));
+        let room = Arc::new(Room::new(LIMIT_BYTES));
+        let _four = [(); 4].map(|()| room.take_shared(5 * MIB));
         assert_eq!(*lock(&room.taken_bytes), LIMIT_BYTES);
     }
 }
