@@ -1,6 +1,7 @@
 //! Artifacts: one long text as independent compression frames, cut into parts at frame ends.
 
 mod encode;
+mod frame_room;
 mod frame_table;
 mod part_hasher;
 mod part_writer;
@@ -19,6 +20,7 @@ use serde::{Deserialize, Serialize};
 use crate::digest::{Digest, Sha256};
 
 pub(crate) use encode::Encoder;
+pub use frame_room::FrameRoom;
 pub(crate) use frame_table::FrameRow;
 pub use frame_table::{Frame, FrameTable};
 pub(crate) use part_writer::PartWriter;

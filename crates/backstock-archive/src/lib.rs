@@ -22,8 +22,8 @@ pub mod tar;
 pub mod tree;
 
 pub use artifact::{
-    Artifact, ArtifactOptions, ArtifactReader, ArtifactStream, ArtifactWriter, FrameTable, Part, Storing,
-    Ticket, check_part, open_parts,
+    Artifact, ArtifactOptions, ArtifactReader, ArtifactStream, ArtifactWriter, FrameRoom, FrameTable, Part,
+    Storing, Ticket, check_part, open_parts,
 };
 pub use digest::{Digest, Sha256};
 pub use error::{Error, Result};

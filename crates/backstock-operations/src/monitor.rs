@@ -94,6 +94,9 @@ pub trait Monitor: Send + Sync {
         false
     }
 
+    /// Who watches a part of the operation that runs beside others, with phases of its own.
+    fn beside(&self) -> Box<dyn Monitor + '_>;
+
     /// Whether the operation should stop at the next safe point.
     fn is_cancelled(&self) -> bool;
 }
@@ -109,6 +112,9 @@ impl Monitor for Unwatched {
     fn item(&self, _name: &str) {}
     fn note(&self, _text: &str) {}
     fn problem(&self, _text: &str) {}
+    fn beside(&self) -> Box<dyn Monitor + '_> {
+        Box::new(Self)
+    }
     fn is_cancelled(&self) -> bool {
         false
     }

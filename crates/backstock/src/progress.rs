@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use backstock_operations::{Expected, Monitor, Phase};
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use serde::Serialize;
 
 use crate::terminal::{Terminal, bytes_text, printable};
@@ -32,9 +32,20 @@ pub(crate) struct PhaseAccount {
     items: u64,
 }
 
-/// Watches an operation for a person.
-pub(crate) struct Progress {
+/// What all that runs side by side has in common.
+struct Shared {
     terminal: Terminal,
+    bars: MultiProgress,
+    /// What each phase did, and when it began.
+    accounts: Mutex<Vec<(Instant, PhaseAccount)>>,
+    interrupted: Arc<AtomicBool>,
+    /// Whether the wish to stop was answered.
+    is_answered: AtomicBool,
+}
+
+/// Watches an operation, or a part of it that runs beside others, for a person.
+pub(crate) struct Progress {
+    shared: Arc<Shared>,
     bar: Mutex<Option<ProgressBar>>,
     items: AtomicU64,
     bytes: AtomicU64,
@@ -44,38 +55,45 @@ pub(crate) struct Progress {
     table: Mutex<(String, u64)>,
     /// The phase that runs, and since when.
     phase: Mutex<Option<(Phase, Instant)>>,
-    accounts: Mutex<Vec<PhaseAccount>>,
     started: Instant,
     /// When a name was shown last, in milliseconds since `started`.
     shown_ms: AtomicU64,
-    interrupted: Arc<AtomicBool>,
-    /// Whether the wish to stop was answered.
-    is_answered: AtomicBool,
 }
 
 impl Progress {
     /// Watches for this terminal; `interrupted` is set by a signal.
     pub(crate) fn new(terminal: Terminal, interrupted: Arc<AtomicBool>) -> Self {
-        Self {
+        Self::of(Arc::new(Shared {
             terminal,
+            bars: MultiProgress::new(),
+            accounts: Mutex::default(),
+            interrupted,
+            is_answered: AtomicBool::new(false),
+        }))
+    }
+
+    fn of(shared: Arc<Shared>) -> Self {
+        Self {
+            shared,
             bar: Mutex::default(),
             items: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
             counts_items: AtomicBool::new(false),
             table: Mutex::default(),
             phase: Mutex::default(),
-            accounts: Mutex::default(),
             started: Instant::now(),
             shown_ms: AtomicU64::new(0),
-            interrupted,
-            is_answered: AtomicBool::new(false),
         }
     }
 
-    /// Ends the last phase, so that nothing is drawn over what is printed next. Gives what each phase did, in order.
+    /// Ends the last phase, so that nothing is drawn over what is printed next. Gives what each phase did, in the order in
+    /// which they began.
     pub(crate) fn close(&self) -> Vec<PhaseAccount> {
         self.end_phase();
-        std::mem::take(&mut self.accounts.lock().unwrap_or_else(PoisonError::into_inner))
+        let accounts = &self.shared.accounts;
+        let mut accounts = std::mem::take(&mut *accounts.lock().unwrap_or_else(PoisonError::into_inner));
+        accounts.sort_by_key(|(began, _)| *began);
+        accounts.into_iter().map(|(_, account)| account).collect()
     }
 
     fn end_phase(&self) {
@@ -85,21 +103,22 @@ impl Progress {
         let items = self.items.swap(0, Ordering::Relaxed);
         if let Some(bar) = bar {
             bar.finish_and_clear();
+            self.shared.bars.remove(&bar);
         }
         let Some((phase, since)) = phase else { return };
         let elapsed_ms = u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX);
         let account = PhaseAccount { phase, elapsed_ms, bytes, items };
-        self.accounts.lock().unwrap_or_else(PoisonError::into_inner).push(account);
+        self.shared.accounts.lock().unwrap_or_else(PoisonError::into_inner).push((since, account));
         if bytes > 0 || items > 0 {
             let items = (items > 0).then(|| format!("{items} done"));
             let bytes = (bytes > 0).then(|| bytes_text(bytes));
             let told: Vec<String> = items.into_iter().chain(bytes).collect();
-            self.terminal.say(&format!("  {phase}: {}", told.join(", ")));
+            self.line(&format!("  {phase}: {}", told.join(", ")));
         }
     }
 
     fn with_total(&self) -> ProgressStyle {
-        style(if self.terminal.is_narrow() { WITH_TOTAL_NARROW } else { WITH_TOTAL })
+        style(if self.shared.terminal.is_narrow() { WITH_TOTAL_NARROW } else { WITH_TOTAL })
     }
 
     fn new_bar(&self, phase: Phase, expected: Expected) -> ProgressBar {
@@ -108,6 +127,7 @@ impl Progress {
             (0, items @ 1..) => ProgressBar::new(items).with_style(style(WITH_ITEMS)),
             _ => ProgressBar::new_spinner().with_style(style(WITHOUT_TOTAL)),
         };
+        let bar = self.shared.bars.add(bar);
         bar.set_prefix(phase.text());
         bar.enable_steady_tick(Duration::from_millis(REDRAW_MS));
         bar
@@ -130,20 +150,26 @@ impl Progress {
 
     /// Whoever asks to stop hears that it was heard: the next safe point may be a while away.
     fn answer_interrupt(&self) {
-        if self.interrupted.load(Ordering::Relaxed) && !self.is_answered.swap(true, Ordering::Relaxed) {
+        let Shared { interrupted, is_answered, .. } = &*self.shared;
+        if interrupted.load(Ordering::Relaxed) && !is_answered.swap(true, Ordering::Relaxed) {
             self.line("stopping at the next safe point; a swap that has begun is finished first");
         }
     }
 
+    /// Bars that others draw meanwhile make way for it.
     fn line(&self, line: &str) {
-        let mut is_shown = false;
-        self.with_bar(|bar| {
-            bar.suspend(|| self.terminal.say(line));
-            is_shown = true;
-        });
-        if !is_shown {
-            self.terminal.say(line);
+        let Shared { terminal, bars, .. } = &*self.shared;
+        if terminal.has_bars() {
+            bars.suspend(|| terminal.say(line));
+        } else {
+            terminal.say(line);
         }
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.end_phase();
     }
 }
 
@@ -170,10 +196,10 @@ impl Monitor for Progress {
         *self.phase.lock().unwrap_or_else(PoisonError::into_inner) = Some((phase, Instant::now()));
         let counts_items = expected.bytes.unwrap_or(0) == 0 && expected.items.unwrap_or(0) > 0;
         self.counts_items.store(counts_items, Ordering::Relaxed);
-        if self.terminal.has_bars() {
+        if self.shared.terminal.has_bars() {
             *self.bar.lock().unwrap_or_else(PoisonError::into_inner) = Some(self.new_bar(phase, expected));
         } else {
-            self.terminal.say(&format!("{phase} …"));
+            self.line(&format!("{phase} …"));
         }
     }
 
@@ -217,11 +243,15 @@ impl Monitor for Progress {
     }
 
     fn wants_totals(&self) -> bool {
-        self.terminal.has_bars()
+        self.shared.terminal.has_bars()
+    }
+
+    fn beside(&self) -> Box<dyn Monitor + '_> {
+        Box::new(Self::of(Arc::clone(&self.shared)))
     }
 
     fn is_cancelled(&self) -> bool {
         self.answer_interrupt();
-        self.interrupted.load(Ordering::Relaxed)
+        self.shared.interrupted.load(Ordering::Relaxed)
     }
 }

@@ -5,17 +5,9 @@ use std::sync::Arc;
 
 use backstock_vocabulary::Codec;
 
-use super::queue::{Buffers, Queue};
+use super::queue::Queue;
 use super::store;
 use crate::digest::FrameHash;
-
-/// What all threads of an artifact share.
-pub(super) struct Shared {
-    pub(super) queue: Queue,
-    pub(super) plaintexts: Buffers,
-    pub(super) stored: Buffers,
-    pub(super) outputs: Buffers,
-}
 
 /// The stored bytes of a frame.
 pub(super) enum FrameBytes {
@@ -81,22 +73,22 @@ impl FrameBytes {
 pub(super) struct Passage {
     pub(super) bytes: FrameBytes,
     pub(super) plaintext_bytes: u32,
-    shared: Arc<Shared>,
+    queue: Arc<Queue>,
 }
 
 impl Passage {
-    pub(super) fn new(shared: &Arc<Shared>, bytes: FrameBytes, plaintext_bytes: u32) -> Self {
-        Self { bytes, plaintext_bytes, shared: Arc::clone(shared) }
+    pub(super) fn new(queue: &Arc<Queue>, bytes: FrameBytes, plaintext_bytes: u32) -> Self {
+        Self { bytes, plaintext_bytes, queue: Arc::clone(queue) }
     }
 }
 
 impl Drop for Passage {
     fn drop(&mut self) {
         match std::mem::replace(&mut self.bytes, FrameBytes::Encoded(Vec::new())) {
-            FrameBytes::Encoded(bytes) => self.shared.outputs.give_back(bytes),
-            FrameBytes::Stored { content, .. } => self.shared.stored.give_back(content),
+            FrameBytes::Encoded(bytes) => self.queue.room.outputs.give_back(bytes),
+            FrameBytes::Stored { content, .. } => self.queue.room.stored.give_back(content),
         }
-        self.shared.queue.leave(u64::from(self.plaintext_bytes));
+        self.queue.leave(u64::from(self.plaintext_bytes));
     }
 }
 

@@ -1,15 +1,10 @@
-//! What an artifact's callers, workers and ordered writer share: room, order, the first failure, recycled buffers.
+//! The order of an artifact's frames, between its callers, its workers and its ordered writer; and its first failure.
 
 use std::io;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
-use crossbeam_channel::{Receiver, Sender};
-
-use super::FRAME_SIZE_BYTES;
+use super::frame_room::{FrameRoom, Standing};
 use crate::error::{Error, Result};
-
-/// Room for the last statement or entry that makes a frame a little longer than it should be: one part in so many.
-const ROOM_TO_SPARE: usize = 16;
 
 /// The first thing that went wrong; everybody who asks gets an equal error.
 #[derive(Debug)]
@@ -19,125 +14,110 @@ pub(super) enum Failure {
     Died,
 }
 
-#[derive(Debug, Default)]
-struct State {
-    /// The number that the next frame gets.
-    next_number: u64,
-    /// The number that the file lacks next.
-    next_to_write: u64,
-    in_flight_frames: usize,
-    in_flight_bytes: u64,
-    /// Those of them that are in the file, and that somebody still looks at.
-    held_frames: usize,
-    failure: Option<Failure>,
-}
-
-/// Bounded room for frames on their way into the file.
+/// One artifact's frames on their way into the file, in room that other artifacts may share.
 #[derive(Debug)]
 pub(super) struct Queue {
     artifact: String,
-    frames_limit: usize,
-    bytes_limit: u64,
-    state: Mutex<State>,
-    changed: Condvar,
+    pub(super) room: Arc<FrameRoom>,
+    place: usize,
 }
 
 impl Queue {
-    pub(super) fn new(artifact: &str, workers: usize) -> Self {
-        let frames = workers * 2 + 1;
-        Self {
-            artifact: artifact.to_owned(),
-            // Stored frames are short and need no time: more of them may wait.
-            frames_limit: frames * 2,
-            bytes_limit: frames as u64 * FRAME_SIZE_BYTES as u64,
-            state: Mutex::default(),
-            changed: Condvar::new(),
-        }
+    pub(super) fn new(artifact: &str, room: &Arc<FrameRoom>) -> Self {
+        Self { artifact: artifact.to_owned(), room: Arc::clone(room), place: room.begin() }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn seen<T>(&self, look: impl FnOnce(&Standing) -> T) -> T {
+        look(&self.room.lock()[self.place])
     }
 
     /// The number of the next frame, for one that is given later.
     pub(super) fn reserve(&self) -> Result<u64> {
-        let mut state = self.lock();
-        self.check(&state)?;
-        let number = state.next_number;
-        state.next_number += 1;
-        Ok(number)
+        self.room.change(self.place, |standing| {
+            self.check(standing)?;
+            let number = standing.next_number;
+            standing.next_number += 1;
+            Ok(number)
+        })
     }
 
     /// Waits until there is room for a frame. With no number given, gives the next one.
     ///
-    /// The frame that the file lacks next never waits for those behind it: they hold their room until it is written. It
-    /// does wait for those that are in the file, since they go by themselves.
+    /// The frame that the file lacks next never waits for those behind it, nor for those of other artifacts: they hold
+    /// their room until it is written. It does wait for those that are in its file, since they go by themselves.
     pub(super) fn enter(&self, reserved: Option<u64>, size_bytes: u64) -> Result<u64> {
-        let mut state = self.lock();
+        let mut standings = self.room.lock();
         loop {
-            self.check(&state)?;
-            let is_next = reserved.unwrap_or(state.next_number) == state.next_to_write;
-            let fits = state.in_flight_frames < self.frames_limit
-                && state.in_flight_bytes + size_bytes <= self.bytes_limit;
-            if fits || is_next && state.held_frames == 0 {
+            let standing = &standings[self.place];
+            self.check(standing)?;
+            let is_next = reserved.unwrap_or(standing.next_number) == standing.next_to_write;
+            if is_next && standing.held_frames == 0 || self.room.fits(&standings, size_bytes) {
                 break;
             }
-            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+            standings = self.room.wait(standings);
         }
-        state.in_flight_frames += 1;
-        state.in_flight_bytes += size_bytes;
+        let standing = &mut standings[self.place];
+        standing.in_flight_frames += 1;
+        standing.in_flight_bytes += size_bytes;
         Ok(reserved.unwrap_or_else(|| {
-            state.next_number += 1;
-            state.next_number - 1
+            standing.next_number += 1;
+            standing.next_number - 1
         }))
     }
 
     /// The next frame is in the file. It is held until [`Self::leave`].
     pub(super) fn written(&self) {
-        let mut state = self.lock();
-        state.next_to_write += 1;
-        state.held_frames += 1;
-        self.changed.notify_all();
+        self.room.change(self.place, |standing| {
+            standing.next_to_write += 1;
+            standing.held_frames += 1;
+        });
     }
 
     /// Nobody holds a frame any more that was given.
     pub(super) fn leave(&self, size_bytes: u64) {
-        let mut state = self.lock();
-        // One that is dropped after a failure was never in the file.
-        state.held_frames = state.held_frames.saturating_sub(1);
-        state.in_flight_frames -= 1;
-        state.in_flight_bytes -= size_bytes;
-        self.changed.notify_all();
+        self.room.change(self.place, |standing| {
+            // One that is dropped after a failure was never in the file.
+            standing.held_frames = standing.held_frames.saturating_sub(1);
+            standing.in_flight_frames -= 1;
+            standing.in_flight_bytes -= size_bytes;
+        });
+    }
+
+    /// The artifact's threads have ended. After a failure, frames are left that nobody will take: others need their room.
+    pub(super) fn end(&self) {
+        self.room.change(self.place, |standing| standing.has_ended = true);
     }
 
     /// Remembers the first failure and wakes whoever waits.
     pub(super) fn fail(&self, failure: Failure) {
-        self.lock().failure.get_or_insert(failure);
-        self.changed.notify_all();
+        self.room.change(self.place, |standing| {
+            standing.failure.get_or_insert(failure);
+        });
     }
 
     /// Whether all frames that were given are written; else the number of the first that is not.
     pub(super) fn missing(&self) -> Option<u64> {
-        let state = self.lock();
-        (state.next_to_write != state.next_number).then_some(state.next_to_write)
+        self.seen(|standing| {
+            (standing.next_to_write != standing.next_number).then_some(standing.next_to_write)
+        })
     }
 
     /// Whether no frame was given or announced.
     pub(super) fn is_untouched(&self) -> bool {
-        self.lock().next_number == 0
+        self.seen(|standing| standing.next_number == 0)
     }
 
     /// The failure, if there was one.
     pub(super) fn failed(&self) -> Result<()> {
-        self.check(&self.lock())
+        self.seen(|standing| self.check(standing))
     }
 
-    fn check(&self, state: &State) -> Result<()> {
-        match &state.failure {
+    fn check(&self, standing: &Standing) -> Result<()> {
+        match &standing.failure {
             None => Ok(()),
             Some(Failure::Error(error)) => Err(same_error(error)),
             Some(Failure::Died) => {
-                Err(Error::FrameLost { artifact: self.artifact.clone(), number: state.next_to_write })
+                Err(Error::FrameLost { artifact: self.artifact.clone(), number: standing.next_to_write })
             }
         }
     }
@@ -164,55 +144,72 @@ fn same_error(error: &Error) -> Error {
     }
 }
 
-/// Buffers that come back: fresh ones cost almost as much as compressing does.
-#[derive(Debug)]
-pub(super) struct Buffers {
-    back: Sender<Vec<u8>>,
-    kept: Receiver<Vec<u8>>,
-    size_bytes: usize,
-}
-
-impl Buffers {
-    /// Keeps up to `limit` buffers for content of about so many bytes.
-    pub(super) fn new(limit: usize, size_bytes: usize) -> Self {
-        let (back, kept) = crossbeam_channel::bounded(limit);
-        Self { back, kept, size_bytes }
-    }
-
-    pub(super) fn take(&self) -> Vec<u8> {
-        let fresh = || Vec::with_capacity(self.size_bytes + self.size_bytes / ROOM_TO_SPARE);
-        self.kept.try_recv().unwrap_or_else(|_| fresh())
-    }
-
-    /// One that grew to twice the size, or never had it, is not kept.
-    pub(super) fn give_back(&self, mut buffer: Vec<u8>) {
-        if (self.size_bytes..=2 * self.size_bytes).contains(&buffer.capacity()) {
-            buffer.clear();
-            // A full shelf drops it.
-            let _ = self.back.try_send(buffer);
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::time::Duration;
 
+    /// Long enough for a thread that may go on to do so.
+    const A_WHILE: Duration = Duration::from_millis(50);
+
+    fn full(queue: &Queue) -> u64 {
+        let frames = queue.room.frames_limit() as u64;
+        for number in 0..frames {
+            assert_eq!(queue.enter(None, 1).unwrap(), number);
+        }
+        frames
+    }
+
     /// Where hashing is slower than the disk, what is written must not let more and more in.
     #[test]
     fn frames_that_are_written_and_held_take_room() {
-        let queue = Queue::new("files.tar.zst", 1);
-        for number in 0..queue.frames_limit as u64 {
-            assert_eq!(queue.enter(None, 1).unwrap(), number);
-            queue.written();
-        }
+        let queue = Queue::new("files.tar.zst", &FrameRoom::for_workers(1));
+        let frames = full(&queue);
+        (0..frames).for_each(|_| queue.written());
         std::thread::scope(|scope| {
             let next = scope.spawn(|| queue.enter(None, 1));
-            std::thread::sleep(Duration::from_millis(50));
+            std::thread::sleep(A_WHILE);
             assert!(!next.is_finished());
             queue.leave(1);
-            assert_eq!(next.join().unwrap().unwrap(), queue.frames_limit as u64);
+            assert_eq!(next.join().unwrap().unwrap(), frames);
         });
+    }
+
+    /// Artifacts side by side have the room of one; each goes on with one frame at a time when the other has taken all.
+    #[test]
+    fn artifacts_share_their_room_and_none_stands_still() {
+        let room = FrameRoom::for_workers(1);
+        let (files, database) = (Queue::new("files.tar.zst", &room), Queue::new("db.sql.zst", &room));
+        full(&files);
+        assert_eq!(database.enter(None, 1).unwrap(), 0);
+        std::thread::scope(|scope| {
+            let second = scope.spawn(|| database.enter(None, 1));
+            std::thread::sleep(A_WHILE);
+            assert!(!second.is_finished());
+            database.written();
+            std::thread::sleep(A_WHILE);
+            assert!(!second.is_finished());
+            database.leave(1);
+            assert_eq!(second.join().unwrap().unwrap(), 1);
+        });
+    }
+
+    /// Frames of an artifact that failed are never written: others would wait for ever.
+    #[test]
+    fn an_artifact_that_has_ended_takes_no_room() {
+        let room = FrameRoom::for_workers(1);
+        let (files, database) = (Queue::new("files.tar.zst", &room), Queue::new("db.sql.zst", &room));
+        full(&files);
+        database.enter(None, 1).unwrap();
+        std::thread::scope(|scope| {
+            let second = scope.spawn(|| database.enter(None, 1));
+            std::thread::sleep(A_WHILE);
+            assert!(!second.is_finished());
+            files.fail(Failure::Died);
+            files.end();
+            assert_eq!(second.join().unwrap().unwrap(), 1);
+        });
+        assert!(files.failed().is_err() && database.failed().is_ok());
+        files.leave(1);
     }
 }

@@ -13,18 +13,16 @@ use backstock_vocabulary::Codec;
 use crossbeam_channel::{Receiver, Sender};
 
 use super::encode::Encoder;
+use super::frame_room::{FrameRoom, WORKERS_LIMIT};
 use super::frame_table::FrameRow;
-use super::passage::{FrameBytes, Passage, Shared};
-use super::queue::{Buffers, Failure, Queue};
+use super::passage::{FrameBytes, Passage};
+use super::queue::{Failure, Queue};
 use super::{
-    Artifact, ArtifactOptions, FRAME_LIMIT_BYTES, FRAME_SIZE_BYTES, FrameTable, Part, PartWriter,
-    STORED_FRAME_LIMIT_BYTES, Storing,
+    Artifact, ArtifactOptions, FRAME_LIMIT_BYTES, FrameTable, Part, PartWriter, STORED_FRAME_LIMIT_BYTES,
+    Storing,
 };
 use crate::digest::FrameHash;
 use crate::error::{Error, Result};
-
-/// More threads than this never compress one artifact.
-const WORKERS_LIMIT: usize = 64;
 
 struct Job {
     number: u64,
@@ -47,7 +45,7 @@ pub struct ArtifactWriter {
     folder: PathBuf,
     name: String,
     options: ArtifactOptions,
-    shared: Arc<Shared>,
+    queue: Arc<Queue>,
     jobs: Option<Sender<Job>>,
     workers: Vec<JoinHandle<()>>,
     writer: Option<JoinHandle<Option<Written>>>,
@@ -79,6 +77,17 @@ impl Drop for Ticket<'_> {
 impl ArtifactWriter {
     /// Creates the first part, which must not exist, in a folder that must, and starts the threads.
     pub fn create(host: &Host, folder: &Path, name: &str, options: &ArtifactOptions) -> Result<Self> {
+        Self::create_in(&FrameRoom::for_workers(options.workers), host, folder, name, options)
+    }
+
+    /// The same in memory that other artifacts use at the same time.
+    pub fn create_in(
+        room: &Arc<FrameRoom>,
+        host: &Host,
+        folder: &Path,
+        name: &str,
+        options: &ArtifactOptions,
+    ) -> Result<Self> {
         let option = |what: String| Error::Option { artifact: name.to_owned(), what };
         if options.part_size_bytes == 0 {
             return Err(option("a part size of 0 bytes".to_owned()));
@@ -88,13 +97,7 @@ impl ArtifactWriter {
             (0..workers).map(|_| Encoder::new(options)).collect::<Result<Vec<_>, _>>().map_err(option)?;
         let parts = PartWriter::long(host, folder, name, options.part_size_bytes)?;
         let parts = parts.with_reserve(options.reserve_bytes);
-        let shelf = workers * 2 + 4;
-        let shared = Arc::new(Shared {
-            queue: Queue::new(name, workers),
-            plaintexts: Buffers::new(shelf, FRAME_SIZE_BYTES),
-            stored: Buffers::new(shelf, STORED_FRAME_LIMIT_BYTES),
-            outputs: Buffers::new(shelf, FRAME_SIZE_BYTES),
-        });
+        let queue = Arc::new(Queue::new(name, room));
         let (jobs, waiting) = crossbeam_channel::unbounded();
         let (done, stored) = crossbeam_channel::unbounded();
         let mut this = Self {
@@ -102,33 +105,33 @@ impl ArtifactWriter {
             folder: folder.to_owned(),
             name: name.to_owned(),
             options: options.clone(),
-            shared: Arc::clone(&shared),
+            queue: Arc::clone(&queue),
             jobs: Some(jobs),
             workers: Vec::with_capacity(workers),
             writer: None,
         };
         let cannot_start = |source| Error::io("start a thread for", &folder.join(name), source);
         for encoder in encoders {
-            let (shared, waiting, done) = (Arc::clone(&shared), waiting.clone(), done.clone());
+            let (queue, waiting, done) = (Arc::clone(&queue), waiting.clone(), done.clone());
             let thread = std::thread::Builder::new().name("compress".to_owned());
             let (artifact, codec) = (name.to_owned(), options.codec);
-            let run = move || compress(&shared, encoder, codec, &waiting, &done, artifact);
+            let run = move || compress(&queue, encoder, codec, &waiting, &done, artifact);
             this.workers.push(thread.spawn(run).map_err(cannot_start)?);
         }
         let thread = std::thread::Builder::new().name("write".to_owned());
-        let run = move || write(&shared, parts, &stored);
+        let run = move || write(&queue, parts, &stored);
         this.writer = Some(thread.spawn(run).map_err(cannot_start)?);
         Ok(this)
     }
 
     /// An empty buffer with room for a usual frame. It comes back by itself once given to [`Self::frame`].
     pub fn buffer(&self) -> Vec<u8> {
-        self.shared.plaintexts.take()
+        self.queue.room.plaintexts.take()
     }
 
     /// The same for a frame that will be stored, which is shorter.
     pub fn stored_buffer(&self) -> Vec<u8> {
-        self.shared.stored.take()
+        self.queue.room.stored.take()
     }
 
     /// Gives the next frame and returns its number, counted from 0. Waits while the workers are behind.
@@ -137,14 +140,13 @@ impl ArtifactWriter {
     /// A frame that is too long; or an earlier failure of this artifact, which is lost then.
     pub fn frame(&self, plaintext: Vec<u8>, storing: Storing) -> Result<u64> {
         self.check_size(&plaintext, storing)?;
-        let number = self.shared.queue.enter(None, plaintext.len() as u64)?;
+        let number = self.queue.enter(None, plaintext.len() as u64)?;
         self.send(Job { number, plaintext, storing })
     }
 
     /// Takes the next number for a frame that is given later by [`Self::frame_at`], from any thread.
     pub fn reserve(&self) -> Result<Ticket<'_>> {
-        let queue = &self.shared.queue;
-        Ok(Ticket { number: queue.reserve()?, queue, is_used: false })
+        Ok(Ticket { number: self.queue.reserve()?, queue: &self.queue, is_used: false })
     }
 
     /// Gives the frame that a number was reserved for. Waits while the workers are behind.
@@ -153,7 +155,7 @@ impl ArtifactWriter {
     /// As [`Self::frame`]; the artifact is lost then.
     pub fn frame_at(&self, mut ticket: Ticket<'_>, plaintext: Vec<u8>, storing: Storing) -> Result<u64> {
         self.check_size(&plaintext, storing)?;
-        let number = self.shared.queue.enter(Some(ticket.number), plaintext.len() as u64)?;
+        let number = self.queue.enter(Some(ticket.number), plaintext.len() as u64)?;
         ticket.is_used = true;
         self.send(Job { number, plaintext, storing })
     }
@@ -175,7 +177,7 @@ impl ArtifactWriter {
         match &self.jobs {
             Some(jobs) if jobs.send(job).is_ok() => Ok(number),
             _ => {
-                self.shared.queue.failed()?;
+                self.queue.failed()?;
                 Err(Error::FrameLost { artifact: self.name.clone(), number })
             }
         }
@@ -184,13 +186,13 @@ impl ArtifactWriter {
     /// Waits for every frame, then makes parts and folder durable. Without any frame, an empty one is written: stock
     /// tools take an empty file for a broken one.
     pub fn finish(mut self) -> Result<Artifact> {
-        if self.shared.queue.is_untouched() {
+        if self.queue.is_untouched() {
             self.frame(Vec::new(), Storing::Compress)?;
         }
         let written = self.stop();
-        self.shared.queue.failed()?;
+        self.queue.failed()?;
         let lost = |number| Error::FrameLost { artifact: self.name.clone(), number };
-        if let Some(number) = self.shared.queue.missing() {
+        if let Some(number) = self.queue.missing() {
             return Err(lost(number));
         }
         let (frames, parts) = written.ok_or_else(|| lost(0))?;
@@ -228,14 +230,16 @@ impl ArtifactWriter {
             // A worker that died has told the queue.
             let _ = worker.join();
         }
-        self.writer.take().and_then(|writer| writer.join().ok().flatten())
+        let written = self.writer.take().and_then(|writer| writer.join().ok().flatten());
+        self.queue.end();
+        written
     }
 }
 
 impl Drop for ArtifactWriter {
     fn drop(&mut self) {
         if self.writer.is_some() {
-            self.shared.queue.fail(Failure::Died);
+            self.queue.fail(Failure::Died);
             self.stop();
         }
     }
@@ -253,16 +257,16 @@ impl Drop for Watch<'_> {
 }
 
 fn compress(
-    shared: &Arc<Shared>,
+    queue: &Arc<Queue>,
     mut encoder: Encoder,
     codec: Codec,
     waiting: &Receiver<Job>,
     done: &Sender<Stored>,
     artifact: String,
 ) {
-    let _watch = Watch(&shared.queue);
+    let _watch = Watch(queue);
     for Job { number, plaintext, storing } in waiting {
-        if shared.queue.failed().is_err() {
+        if queue.failed().is_err() {
             return;
         }
         // The limit of a frame's length keeps it far below 2^32.
@@ -270,25 +274,25 @@ fn compress(
         let bytes = match storing {
             Storing::Store => FrameBytes::around(codec, plaintext),
             Storing::Compress => {
-                let mut bytes = shared.outputs.take();
+                let mut bytes = queue.room.outputs.take();
                 if let Err(what) = encoder.encode(&plaintext, &mut bytes) {
-                    shared.queue.fail(Failure::Error(Error::Compress { artifact, what }));
+                    queue.fail(Failure::Error(Error::Compress { artifact, what }));
                     return;
                 }
-                shared.plaintexts.give_back(plaintext);
+                queue.room.plaintexts.give_back(plaintext);
                 FrameBytes::Encoded(bytes)
             }
         };
         let hash = bytes.hash();
-        let frame = Passage::new(shared, bytes, plaintext_bytes);
+        let frame = Passage::new(queue, bytes, plaintext_bytes);
         if done.send(Stored { number, frame, hash }).is_err() {
             return;
         }
     }
 }
 
-fn write(shared: &Shared, mut parts: PartWriter, stored: &Receiver<Stored>) -> Option<Written> {
-    let _watch = Watch(&shared.queue);
+fn write(queue: &Queue, mut parts: PartWriter, stored: &Receiver<Stored>) -> Option<Written> {
+    let _watch = Watch(queue);
     let mut table = FrameTable::default();
     let mut early = BTreeMap::new();
     for frame in stored {
@@ -298,22 +302,22 @@ fn write(shared: &Shared, mut parts: PartWriter, stored: &Receiver<Stored>) -> O
             let row = FrameRow(stored_bytes, frame.plaintext_bytes, hash);
             let frame = Arc::new(frame);
             if let Err(error) = parts.write_frame(&frame) {
-                shared.queue.fail(Failure::Error(error));
+                queue.fail(Failure::Error(error));
                 return None;
             }
             table.push(row);
             // Before it is let go of here: it cannot leave before it is in the file.
-            shared.queue.written();
+            queue.written();
         }
     }
     // An artifact that failed, or lacks a frame, is not worth a sync.
-    if shared.queue.failed().is_err() || shared.queue.missing().is_some() {
+    if queue.failed().is_err() || queue.missing().is_some() {
         return None;
     }
     match parts.finish() {
         Ok(parts) => Some((table, parts)),
         Err(error) => {
-            shared.queue.fail(Failure::Error(error));
+            queue.fail(Failure::Error(error));
             None
         }
     }

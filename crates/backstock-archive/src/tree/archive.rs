@@ -1,10 +1,12 @@
 //! Archiving a tree: one walker, several readers, one assembler, and bounded channels between them.
 //!
-//! Memory is bounded by the number of jobs in flight: each holds at most one batch or two frames of a long file.
+//! Memory is bounded by the number of jobs in flight, each of which holds at most one batch or two frames of a long file,
+//! and by the content that all of them hold.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use backstock_host::memory::{Room, Taken};
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::assemble::{Assembler, Output, stream_long};
@@ -29,8 +31,14 @@ const BATCH_FOLDERS: usize = 16;
 const BATCH_ROOM_BYTES: usize = 768 << 10;
 /// Jobs that may be ahead of the readers.
 const JOBS_AHEAD: usize = 4;
+/// So much content may have been read, or be about to be, that is not in a frame yet: photographs are read whole, and one
+/// for each reader and one ahead of it would be most of the memory that we may take.
+const READ_AHEAD_BYTES: u64 = 16 << 20;
 /// More readers than this only cost memory.
 const READERS_LIMIT: usize = 32;
+
+/// What a job comes to, and the room that it takes until all of that is in frames.
+type Promised = (Receiver<Output>, Taken<Arc<Room>>);
 
 pub(super) struct Job {
     pub(super) items: Vec<Item>,
@@ -54,7 +62,7 @@ pub fn archive_tree(
     let reader = ItemReader { owners: &owners, monitor };
     let readers = request.readers.clamp(1, READERS_LIMIT);
     let (job_sender, job_receiver) = bounded::<Job>(JOBS_AHEAD);
-    let (order_sender, order_receiver) = bounded::<Receiver<Output>>(readers + JOBS_AHEAD);
+    let (order_sender, order_receiver) = bounded::<Promised>(readers + JOBS_AHEAD);
     let (spare_sender, spare_receiver) = bounded::<Vec<u8>>(readers + JOBS_AHEAD);
     std::thread::scope(|scope| {
         let walker = scope.spawn(move || {
@@ -99,11 +107,11 @@ pub(crate) fn compile(request: &TreeRequest) -> Result<Excluder> {
 
 fn assemble(
     assembler: &mut Assembler<'_>,
-    order: &Receiver<Receiver<Output>>,
+    order: &Receiver<Promised>,
     spare: &Sender<Vec<u8>>,
     monitor: &dyn TreeMonitor,
 ) -> Result<()> {
-    for outputs in order {
+    for (outputs, _taken) in order {
         for output in outputs {
             if monitor.is_cancelled() {
                 return Err(Error::Cancelled);
@@ -170,7 +178,8 @@ fn batch_of(mut pieces: Vec<Piece>, bytes: &[u8]) -> Output {
 /// Receives what the walk finds and makes jobs of it.
 struct Planner<'a> {
     jobs: Sender<Job>,
-    order: Sender<Receiver<Output>>,
+    order: Sender<Promised>,
+    room: Arc<Room>,
     monitor: &'a dyn TreeMonitor,
     items: Vec<Item>,
     planned_bytes: u64,
@@ -181,10 +190,11 @@ struct Planner<'a> {
 }
 
 impl<'a> Planner<'a> {
-    fn new(jobs: Sender<Job>, order: Sender<Receiver<Output>>, monitor: &'a dyn TreeMonitor) -> Self {
+    fn new(jobs: Sender<Job>, order: Sender<Promised>, monitor: &'a dyn TreeMonitor) -> Self {
         Self {
             jobs,
             order,
+            room: Arc::new(Room::new(READ_AHEAD_BYTES)),
             monitor,
             items: Vec::new(),
             planned_bytes: 0,
@@ -201,10 +211,11 @@ impl<'a> Planner<'a> {
         let items = std::mem::take(&mut self.items);
         // A long file is handed over frame by frame, so that eight of them do not fill the memory.
         let is_long = self.planned_bytes > WHOLE_LIMIT_BYTES;
+        let taken = self.room.take_shared(self.planned_bytes.min(WHOLE_LIMIT_BYTES));
         self.planned_bytes = 0;
         self.folders.clear();
         let (sender, receiver) = bounded(usize::from(!is_long));
-        self.order.send(receiver).map_err(|_| Error::Cancelled)?;
+        self.order.send((receiver, taken)).map_err(|_| Error::Cancelled)?;
         self.jobs.send(Job { items, outputs: sender }).map_err(|_| Error::Cancelled)
     }
 

@@ -80,7 +80,7 @@ impl<'a> Commit<'a> {
         monitor: &dyn Monitor,
     ) -> Result<()> {
         self.require_room(environment, spooled)?;
-        for artifact in &spooled.artifacts {
+        for artifact in &spooled.gathered.artifacts {
             for part in &artifact.parts {
                 if monitor.is_cancelled() {
                     return Err(super::interrupted());
@@ -151,6 +151,7 @@ impl<'a> Commit<'a> {
         let signed = SignedManifest::parse(&bytes).doing("reading back the signed manifest")?;
         record(environment, &self.folder, &self.name, &signed)?;
         let problems: Vec<Problem> = spooled
+            .gathered
             .problems
             .iter()
             .map(|problem| Problem {
@@ -174,7 +175,7 @@ impl<'a> Commit<'a> {
     }
 
     fn manifest(&self, environment: &Environment, run: &RunRecord, spooled: &Spooled) -> Manifest {
-        let exceptions = spooled.exceptions.clone();
+        let exceptions = spooled.gathered.exceptions.clone();
         let content = if self.plan.unusable.is_some() {
             Content::Unusable
         } else if exceptions.database + exceptions.files > 0 {
@@ -201,7 +202,7 @@ impl<'a> Commit<'a> {
             reason: self.plan.reason,
             exceptions,
             sealed: None,
-            artifacts: spooled.artifacts.clone(),
+            artifacts: spooled.gathered.artifacts.clone(),
         }
     }
 
@@ -214,12 +215,12 @@ impl<'a> Commit<'a> {
             folder: format!("{}/{}", self.folder.name, self.name),
             content: manifest.content,
             stored_bytes: manifest.stored_bytes(),
-            tables: spooled.tables,
-            rows: spooled.rows,
-            files: spooled.files,
-            content_bytes: spooled.content_bytes,
+            tables: spooled.gathered.tables,
+            rows: spooled.gathered.rows,
+            files: spooled.gathered.files,
+            content_bytes: spooled.gathered.content_bytes,
             elapsed_ms: run.elapsed_ms(),
-            problems: spooled.problems.clone(),
+            problems: spooled.gathered.problems.clone(),
         }
     }
 }

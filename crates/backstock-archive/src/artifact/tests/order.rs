@@ -76,7 +76,7 @@ fn an_announced_frame_that_never_comes_ends_the_artifact() {
 #[test]
 fn callers_wait_when_there_is_no_room() {
     for size_bytes in [1, FRAME_SIZE_BYTES as u64, 3 * FRAME_SIZE_BYTES as u64] {
-        let queue = Queue::new("db.sql.zst", 2);
+        let queue = Queue::new("db.sql.zst", &FrameRoom::for_workers(2));
         let entered = AtomicU64::new(0);
         let (tell, told) = mpsc::channel();
         std::thread::scope(|scope| {
@@ -105,7 +105,7 @@ fn callers_wait_when_there_is_no_room() {
 /// The frame that the file lacks next passes those that wait for it, else all would wait for ever.
 #[test]
 fn the_next_frame_never_waits() {
-    let queue = Queue::new("db.sql.zst", 1);
+    let queue = Queue::new("db.sql.zst", &FrameRoom::for_workers(1));
     let first = queue.reserve().unwrap();
     for _ in 0..6 {
         queue.enter(None, 1).unwrap();

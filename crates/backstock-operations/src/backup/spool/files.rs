@@ -1,0 +1,108 @@
+//! The files of a shop, archived into the spool.
+
+use std::thread;
+
+use backstock_archive::manifest::ManifestArtifact;
+use backstock_archive::tree::{self, DEFAULT_READERS, TreeMonitor, TreeNote, TreeReport, TreeRequest};
+use backstock_archive::{ArtifactOptions, ArtifactWriter, IndexWriter};
+use backstock_database::RawText;
+use backstock_vocabulary::ArtifactKind;
+
+use super::super::plan::FilesPlan;
+use super::super::report::ReportedProblem;
+use super::{
+    FilesHeader, FilesSummary, Gathered, RootHeader, Spooling, artifact_place, options, shop_header,
+};
+use crate::error::{Doing, Result};
+use crate::monitor::{Expected, Monitor, Phase, TreeWatch};
+
+/// Archives the files into an artifact, with its index.
+pub(super) fn spool(spooling: &Spooling<'_>, files: &FilesPlan, monitor: &dyn Monitor) -> Result<Gathered> {
+    let Spooling { environment, plan, .. } = spooling;
+    let (folder, file) = artifact_place(spooling.folder, ArtifactKind::Files, plan.codec);
+    environment.host.files.create_folder(&folder).doing(format!("making the folder {}", folder.display()))?;
+    let request = TreeRequest {
+        roots: files.roots.clone(),
+        exclusions: files.exclusions.clone(),
+        never: files.never.clone(),
+        started: environment.host.clock.now(),
+        readers: DEFAULT_READERS,
+    };
+    let act = || format!("archiving the files of {}", plan.shop.title);
+    let options = options(plan, ArtifactOptions::of);
+    let artifact = ArtifactWriter::create_in(&spooling.room, &environment.host, &folder, file, &options);
+    let artifact = artifact.doing(act())?;
+    let roots = files.roots.iter().map(|root| RootHeader {
+        prefix: RawText(root.prefix.clone()),
+        folder: RawText(root.path.as_os_str().as_encoded_bytes().to_vec()),
+    });
+    let header =
+        FilesHeader { shop: shop_header(plan), roots: roots.collect(), exclusions: files.exclusions.clone() };
+    let mut index = IndexWriter::create(&environment.host, &folder, &header).doing(act())?;
+    let report = thread::scope(|scope| {
+        if monitor.wants_totals() {
+            scope.spawn(|| tell_totals(&request, monitor));
+        }
+        tree::archive_tree(&request, &artifact, &mut index, &TreeWatch(monitor)).doing(act())
+    })?;
+    let artifact = artifact.finish().doing(act())?;
+    let part = index.finish(&artifact.frames, &FilesSummary { report: report.clone() }).doing(act())?;
+    let mut gathered = Gathered {
+        artifacts: vec![
+            ManifestArtifact::data(ArtifactKind::Files, &artifact),
+            ManifestArtifact::index(ArtifactKind::FilesIndex, &part),
+        ],
+        files: report.files,
+        content_bytes: report.content_bytes,
+        ..Gathered::default()
+    };
+    gathered.exceptions.files = report.unreadable.count;
+    gathered.exceptions.notes = report.vanished.count + report.changed.count;
+    add_file_problems(&report, &mut gathered.problems);
+    Ok(gathered)
+}
+
+/// Counts what there is while it is already being read. The names that this walk warms up are read soon after.
+fn tell_totals(request: &TreeRequest, monitor: &dyn Monitor) {
+    if let Ok(count) = tree::count_tree(request, &Counting(monitor)) {
+        monitor.phase(Phase::Archiving, Expected { bytes: Some(count.bytes), items: Some(count.files) });
+    }
+}
+
+/// Lets a count be stopped, and tells nothing of it.
+struct Counting<'a>(&'a dyn Monitor);
+
+impl TreeMonitor for Counting<'_> {
+    fn file(&self, _path: &[u8], _bytes: u64) {}
+
+    fn note(&self, _note: &TreeNote) {}
+
+    fn is_cancelled(&self) -> bool {
+        self.0.is_cancelled()
+    }
+}
+
+pub(crate) fn add_file_problems(report: &TreeReport, problems: &mut Vec<ReportedProblem>) {
+    let lists = [
+        ("unreadable", true, &report.unreadable, "could not be read"),
+        ("vanished", false, &report.vanished, "was gone before it could be read"),
+        ("changed", false, &report.changed, "was written to while it was read"),
+        ("skipped", false, &report.skipped, "is of a kind that is not kept"),
+    ];
+    for (kind, is_exception, list, what) in lists {
+        for named in &list.first {
+            let message = named.reason.clone().unwrap_or_else(|| what.to_owned());
+            let problem = ReportedProblem::note(kind, named.path.clone(), message);
+            problems.push(ReportedProblem { is_exception, ..problem });
+        }
+        let beyond = list.count - list.first.len() as u64;
+        if beyond > 0 {
+            let problem = ReportedProblem::note(
+                kind,
+                format!("{beyond} more"),
+                format!("{what}; the index names them"),
+            );
+            problems.push(ReportedProblem { is_exception, ..problem });
+        }
+    }
+}
