@@ -110,6 +110,7 @@ pub(crate) fn pairs(scene: &Scene) -> Vec<Pair> {
     let mut pairs = dumps(scene);
     pairs.extend(archives(scene));
     pairs.extend(first_backups(scene));
+    pairs.push(side_by_side());
     pairs.extend(loads(scene));
     pairs
 }
@@ -250,6 +251,15 @@ fn first_backups(scene: &Scene) -> Vec<Pair> {
     [("restic backup, first", restic), ("borg create, first", borg)]
         .map(|(name, peer)| Pair::new("files.tar.zst", name, files("--codec zstd"), peer).goals(&goals))
         .into()
+}
+
+/// Database and files in one backup, and in one after the other.
+fn side_by_side() -> Pair {
+    let (database, files) = (database("--codec zstd").script, files("--codec zstd").script);
+    let both = database.replace("--only database ", "");
+    let one_after_the_other = Side::new(format!("{database}; {files}"));
+    Pair::new("whole shop", "database, then files", Side::new(both), Peer::Side(one_after_the_other))
+        .goals(&[Goal::Wall(1.0)])
 }
 
 /// Loads and single tables, out of one backup that stays.

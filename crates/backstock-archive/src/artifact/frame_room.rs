@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
+use backstock_host::memory::GIVEN_BACK_BYTES;
 use crossbeam_channel::{Receiver, Sender};
 
 use super::queue::Failure;
@@ -53,9 +54,9 @@ impl FrameRoom {
             bytes_limit: frames as u64 * FRAME_SIZE_BYTES as u64,
             standings: Mutex::default(),
             changed: Condvar::new(),
-            plaintexts: Buffers::new(shelf, FRAME_SIZE_BYTES),
+            plaintexts: Buffers::given_back(shelf, FRAME_SIZE_BYTES),
             stored: Buffers::new(shelf, STORED_FRAME_LIMIT_BYTES),
-            outputs: Buffers::new(shelf, FRAME_SIZE_BYTES),
+            outputs: Buffers::given_back(shelf, FRAME_SIZE_BYTES),
         })
     }
 
@@ -102,23 +103,31 @@ pub(super) struct Buffers {
     back: Sender<Vec<u8>>,
     kept: Receiver<Vec<u8>>,
     size_bytes: usize,
+    /// What a fresh one has room for.
+    capacity_bytes: usize,
 }
 
 impl Buffers {
     /// Keeps up to `limit` buffers for content of about so many bytes.
-    pub(super) fn new(limit: usize, size_bytes: usize) -> Self {
+    fn new(limit: usize, size_bytes: usize) -> Self {
         let (back, kept) = crossbeam_channel::bounded(limit);
-        Self { back, kept, size_bytes }
+        Self { back, kept, size_bytes, capacity_bytes: size_bytes + size_bytes / ROOM_TO_SPARE }
+    }
+
+    /// The same for long ones, whose memory is to be the system's again when they are dropped.
+    fn given_back(limit: usize, size_bytes: usize) -> Self {
+        Self { capacity_bytes: GIVEN_BACK_BYTES, ..Self::new(limit, size_bytes) }
     }
 
     pub(super) fn take(&self) -> Vec<u8> {
-        let fresh = || Vec::with_capacity(self.size_bytes + self.size_bytes / ROOM_TO_SPARE);
-        self.kept.try_recv().unwrap_or_else(|_| fresh())
+        self.kept.try_recv().unwrap_or_else(|_| Vec::with_capacity(self.capacity_bytes))
     }
 
-    /// One that grew to twice the size, or never had it, is not kept.
+    /// One that held twice as much, or never had the room, is not kept.
     pub(super) fn give_back(&self, mut buffer: Vec<u8>) {
-        if (self.size_bytes..=2 * self.size_bytes).contains(&buffer.capacity()) {
+        let most_bytes = self.capacity_bytes.max(2 * self.size_bytes);
+        if buffer.len() <= 2 * self.size_bytes && (self.size_bytes..=most_bytes).contains(&buffer.capacity())
+        {
             buffer.clear();
             // A full shelf drops it.
             let _ = self.back.try_send(buffer);

@@ -6,7 +6,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use backstock_host::memory::{Room, Taken};
+use backstock_host::memory::{GIVEN_BACK_BYTES, Room, Taken};
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::assemble::{Assembler, Output, stream_long};
@@ -26,9 +26,9 @@ const BATCH_BYTES: u64 = 512 << 10;
 const BATCH_ENTRIES: usize = 128;
 /// … or so many folders, since each keeps a handle open.
 const BATCH_FOLDERS: usize = 16;
-/// Room for a usual batch with its headers. Buffers that grew much longer for one file are not kept: in the end all of
+/// What a usual batch comes to with its headers. A buffer that held twice as much for one file is not kept: in the end all of
 /// them would be as long as the longest file that is read whole.
-const BATCH_ROOM_BYTES: usize = 768 << 10;
+const USUAL_BATCH_BYTES: usize = 768 << 10;
 /// Jobs that may be ahead of the readers.
 const JOBS_AHEAD: usize = 4;
 /// So much content may have been read, or be about to be, that is not in a frame yet: photographs are read whole, and one
@@ -117,7 +117,7 @@ fn assemble(
                 return Err(Error::Cancelled);
             }
             if let Some(buffer) = assembler.take(output)?
-                && buffer.capacity() <= 2 * BATCH_ROOM_BYTES
+                && buffer.len() <= 2 * USUAL_BATCH_BYTES
             {
                 // When there are enough spare buffers this one is freed.
                 let _ = spare.try_send(buffer);
@@ -136,7 +136,7 @@ pub(super) fn work(
     spare: &Receiver<Vec<u8>>,
 ) -> Result<()> {
     let send = |output| job.outputs.send(output).map_err(|_| Error::Cancelled);
-    let mut bytes = spare.try_recv().unwrap_or_else(|_| Vec::with_capacity(BATCH_ROOM_BYTES));
+    let mut bytes = spare.try_recv().unwrap_or_else(|_| Vec::with_capacity(GIVEN_BACK_BYTES));
     bytes.clear();
     let mut outcomes: Vec<(usize, Outcome)> = in_order_of_disk(job.items)
         .into_iter()

@@ -32,6 +32,11 @@ impl From<Error> for Trouble {
             Error::Statement { source, .. } if is_change(source) => {
                 return Self::again(readable(source.to_string().as_bytes()));
             }
+            // Whoever changes a table without a pause may hold it each time that we come.
+            Error::Statement { source, .. } if source.code == LOCK_WAIT_TIMEOUT => {
+                let text = readable(source.to_string().as_bytes());
+                return Self::again(format!("another session changes a table, or keeps it locked: {text}"));
+            }
             Error::Lost { .. } => "the connection broke".to_owned(),
             Error::Connect { .. } => "the server could not be reached".to_owned(),
             Error::Statement { source, .. } | Error::LogIn { source, .. } if passes(source) => {
@@ -42,6 +47,9 @@ impl From<Error> for Trouble {
         Self::Again { reason, error: Some(Box::new(error)) }
     }
 }
+
+/// `ER_LOCK_WAIT_TIMEOUT`: a lock was not to be had in the time that we allow ourselves.
+const LOCK_WAIT_TIMEOUT: u16 = 1205;
 
 /// Errors of a database that changes or of a server that ends a connection: a table's definition has changed, is not
 /// there, a column is not there; a lock was not to be had; too many connections; killed; shutting down.
@@ -80,5 +88,18 @@ mod tests {
         let passes = |code| passes(&ServerError { code, sqlstate: String::new(), message: String::new() });
         assert!(!passes(1194) && !passes(1033) && !passes(1142));
         assert!(passes(1412) && passes(1317));
+    }
+
+    /// Met at every attempt, it is still the database that kept changing, and no error of a statement that nobody knows.
+    #[test]
+    fn a_lock_that_is_not_to_be_had_is_a_change() {
+        let source = ServerError {
+            code: LOCK_WAIT_TIMEOUT,
+            sqlstate: "HY000".to_owned(),
+            message: "Lock wait timeout exceeded".to_owned(),
+        };
+        let error = Error::Statement { statement: "SELECT 1 FROM `a` LIMIT 0".to_owned(), source };
+        let Trouble::Again { reason, error: None } = Trouble::from(error) else { panic!("not a change") };
+        assert!(reason.starts_with("another session changes a table"), "{reason}");
     }
 }
