@@ -7,6 +7,11 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 /// written to: GNU's allocator keeps no block above 32 MiB for later (`DEFAULT_MMAP_THRESHOLD_MAX` of `mallopt(3)`).
 pub const GIVEN_BACK_BYTES: usize = 33 << 20;
 
+/// An empty buffer for so many bytes, which is large and is not kept: the system has it again as soon as it is dropped.
+pub fn buffer_to_give_back(size_bytes: usize) -> Vec<u8> {
+    Vec::with_capacity(size_bytes.max(GIVEN_BACK_BYTES))
+}
+
 /// Room for so many bytes, shared by those who hold it.
 #[derive(Debug)]
 pub struct Room {
@@ -42,6 +47,16 @@ impl Room {
         Taken { room: Arc::clone(self), bytes }
     }
 
+    /// All of it, for one who does not know yet how much he needs.
+    pub fn take_all_shared(self: &Arc<Self>) -> Taken<Arc<Self>> {
+        self.take_shared(self.limit_bytes)
+    }
+
+    /// How much is taken now.
+    pub fn taken_bytes(&self) -> u64 {
+        *lock(&self.taken_bytes)
+    }
+
     fn wait(&self, bytes: u64) {
         let _turn = lock(&self.turn);
         let mut taken = lock(&self.taken_bytes);
@@ -49,6 +64,16 @@ impl Room {
             taken = self.left.wait(taken).unwrap_or_else(PoisonError::into_inner);
         }
         *taken += bytes;
+    }
+}
+
+impl<R: Deref<Target = Room>> Taken<R> {
+    /// Goes on with so many bytes, without waiting: those who hold room never wait for more.
+    pub fn hold(&mut self, bytes: u64) {
+        let mut taken = lock(&self.room.taken_bytes);
+        *taken = *taken - self.bytes + bytes;
+        self.bytes = bytes;
+        self.room.left.notify_all();
     }
 }
 
@@ -104,5 +129,18 @@ mod tests {
         let room = Arc::new(Room::new(LIMIT_BYTES));
         let _four = [(); 4].map(|()| room.take_shared(5 * MIB));
         assert_eq!(*lock(&room.taken_bytes), LIMIT_BYTES);
+    }
+
+    #[test]
+    fn one_who_needed_less_lets_others_in_and_one_who_needs_more_does_not_wait() {
+        let room = Arc::new(Room::new(LIMIT_BYTES));
+        let mut all = room.take_all_shared();
+        assert_eq!(*lock(&room.taken_bytes), LIMIT_BYTES);
+        all.hold(6 * MIB);
+        let other = room.take_shared(14 * MIB);
+        all.hold(50 * MIB);
+        assert_eq!(*lock(&room.taken_bytes), 64 * MIB);
+        drop((all, other));
+        assert_eq!(*lock(&room.taken_bytes), 0);
     }
 }

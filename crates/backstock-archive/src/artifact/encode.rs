@@ -1,10 +1,14 @@
 //! One worker's compressor: a plaintext in, one independent zstd frame (RFC 8878) or gzip member (RFC 1952) out.
 
+use backstock_host::memory::buffer_to_give_back;
 use backstock_vocabulary::Codec;
 use libdeflater::{CompressionLvl, Compressor};
 use zstd::zstd_safe::{CCtx, CParameter, compress_bound, get_error_name};
 
 use super::{ArtifactOptions, FRAME_SIZE_BYTES};
+
+/// What a frame longer than a usual one becomes has a buffer of its own above this, which is given back, bytes.
+const LARGE_BYTES: usize = 2 * FRAME_SIZE_BYTES;
 
 /// The highest level of libdeflate; 10 to 12 are its slow, thorough ones.
 const GZIP_LEVEL_LIMIT: i32 = 12;
@@ -47,13 +51,21 @@ impl Encoder {
     /// Puts one frame into `out`, whose former content is lost.
     pub(crate) fn encode(&mut self, plaintext: &[u8], out: &mut Vec<u8>) -> Result<(), String> {
         out.clear();
+        let bound = match self {
+            Self::Zstd(_) => compress_bound(plaintext.len()),
+            Self::Gzip(compressor) => compressor.gzip_compress_bound(plaintext.len()),
+        };
+        if bound > LARGE_BYTES && bound > out.capacity() {
+            *out = Vec::new();
+            *out = buffer_to_give_back(bound);
+        }
         match self {
             Self::Zstd(context) => {
-                out.reserve(compress_bound(plaintext.len()));
+                out.reserve(bound);
                 context.compress2(out, plaintext).map_err(get_error_name)?;
             }
             Self::Gzip(compressor) => {
-                out.resize(compressor.gzip_compress_bound(plaintext.len()), 0);
+                out.resize(bound, 0);
                 let size = compressor.gzip_compress(plaintext, out).map_err(|error| error.to_string())?;
                 out.truncate(size);
             }

@@ -148,14 +148,9 @@ impl Place {
         self.run_in_memory_with_rows(arguments, 0)
     }
 
-    /// The same where rows are large: the memory of one comes to what is promised. What was freed counts for nothing:
-    /// glibc keeps blocks of up to 32 MiB in each thread's arena once it has seen such a one go.
+    /// The same where rows are large: the memory of one comes to what is promised.
     pub(crate) fn run_in_memory_with_rows(&self, arguments: &[&str], row_bytes: usize) -> Run {
-        let mut command = self.command(arguments);
-        if row_bytes > 0 {
-            command.env("GLIBC_TUNABLES", "glibc.malloc.mmap_threshold=131072");
-        }
-        let mut child = command.spawn().unwrap();
+        let mut child = self.command(arguments).spawn().unwrap();
         let status = format!("/proc/{}/status", child.id());
         let mut peak_kib = 0;
         while child.try_wait().unwrap().is_none() {

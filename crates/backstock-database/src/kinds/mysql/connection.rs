@@ -10,12 +10,16 @@ mod tls;
 mod wire;
 
 use std::io::{self, BufRead};
+use std::sync::Arc;
 
 pub use answer::{Column, Done};
 #[cfg(test)]
 pub(crate) use result::put_value;
 pub use result::{Fetched, ResultSet, Row, RowStream, Values};
 pub use stream::Breaker;
+pub(crate) use wire::USUAL_BYTES;
+
+use backstock_host::memory::Room;
 
 use self::answer::{is_eof, parse_column, parse_eof, parse_error, parse_ok};
 use self::handshake::{CLIENT_SSL, Channel, Greeting, encryption_request, log_in};
@@ -163,6 +167,12 @@ impl Connection {
             .socket()
             .set_timeout(timeout)
             .map_err(|source| Error::System { act: "set the time limit of a connection".to_owned(), source })
+    }
+
+    /// From now on, large rows wait until there is room for them and for a text of the same length. The room is given
+    /// back when the next row is asked for, or the rows are left.
+    pub(crate) fn share_room(&mut self, room: Arc<Room>) {
+        self.wire.share_room(room);
     }
 
     /// Whether nothing more can be sent.

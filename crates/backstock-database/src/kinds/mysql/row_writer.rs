@@ -3,6 +3,9 @@
 //! The text of a row is put where it stays: at the end of the frame's buffer, behind the bracket. Only a row that turns
 //! out to belong elsewhere is moved: into the next statement, or among those that need an `INSERT IGNORE`.
 
+use backstock_host::memory::buffer_to_give_back;
+
+use super::connection::USUAL_BYTES;
 use super::rows::Oddity;
 use super::sql::quote_name;
 use super::writer::{FRAME_BYTES, sink_error};
@@ -19,6 +22,11 @@ const BETWEEN_ROWS: &[u8] = b",\n(";
 
 /// Behind the last row of a statement, without its bracket.
 const STATEMENT_END: &[u8] = b";\n";
+
+/// How much to have ready for the text of a long row that the server sent in so many bytes: few of them are escaped.
+pub(crate) fn text_bytes(size_bytes: usize) -> usize {
+    size_bytes + size_bytes / 64 + 4096
+}
 
 /// Writes the rows of one table, or of a range of its key.
 pub(crate) struct RowWriter<'a> {
@@ -66,11 +74,15 @@ impl<'a> RowWriter<'a> {
     #[inline]
     pub(crate) fn begin_row(&mut self, size_bytes: usize) -> Result<&mut Vec<u8>> {
         if size_bytes > STATEMENT_BYTES {
-            // It has a statement of its own, and most of a frame: the buffer grows once, and as little as it can.
+            // It has a statement of its own, and most of a frame: the buffer grows once, and as little as it can, or
+            // is made for a large row alone.
             self.end_statement()?;
             self.end_frame()?;
+            if size_bytes > USUAL_BYTES {
+                self.text = buffer_to_give_back(self.head.len() + text_bytes(size_bytes));
+            }
             self.open(false);
-            self.text.reserve_exact(size_bytes + size_bytes / 64 + 4096);
+            self.text.reserve_exact(text_bytes(size_bytes));
         } else if self.statement.is_some() {
             self.text.extend_from_slice(BETWEEN_ROWS);
         } else {

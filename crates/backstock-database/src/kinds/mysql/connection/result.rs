@@ -173,7 +173,8 @@ impl<'a> RowStream<'a> {
         }
     }
 
-    /// Gives the memory of a huge row back, which is not needed any more.
+    /// Gives the memory of a large row back, which is not needed any more.
+    #[inline]
     pub(crate) fn forget_row(&mut self) {
         self.connection.wire.forget_last();
     }
@@ -187,6 +188,7 @@ impl<'a> RowStream<'a> {
 
 impl Drop for RowStream<'_> {
     fn drop(&mut self) {
+        self.connection.wire.leave_large();
         if self.end.is_none() {
             self.connection.broken = true;
         } else if let Some(prepared) = self.prepared.take() {

@@ -1,13 +1,14 @@
 //! Integers, strings and packets of the client/server protocol (MySQL Internals, "Protocol Basics"): every length
 //! that the server claims is checked against what is there.
 
+mod large;
+
 use std::io::{self, Read, Write};
+
+use self::large::Large;
 
 /// The largest payload of one wire packet; a longer message continues in the next packet.
 pub(crate) const PACKET_LIMIT_BYTES: usize = 0x00ff_ffff;
-
-/// The largest message that we accept from a server: the protocol's own upper limit for one row.
-const MESSAGE_LIMIT_BYTES: usize = 1 << 30;
 
 /// How much is asked of the socket at a time, bytes.
 const READ_BYTES: usize = 256 * 1024;
@@ -15,8 +16,9 @@ const READ_BYTES: usize = 256 * 1024;
 /// How many bytes stand behind a message, whatever they are: values are copied and looked at in words.
 const PADDING_BYTES: usize = 16;
 
-/// A buffer that a huge message has blown up is given back above this size, bytes.
-const KEPT_BYTES: usize = 4 * 1024 * 1024;
+/// A message whose first packet is longer has a buffer of its own, which is given back, bytes.
+pub(crate) const USUAL_BYTES: usize = 4 * 1024 * 1024;
+
 /// A piece of a message up to this length is sent together with others; a longer one from where it lies.
 const COPIED_BYTES: usize = 64 * 1024;
 
@@ -109,10 +111,9 @@ pub(crate) struct Wire<S> {
     buffer: Vec<u8>,
     start: usize,
     end: usize,
-    /// A message that spanned several packets.
-    joined: Vec<u8>,
-    /// Where the last message lies in `buffer`, or `None` when it lies in `joined`.
+    /// Where the last message lies in `buffer`, or `None` when it is a large one.
     last: Option<(usize, usize)>,
+    large: Large,
 }
 
 impl<S: Read + Write> Wire<S> {
@@ -123,8 +124,8 @@ impl<S: Read + Write> Wire<S> {
             buffer: vec![0; READ_BYTES],
             start: 0,
             end: 0,
-            joined: Vec::new(),
             last: Some((0, 0)),
+            large: Large::default(),
         }
     }
 
@@ -144,8 +145,8 @@ impl<S: Read + Write> Wire<S> {
             buffer: self.buffer,
             start: 0,
             end: 0,
-            joined: Vec::new(),
             last: Some((0, 0)),
+            large: Large::default(),
         })
     }
 
@@ -202,16 +203,17 @@ impl<S: Read + Write> Wire<S> {
     /// The next message. It is valid until the next call.
     #[inline]
     pub(crate) fn receive(&mut self) -> io::Result<&[u8]> {
-        self.forget_last();
+        if self.last.is_none() {
+            self.leave_large();
+        }
         let length = self.receive_header()?;
-        if length < PACKET_LIMIT_BYTES {
+        if length <= USUAL_BYTES {
             self.fill(length)?;
             let start = self.start;
             self.start += length;
             self.last = Some((start, start + length));
         } else {
-            self.receive_joined(length)?;
-            self.last = None;
+            self.receive_large(length)?;
         }
         Ok(self.last())
     }
@@ -231,15 +233,7 @@ impl<S: Read + Write> Wire<S> {
                 let behind = self.buffer.len().min(end + PADDING_BYTES);
                 (&self.buffer[start..behind], end - start)
             }
-            None => (&self.joined, self.joined.len()),
-        }
-    }
-
-    /// Gives the memory of a huge message back before the next one is asked for.
-    pub(crate) fn forget_last(&mut self) {
-        if self.joined.capacity() > KEPT_BYTES {
-            self.joined = Vec::new();
-            self.last = None;
+            None => (&self.large.message, self.large.message.len()),
         }
     }
 
@@ -253,27 +247,6 @@ impl<S: Read + Write> Wire<S> {
         self.sequence = self.sequence.wrapping_add(1);
         self.start += 4;
         Ok(length)
-    }
-
-    fn receive_joined(&mut self, first_length: usize) -> io::Result<()> {
-        self.joined.clear();
-        let mut length = first_length;
-        loop {
-            if self.joined.len() + length > MESSAGE_LIMIT_BYTES {
-                return Err(invalid("a row or message is larger than 1 GiB"));
-            }
-            let at_hand = length.min(self.end - self.start);
-            self.joined.extend_from_slice(&self.buffer[self.start..self.start + at_hand]);
-            self.start += at_hand;
-            let filled = self.joined.len();
-            self.joined.reserve_exact(length - at_hand);
-            self.joined.resize(filled + length - at_hand, 0);
-            self.stream.read_exact(&mut self.joined[filled..])?;
-            if length < PACKET_LIMIT_BYTES {
-                return Ok(());
-            }
-            length = self.receive_header()?;
-        }
     }
 
     /// Makes at least `needed` unused bytes available.
@@ -290,9 +263,9 @@ impl<S: Read + Write> Wire<S> {
         self.end -= self.start;
         self.start = 0;
         let wanted = needed.max(READ_BYTES);
-        if self.buffer.len() < wanted || (self.buffer.len() > KEPT_BYTES && wanted <= READ_BYTES) {
-            self.buffer.resize(wanted.max(self.end), 0);
-            self.buffer.shrink_to_fit();
+        if self.buffer.len() < wanted {
+            self.buffer.reserve_exact(wanted - self.buffer.len());
+            self.buffer.resize(wanted, 0);
         }
         while self.end < needed {
             match self.stream.read(&mut self.buffer[self.end..]) {

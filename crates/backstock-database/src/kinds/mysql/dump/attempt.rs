@@ -1,11 +1,12 @@
 //! One attempt: definitions, one point in time, rows, the other objects, and the check that nothing changed meanwhile.
 
 use std::collections::{BTreeSet, VecDeque};
-use std::sync::Mutex;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use backstock_host::Host;
+use backstock_host::memory::Room;
 use crossbeam_channel::bounded;
 
 use super::super::connection::{Breaker, Connection};
@@ -36,6 +37,9 @@ const PINNED_FROM: u32 = 3;
 /// Tables whose engine knows no transactions are copied while the tables are locked if they hold no more than this
 /// together, bytes: about 0.2 s.
 const LOCKED_COPY_BYTES: u64 = 20 * 1024 * 1024;
+
+/// Large rows of so many bytes are read at the same time, each counted with its text.
+const LARGE_ROWS_BYTES: u64 = 20 * 1024 * 1024;
 
 /// How long to wait at most until the server's clock has passed the second in which a table was made.
 const CLOCK_TRIES: u32 = 30;
@@ -182,10 +186,12 @@ impl Attempt<'_> {
 
     fn open_readers(&self, wanted: usize, notes: &mut Vec<String>) -> Result<Vec<Connection>> {
         let mut connections: Vec<Connection> = Vec::new();
+        let room = Arc::new(Room::new(LARGE_ROWS_BYTES));
         for _ in 0..wanted {
             match open(self.settings, &self.request.database) {
                 Ok(mut connection) => {
                     prepare_to_read(&mut connection)?;
+                    connection.share_room(Arc::clone(&room));
                     connections.push(connection);
                 }
                 // Too many connections, of the server or of this account: make do with those that we have.

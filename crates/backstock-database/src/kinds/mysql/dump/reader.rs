@@ -1,7 +1,10 @@
 //! Reads the rows of tables, row by row from the socket into frames: no table is ever in memory.
 
+use backstock_host::memory::buffer_to_give_back;
+
 use super::super::binary_rows::{self, BinaryCoder};
-use super::super::connection::{Connection, Row, RowStream};
+use super::super::connection::{Connection, Row, RowStream, USUAL_BYTES};
+use super::super::row_writer::text_bytes;
 use super::super::rows::{Oddity, RowCoder, select_expression};
 use super::super::sql::quote_name;
 use super::super::writer::CURRENT_ROW_END_OF_SERVER;
@@ -179,7 +182,12 @@ impl RowTaker for RowSum {
     #[inline]
     fn begin(&mut self, size_bytes: usize) -> Result<&mut Vec<u8>> {
         self.text.clear();
-        if self.text.capacity() > KEPT_BYTES && size_bytes < KEPT_BYTES {
+        if size_bytes > USUAL_BYTES {
+            if self.text.capacity() < text_bytes(size_bytes) {
+                self.text = Vec::new();
+                self.text = buffer_to_give_back(text_bytes(size_bytes));
+            }
+        } else if self.text.capacity() > USUAL_BYTES {
             self.text = Vec::new();
         }
         Ok(&mut self.text)
@@ -192,9 +200,6 @@ impl RowTaker for RowSum {
         Ok(())
     }
 }
-
-/// A buffer that a huge row has blown up is given back above this size, bytes.
-const KEPT_BYTES: usize = 4 * 1024 * 1024;
 
 /// Bounds that cut a table into ranges of about `rows` rows each, found by stepping through the first column of its key
 /// inside the snapshot. Gaps in the numbers make no empty ranges; rows with the same number stay together.
