@@ -15,7 +15,9 @@ const GZIP_LEVEL_LIMIT: i32 = 12;
 
 pub(crate) enum Encoder {
     Zstd(CCtx<'static>),
-    Gzip(Box<Compressor>),
+    /// The compressor, and a buffer as long as the worst case, which is written to in all its length: outputs take no more
+    /// memory than they need.
+    Gzip(Box<Compressor>, Vec<u8>),
 }
 
 impl Encoder {
@@ -42,7 +44,7 @@ impl Encoder {
                 Ok(Self::Zstd(context))
             }
             Codec::Gzip => match CompressionLvl::new(level) {
-                Ok(valid) if level > 0 => Ok(Self::Gzip(Box::new(Compressor::new(valid)))),
+                Ok(valid) if level > 0 => Ok(Self::Gzip(Box::new(Compressor::new(valid)), Vec::new())),
                 _ => Err(format!("gzip has the levels 1 to {GZIP_LEVEL_LIMIT}, not {level}")),
             },
         }
@@ -51,25 +53,37 @@ impl Encoder {
     /// Puts one frame into `out`, whose former content is lost.
     pub(crate) fn encode(&mut self, plaintext: &[u8], out: &mut Vec<u8>) -> Result<(), String> {
         out.clear();
-        let bound = match self {
-            Self::Zstd(_) => compress_bound(plaintext.len()),
-            Self::Gzip(compressor) => compressor.gzip_compress_bound(plaintext.len()),
-        };
-        if bound > LARGE_BYTES && bound > out.capacity() {
-            *out = Vec::new();
-            *out = buffer_to_give_back(bound);
-        }
         match self {
             Self::Zstd(context) => {
-                out.reserve(bound);
+                require_capacity(out, compress_bound(plaintext.len()));
                 context.compress2(out, plaintext).map_err(get_error_name)?;
             }
-            Self::Gzip(compressor) => {
-                out.resize(bound, 0);
-                let size = compressor.gzip_compress(plaintext, out).map_err(|error| error.to_string())?;
-                out.truncate(size);
+            Self::Gzip(compressor, worst) => {
+                let bound = compressor.gzip_compress_bound(plaintext.len());
+                if worst.len() < bound {
+                    worst.clear();
+                    require_capacity(worst, bound);
+                    worst.resize(bound, 0);
+                }
+                let size = compressor.gzip_compress(plaintext, worst).map_err(|error| error.to_string())?;
+                if bound > LARGE_BYTES {
+                    worst.truncate(size);
+                    std::mem::swap(worst, out);
+                    *worst = Vec::new();
+                } else {
+                    out.extend_from_slice(&worst[..size]);
+                }
             }
         }
         Ok(())
     }
+}
+
+/// Makes room for so many bytes in a buffer that is empty.
+fn require_capacity(buffer: &mut Vec<u8>, size_bytes: usize) {
+    if size_bytes > LARGE_BYTES && size_bytes > buffer.capacity() {
+        *buffer = Vec::new();
+        *buffer = buffer_to_give_back(size_bytes);
+    }
+    buffer.reserve(size_bytes);
 }

@@ -14,6 +14,10 @@ const ROOM_TO_SPARE: usize = 16;
 /// More threads than this never compress one artifact.
 pub(super) const WORKERS_LIMIT: usize = 64;
 
+/// So many frames are on their way at the most, however many threads could compress: more would be more memory than is
+/// promised.
+const FRAMES_LIMIT: usize = 6;
+
 /// Where the frames of one artifact stand.
 #[derive(Debug, Default)]
 pub(super) struct Standing {
@@ -25,6 +29,8 @@ pub(super) struct Standing {
     pub(super) in_flight_bytes: u64,
     /// Those of them that are in the file, and that somebody still looks at.
     pub(super) held_frames: usize,
+    /// A frame of it is larger than all of the room and waits to be the only one.
+    pub(super) waits_alone: bool,
     pub(super) failure: Option<Failure>,
     /// The artifact's threads have ended: what is still held takes no room of others.
     pub(super) has_ended: bool,
@@ -44,10 +50,11 @@ pub struct FrameRoom {
 }
 
 impl FrameRoom {
-    /// As much as so many compressing threads need to be busy.
+    /// As much as so many compressing threads need to be busy, within a limit.
     pub fn for_workers(workers: usize) -> Arc<Self> {
-        let workers = workers.clamp(1, WORKERS_LIMIT);
-        let (frames, shelf) = (workers * 2 + 1, workers * 2 + 4);
+        let frames = (workers.clamp(1, WORKERS_LIMIT) * 2 + 1).min(FRAMES_LIMIT);
+        // Some are being filled meanwhile.
+        let shelf = frames + 3;
         Arc::new(Self {
             // Stored frames are short and need no time: more of them may wait.
             frames_limit: frames * 2,
@@ -83,12 +90,24 @@ impl FrameRoom {
         result
     }
 
+    /// Whether a frame that counts so many bytes never fits beside another.
+    pub(super) fn is_oversize(&self, size_bytes: u64) -> bool {
+        size_bytes > self.bytes_limit
+    }
+
     /// Whether one more frame of so many bytes has room beside what all artifacts have on the way.
     pub(super) fn fits(&self, standings: &[Standing], size_bytes: u64) -> bool {
         let present = || standings.iter().filter(|standing| !standing.has_ended);
         let frames: usize = present().map(|standing| standing.in_flight_frames).sum();
         let bytes: u64 = present().map(|standing| standing.in_flight_bytes).sum();
         frames < self.frames_limit && bytes + size_bytes <= self.bytes_limit
+    }
+
+    /// Gives the memory of all buffers back that nobody uses: something large comes.
+    pub(super) fn forget_buffers(&self) {
+        for buffers in [&self.plaintexts, &self.stored, &self.outputs] {
+            buffers.kept.try_iter().for_each(drop);
+        }
     }
 
     #[cfg(test)]

@@ -3,8 +3,15 @@
 use std::io;
 use std::sync::Arc;
 
+use super::FRAME_SIZE_BYTES;
 use super::frame_room::{FrameRoom, Standing};
 use crate::error::{Error, Result};
+
+/// What a frame counts whose plaintext has so many bytes. Of what is longer than usual, text and output are counted: a
+/// row that long is of pictures, which do not get shorter.
+fn counted_bytes(plaintext_bytes: u64) -> u64 {
+    if plaintext_bytes > 2 * FRAME_SIZE_BYTES as u64 { 2 * plaintext_bytes } else { plaintext_bytes }
+}
 
 /// The first thing that went wrong; everybody who asks gets an equal error.
 #[derive(Debug)]
@@ -44,25 +51,47 @@ impl Queue {
     /// Waits until there is room for a frame. With no number given, gives the next one.
     ///
     /// The frame that the file lacks next never waits for those behind it, nor for those of other artifacts: they hold
-    /// their room until it is written. It does wait for those that are in its file, since they go by themselves.
-    pub(super) fn enter(&self, reserved: Option<u64>, size_bytes: u64) -> Result<u64> {
+    /// their room until it is written. It does wait for those that are in its file, since they go by themselves. One that
+    /// is larger than all of the room waits until other artifacts have nothing on the way, and they make way for it.
+    pub(super) fn enter(&self, reserved: Option<u64>, plaintext_bytes: u64) -> Result<u64> {
+        let size_bytes = counted_bytes(plaintext_bytes);
         let mut standings = self.room.lock();
         loop {
-            let standing = &standings[self.place];
-            self.check(standing)?;
-            let is_next = reserved.unwrap_or(standing.next_number) == standing.next_to_write;
-            if is_next && standing.held_frames == 0 || self.room.fits(&standings, size_bytes) {
+            self.check(&standings[self.place])?;
+            if self.is_let_in(&standings, reserved, size_bytes) {
                 break;
             }
+            standings[self.place].waits_alone = self.room.is_oversize(size_bytes);
             standings = self.room.wait(standings);
         }
         let standing = &mut standings[self.place];
+        standing.waits_alone = false;
         standing.in_flight_frames += 1;
         standing.in_flight_bytes += size_bytes;
+        if self.room.is_oversize(size_bytes) {
+            self.room.forget_buffers();
+        }
         Ok(reserved.unwrap_or_else(|| {
             standing.next_number += 1;
             standing.next_number - 1
         }))
+    }
+
+    fn is_let_in(&self, standings: &[Standing], reserved: Option<u64>, size_bytes: u64) -> bool {
+        let standing = &standings[self.place];
+        let is_next = reserved.unwrap_or(standing.next_number) == standing.next_to_write;
+        let is_needed = is_next && standing.held_frames == 0;
+        let others = || {
+            let others = standings.iter().enumerate().filter(|(place, _)| *place != self.place);
+            others.map(|(_, other)| other).filter(|other| !other.has_ended)
+        };
+        if self.room.is_oversize(size_bytes) {
+            is_needed && others().all(|other| other.in_flight_frames == 0)
+        } else if others().any(|other| other.waits_alone) {
+            is_needed && standing.in_flight_frames > 0
+        } else {
+            is_needed || self.room.fits(standings, size_bytes)
+        }
     }
 
     /// The next frame is in the file. It is held until [`Self::leave`].
@@ -74,12 +103,12 @@ impl Queue {
     }
 
     /// Nobody holds a frame any more that was given.
-    pub(super) fn leave(&self, size_bytes: u64) {
+    pub(super) fn leave(&self, plaintext_bytes: u64) {
         self.room.change(self.place, |standing| {
             // One that is dropped after a failure was never in the file.
             standing.held_frames = standing.held_frames.saturating_sub(1);
             standing.in_flight_frames -= 1;
-            standing.in_flight_bytes -= size_bytes;
+            standing.in_flight_bytes -= counted_bytes(plaintext_bytes);
         });
     }
 
@@ -92,6 +121,7 @@ impl Queue {
     pub(super) fn fail(&self, failure: Failure) {
         self.room.change(self.place, |standing| {
             standing.failure.get_or_insert(failure);
+            standing.waits_alone = false;
         });
     }
 
@@ -191,6 +221,26 @@ mod tests {
             assert!(!second.is_finished());
             database.leave(1);
             assert_eq!(second.join().unwrap().unwrap(), 1);
+        });
+    }
+
+    /// What is larger than all of the room is beside no other, though others never pause.
+    #[test]
+    fn a_huge_frame_waits_until_others_have_made_way() {
+        let room = FrameRoom::for_workers(1);
+        let (files, database) = (Queue::new("files.tar.zst", &room), Queue::new("db.sql.zst", &room));
+        let in_files = full(&files);
+        std::thread::scope(|scope| {
+            let huge = scope.spawn(|| database.enter(None, 100 << 20));
+            std::thread::sleep(A_WHILE);
+            let next = scope.spawn(|| files.enter(None, 1));
+            for _ in 0..in_files {
+                assert!(!huge.is_finished() && !next.is_finished());
+                files.written();
+                files.leave(1);
+            }
+            assert_eq!(huge.join().unwrap().unwrap(), 0);
+            assert_eq!(next.join().unwrap().unwrap(), in_files);
         });
     }
 

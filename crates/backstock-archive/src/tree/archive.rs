@@ -33,7 +33,7 @@ const USUAL_BATCH_BYTES: usize = 768 << 10;
 const JOBS_AHEAD: usize = 4;
 /// So much content may have been read, or be about to be, that is not in a frame yet: photographs are read whole, and one
 /// for each reader and one ahead of it would be most of the memory that we may take.
-const READ_AHEAD_BYTES: u64 = 16 << 20;
+const READ_AHEAD_BYTES: u64 = 8 << 20;
 /// More readers than this only cost memory.
 const READERS_LIMIT: usize = 32;
 

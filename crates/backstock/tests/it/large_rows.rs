@@ -1,5 +1,7 @@
 //! Rows of many MiB: a backup and a restore over several connections hold no more memory than is promised.
 
+use std::fs;
+
 use backstock_testbed::ServerKind;
 use mysql::prelude::Queryable;
 
@@ -65,4 +67,28 @@ fn rows_of_half_that_size_are_dumped_in_bounded_memory() {
     const ROW_BYTES: usize = 10_000_000;
     let Some(shop) = shop_of(10, ROW_BYTES) else { return };
     back_up(&shop, ROW_BYTES);
+}
+
+/// Everything that is large at once: rows, photographs that are read whole, logs that are read frame by frame.
+#[test]
+fn a_whole_shop_of_large_rows_and_files_is_read_in_bounded_memory() {
+    const ROW_BYTES: usize = 20_000_000;
+    let Some(shop) = shop_of(3, ROW_BYTES) else { return };
+    let usual = "CREATE TABLE usual ENGINE=InnoDB AS SELECT seq AS id, REPEAT(MD5(seq), 30) AS text FROM seq_1_to_60000";
+    shop.server.client("plain", usual).unwrap();
+    let hex = |seed: u64, bytes: usize| -> Vec<u8> {
+        noise(seed, bytes / 2).iter().flat_map(|byte| format!("{byte:02x}").into_bytes()).collect()
+    };
+    for number in 0..16 {
+        fs::write(shop.root().join(format!("photograph-{number}.jpg")), noise(number, 3_500_000)).unwrap();
+        fs::write(shop.root().join(format!("export-{number}.csv")), hex(number, 3_900_000)).unwrap();
+    }
+    for number in 0..8 {
+        fs::write(shop.root().join(format!("system-{number}.log")), hex(100 + number, 10_000_000)).unwrap();
+    }
+    for codec in ["zstd", "gzip"] {
+        let arguments = shop.backup_arguments(&["--codec", codec]);
+        shop.place.run_in_memory_with_rows(&arguments, ROW_BYTES);
+        shop.place.run(&["verify", "latest"]).expect(0);
+    }
 }

@@ -92,9 +92,11 @@ fn callers_wait_when_there_is_no_room() {
             assert!((1..=10).contains(&waiting), "{waiting} frames of {size_bytes} bytes");
             assert!(waiting == 1 || waiting * size_bytes <= 5 * FRAME_SIZE_BYTES as u64, "{waiting}");
             // One leaves, one enters.
+            queue.written();
             queue.leave(size_bytes);
             told.recv_timeout(Duration::from_secs(20)).unwrap();
             for _ in 1..100 {
+                queue.written();
                 queue.leave(size_bytes);
                 let _ = told.recv_timeout(Duration::from_millis(50));
             }
