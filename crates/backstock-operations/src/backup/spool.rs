@@ -269,7 +269,7 @@ impl Monitor for Lane<'_> {
     }
 
     fn beside(&self) -> Box<dyn Monitor + '_> {
-        self.monitor.beside()
+        Box::new(Lane { monitor: self.monitor.beside(), ends: self.ends })
     }
 
     fn is_cancelled(&self) -> bool {
@@ -300,4 +300,29 @@ fn processors() -> usize {
 
 fn artifact_place(folder: &Path, kind: ArtifactKind, codec: Codec) -> (PathBuf, &'static str) {
     (folder.join(layout::artifact_folder(kind)), layout::artifact_name(kind, codec))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::monitor::Unwatched;
+
+    fn failed(text: &str) -> Result<Gathered> {
+        Err(OperationError::plain(ErrorKind::Failed, text))
+    }
+
+    /// Whoever comes second failed because it was ended, and its error is not the reason.
+    #[test]
+    fn the_first_failure_ends_the_other_half_and_is_the_one_that_is_told() {
+        let ends = AtomicBool::new(false);
+        let lane = || Lane { monitor: Box::new(Unwatched), ends: &ends };
+        let (database, files) = (lane(), lane());
+        assert!(!database.is_cancelled());
+        assert!(
+            matches!(files.settle(failed("the files")), Settled::Failed(error) if error.to_string() == "the files")
+        );
+        assert!(database.is_cancelled() && database.beside().is_cancelled());
+        assert!(matches!(database.settle(failed("ended")), Settled::Ended(_)));
+        assert!(matches!(lane().settle(Ok(Gathered::default())), Settled::Done(_)));
+    }
 }

@@ -85,6 +85,18 @@ fn a_backup_killed_at_any_point_is_never_half_there() {
     shop.place.run(&["verify", "latest"]).expect(0);
 }
 
+/// Database and files are read side by side: what is told is why, and not that the other half was ended.
+#[test]
+fn a_dump_that_fails_ends_the_files_too_and_is_the_reason() {
+    let Some(shop) = PlainShop::new(ServerKind::MariaDb) else { return };
+    let run = shop.place.run_with("backup.frame=fail:1", &shop.backup_arguments(&[]));
+    let code = run.code.expect("ended by a signal");
+    assert!(code != 0 && !run.stderr.contains("stopped by a signal"), "{run:?}");
+    run.expect_error(code, &["dumping the database plain"]);
+    assert_eq!(leftovers(&shop.place), Vec::<String>::new());
+    assert_eq!(shop.place.list().len(), 0);
+}
+
 /// The same at moments that nobody chose; every backup that is listed in the end is whole.
 #[test]
 fn a_backup_killed_at_random_times_is_never_half_there() {
