@@ -94,7 +94,7 @@ pub trait Monitor: Send + Sync {
         false
     }
 
-    /// Who watches a part of the operation that runs beside others, with phases of its own.
+    /// Who watches a part of the operation that runs beside others, with phases of its own. The phase before ends.
     fn beside(&self) -> Box<dyn Monitor + '_>;
 
     /// Whether the operation should stop at the next safe point.

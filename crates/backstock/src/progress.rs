@@ -247,11 +247,37 @@ impl Monitor for Progress {
     }
 
     fn beside(&self) -> Box<dyn Monitor + '_> {
+        self.end_phase();
         Box::new(Self::of(Arc::clone(&self.shared)))
     }
 
     fn is_cancelled(&self) -> bool {
         self.answer_interrupt();
         self.shared.interrupted.load(Ordering::Relaxed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What came before is not shown, nor counted, while the parts run.
+    #[test]
+    fn a_phase_ends_when_parts_begin_beside_each_other() {
+        let progress = Progress::new(Terminal::new(false, true), Arc::default());
+        progress.phase(Phase::Preparing, Expected::default());
+        let parts = [Phase::Dumping, Phase::Archiving].map(|phase| {
+            let part = progress.beside();
+            part.phase(phase, Expected::default());
+            part
+        });
+        assert!(progress.phase.lock().unwrap().is_none());
+        parts[1].bytes(5);
+        parts[0].item("a table");
+        // The order is that of their beginnings, whichever ends first.
+        parts.into_iter().rev().for_each(drop);
+        let told: Vec<_> =
+            progress.close().iter().map(|account| (account.phase, account.bytes, account.items)).collect();
+        assert_eq!(told, [(Phase::Preparing, 0, 0), (Phase::Dumping, 0, 1), (Phase::Archiving, 5, 0)]);
     }
 }
