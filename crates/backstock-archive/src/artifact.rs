@@ -43,6 +43,9 @@ pub const ROWS_GZIP_LEVEL: i32 = 2;
 pub const PART_SIZE_BYTES: u64 = 4_000_000_000;
 /// How long a frame's plaintext should be, in bytes: measured as the cheapest.
 pub const FRAME_SIZE_BYTES: usize = 4 << 20;
+/// A frame whose plaintext is longer is not of the usual kind, in bytes: a row of pictures, whose memory is counted and given
+/// back apart.
+const LARGE_FRAME_BYTES: usize = 2 * FRAME_SIZE_BYTES;
 /// How long a stored frame's plaintext may be, in bytes, so that a range read of a stored file fetches little.
 pub const STORED_FRAME_LIMIT_BYTES: usize = 1 << 20;
 /// How long any frame's plaintext may be, in bytes. Only a single row of a table that is this long needs it.

@@ -1,23 +1,18 @@
 //! One worker's compressor: a plaintext in, one independent zstd frame (RFC 8878) or gzip member (RFC 1952) out.
 
-use backstock_host::memory::buffer_to_give_back;
+use backstock_host::memory::{GIVEN_BACK_BYTES, buffer_to_give_back};
 use backstock_vocabulary::Codec;
 use libdeflater::{CompressionLvl, Compressor};
 use zstd::zstd_safe::{CCtx, CParameter, compress_bound, get_error_name};
 
-use super::{ArtifactOptions, FRAME_SIZE_BYTES};
-
-/// What a frame longer than a usual one becomes has a buffer of its own above this, which is given back, bytes.
-const LARGE_BYTES: usize = 2 * FRAME_SIZE_BYTES;
+use super::{ArtifactOptions, FRAME_SIZE_BYTES, LARGE_FRAME_BYTES};
 
 /// The highest level of libdeflate; 10 to 12 are its slow, thorough ones.
 const GZIP_LEVEL_LIMIT: i32 = 12;
 
 pub(crate) enum Encoder {
     Zstd(CCtx<'static>),
-    /// The compressor, and a buffer as long as the worst case, which is written to in all its length: outputs take no more
-    /// memory than they need.
-    Gzip(Box<Compressor>, Vec<u8>),
+    Gzip(Box<Compressor>),
 }
 
 impl Encoder {
@@ -44,7 +39,7 @@ impl Encoder {
                 Ok(Self::Zstd(context))
             }
             Codec::Gzip => match CompressionLvl::new(level) {
-                Ok(valid) if level > 0 => Ok(Self::Gzip(Box::new(Compressor::new(valid)), Vec::new())),
+                Ok(valid) if level > 0 => Ok(Self::Gzip(Box::new(Compressor::new(valid)))),
                 _ => Err(format!("gzip has the levels 1 to {GZIP_LEVEL_LIMIT}, not {level}")),
             },
         }
@@ -55,35 +50,23 @@ impl Encoder {
         out.clear();
         match self {
             Self::Zstd(context) => {
-                require_capacity(out, compress_bound(plaintext.len()));
+                let bound = compress_bound(plaintext.len());
+                if bound > LARGE_FRAME_BYTES && bound > out.capacity() {
+                    *out = Vec::new();
+                    *out = buffer_to_give_back(bound);
+                }
+                out.reserve(bound);
                 context.compress2(out, plaintext).map_err(get_error_name)?;
             }
-            Self::Gzip(compressor, worst) => {
-                let bound = compressor.gzip_compress_bound(plaintext.len());
-                if worst.len() < bound {
-                    worst.clear();
-                    require_capacity(worst, bound);
-                    worst.resize(bound, 0);
-                }
-                let size = compressor.gzip_compress(plaintext, worst).map_err(|error| error.to_string())?;
-                if bound > LARGE_BYTES {
-                    worst.truncate(size);
-                    std::mem::swap(worst, out);
-                    *worst = Vec::new();
-                } else {
-                    out.extend_from_slice(&worst[..size]);
-                }
+            Self::Gzip(compressor) => {
+                // Zeros fresh from the system take memory only where they are written over: filling a used buffer up to
+                // the worst case would take all of it.
+                *out = Vec::new();
+                *out = vec![0; compressor.gzip_compress_bound(plaintext.len()).max(GIVEN_BACK_BYTES)];
+                let size = compressor.gzip_compress(plaintext, out).map_err(|error| error.to_string())?;
+                out.truncate(size);
             }
         }
         Ok(())
     }
-}
-
-/// Makes room for so many bytes in a buffer that is empty.
-fn require_capacity(buffer: &mut Vec<u8>, size_bytes: usize) {
-    if size_bytes > LARGE_BYTES && size_bytes > buffer.capacity() {
-        *buffer = Vec::new();
-        *buffer = buffer_to_give_back(size_bytes);
-    }
-    buffer.reserve(size_bytes);
 }

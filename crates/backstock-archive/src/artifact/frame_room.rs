@@ -11,12 +11,9 @@ use super::{FRAME_SIZE_BYTES, STORED_FRAME_LIMIT_BYTES};
 /// Room for the last statement or entry that makes a frame a little longer than it should be: one part in so many.
 const ROOM_TO_SPARE: usize = 16;
 
-/// More threads than this never compress one artifact.
-pub(super) const WORKERS_LIMIT: usize = 64;
-
 /// So many frames are on their way at the most, however many threads could compress: more would be more memory than is
 /// promised.
-const FRAMES_LIMIT: usize = 6;
+pub(super) const FRAMES_LIMIT: usize = 6;
 
 /// Where the frames of one artifact stand.
 #[derive(Debug, Default)]
@@ -52,7 +49,7 @@ pub struct FrameRoom {
 impl FrameRoom {
     /// As much as so many compressing threads need to be busy, within a limit.
     pub fn for_workers(workers: usize) -> Arc<Self> {
-        let frames = (workers.clamp(1, WORKERS_LIMIT) * 2 + 1).min(FRAMES_LIMIT);
+        let frames = (workers.clamp(1, FRAMES_LIMIT) * 2 + 1).min(FRAMES_LIMIT);
         // Some are being filled meanwhile.
         let shelf = frames + 3;
         Arc::new(Self {

@@ -3,14 +3,14 @@
 use std::io;
 use std::sync::Arc;
 
-use super::FRAME_SIZE_BYTES;
+use super::LARGE_FRAME_BYTES;
 use super::frame_room::{FrameRoom, Standing};
 use crate::error::{Error, Result};
 
 /// What a frame counts whose plaintext has so many bytes. Of what is longer than usual, text and output are counted: a
 /// row that long is of pictures, which do not get shorter.
 fn counted_bytes(plaintext_bytes: u64) -> u64 {
-    if plaintext_bytes > 2 * FRAME_SIZE_BYTES as u64 { 2 * plaintext_bytes } else { plaintext_bytes }
+    if plaintext_bytes > LARGE_FRAME_BYTES as u64 { 2 * plaintext_bytes } else { plaintext_bytes }
 }
 
 /// The first thing that went wrong; everybody who asks gets an equal error.
@@ -68,13 +68,15 @@ impl Queue {
         standing.waits_alone = false;
         standing.in_flight_frames += 1;
         standing.in_flight_bytes += size_bytes;
+        let number = reserved.unwrap_or_else(|| {
+            standing.next_number += 1;
+            standing.next_number - 1
+        });
+        drop(standings);
         if self.room.is_oversize(size_bytes) {
             self.room.forget_buffers();
         }
-        Ok(reserved.unwrap_or_else(|| {
-            standing.next_number += 1;
-            standing.next_number - 1
-        }))
+        Ok(number)
     }
 
     fn is_let_in(&self, standings: &[Standing], reserved: Option<u64>, size_bytes: u64) -> bool {

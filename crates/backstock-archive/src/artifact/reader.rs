@@ -1,11 +1,12 @@
 //! Reading an artifact back: one frame by its number, checked against its hash before anything decodes it.
 
+use backstock_host::memory::GIVEN_BACK_BYTES;
 use backstock_vocabulary::Codec;
 use libdeflater::Decompressor;
 use zstd::zstd_safe::{DCtx, get_error_name};
 
 use super::parts::Parts;
-use super::{FRAME_LIMIT_BYTES, Frame, FrameTable};
+use super::{FRAME_LIMIT_BYTES, Frame, FrameTable, LARGE_FRAME_BYTES};
 use crate::digest::FrameHash;
 use crate::error::{Error, Result};
 use crate::manifest::ManifestArtifact;
@@ -63,7 +64,8 @@ impl ArtifactReader {
             frames: self.frames.len(),
             number,
         })?;
-        let mut stored = vec![0; frame.stored_bytes as usize];
+        let mut stored = Vec::with_capacity(capacity_for(frame.stored_bytes));
+        stored.resize(frame.stored_bytes as usize, 0);
         let count = self.parts.read(&mut stored, frame.stored_offset)?;
         let damaged = |what: String| {
             let what = format!("frame {number}: {what}");
@@ -77,6 +79,13 @@ impl ArtifactReader {
         }
         decode_frame(self.codec, &stored, &frame).map_err(damaged)
     }
+}
+
+/// What a buffer for so many bytes should have room for: several threads read frames, and what a large one took must not
+/// stay with each of them.
+fn capacity_for(size_bytes: u32) -> usize {
+    let size_bytes = size_bytes as usize;
+    if size_bytes > LARGE_FRAME_BYTES { size_bytes.max(GIVEN_BACK_BYTES) } else { size_bytes }
 }
 
 /// The text of one stored frame. What the table claims is believed only as far as the codec can reach.
@@ -94,7 +103,7 @@ pub fn decode_frame(codec: Codec, stored: &[u8], frame: &Frame) -> Result<Vec<u8
     }
     let mut plaintext = Vec::new();
     plaintext
-        .try_reserve_exact(frame.plaintext_bytes as usize)
+        .try_reserve_exact(capacity_for(frame.plaintext_bytes))
         .map_err(|_| format!("there is no memory for {size_bytes} bytes"))?;
     let count = match codec {
         Codec::Zstd => {

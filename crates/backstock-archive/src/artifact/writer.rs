@@ -13,7 +13,7 @@ use backstock_vocabulary::Codec;
 use crossbeam_channel::{Receiver, Sender};
 
 use super::encode::Encoder;
-use super::frame_room::{FrameRoom, WORKERS_LIMIT};
+use super::frame_room::{FRAMES_LIMIT, FrameRoom};
 use super::frame_table::FrameRow;
 use super::passage::{FrameBytes, Passage};
 use super::queue::{Failure, Queue};
@@ -92,7 +92,8 @@ impl ArtifactWriter {
         if options.part_size_bytes == 0 {
             return Err(option("a part size of 0 bytes".to_owned()));
         }
-        let workers = options.workers.clamp(1, WORKERS_LIMIT);
+        // Threads beyond the frames that may be on their way would have nothing to do, and compressors of their own.
+        let workers = options.workers.clamp(1, FRAMES_LIMIT);
         let encoders =
             (0..workers).map(|_| Encoder::new(options)).collect::<Result<Vec<_>, _>>().map_err(option)?;
         let parts = PartWriter::long(host, folder, name, options.part_size_bytes)?;

@@ -6,7 +6,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use backstock_host::memory::{GIVEN_BACK_BYTES, Room, Taken};
+use backstock_host::memory::{Room, Taken, buffer_to_give_back};
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::assemble::{Assembler, Output, stream_long};
@@ -136,7 +136,7 @@ pub(super) fn work(
     spare: &Receiver<Vec<u8>>,
 ) -> Result<()> {
     let send = |output| job.outputs.send(output).map_err(|_| Error::Cancelled);
-    let mut bytes = spare.try_recv().unwrap_or_else(|_| Vec::with_capacity(GIVEN_BACK_BYTES));
+    let mut bytes = spare.try_recv().unwrap_or_else(|_| buffer_to_give_back(USUAL_BATCH_BYTES));
     bytes.clear();
     let mut outcomes: Vec<(usize, Outcome)> = in_order_of_disk(job.items)
         .into_iter()
