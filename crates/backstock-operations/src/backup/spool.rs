@@ -8,8 +8,7 @@ mod database;
 mod files;
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::thread;
 
 use backstock_archive::manifest::{ExceptionCounts, ManifestArtifact};
@@ -180,13 +179,13 @@ pub(super) fn spool(
 
 /// Both halves at the same time, as far as the plan wants them; the database first in what is returned.
 fn side_by_side(spooling: &Spooling<'_>, monitor: &dyn Monitor) -> Result<Vec<Gathered>> {
-    let ends = AtomicBool::new(false);
+    let failure = OnceLock::new();
     let lane = |phase: Phase| {
-        let lane = Lane { monitor: monitor.beside(), ends: &ends };
+        let lane = Lane { monitor: monitor.beside(), failure: &failure };
         lane.phase(phase, Expected::default());
         lane
     };
-    let (database, files) = thread::scope(|scope| {
+    let halves = thread::scope(|scope| {
         let database = spooling.plan.database.as_ref().map(|database| {
             let lane = lane(Phase::Dumping);
             scope.spawn(move || lane.settle(database::spool(spooling, database, &lane)))
@@ -195,47 +194,29 @@ fn side_by_side(spooling: &Spooling<'_>, monitor: &dyn Monitor) -> Result<Vec<Ga
             let lane = lane(Phase::Archiving);
             lane.settle(files::spool(spooling, files, &lane))
         });
-        let died =
-            |_| Settled::Failed(OperationError::plain(ErrorKind::Failed, "the dump of the database died"));
-        (database.map(|thread| thread.join().unwrap_or_else(died)), files)
+        let died = |_| {
+            let what = "the dump of the database died";
+            failure.get_or_init(|| OperationError::plain(ErrorKind::Failed, what));
+            None
+        };
+        [database.and_then(|thread| thread.join().unwrap_or_else(died)), files.flatten()]
     });
-    let mut halves = Vec::new();
-    let mut ended = None;
-    for settled in [database, files].into_iter().flatten() {
-        match settled {
-            Settled::Done(half) => halves.push(*half),
-            Settled::Failed(error) => return Err(error),
-            Settled::Ended(error) => ended = Some(error),
-        }
-    }
-    match ended {
-        None => Ok(halves),
+    match failure.into_inner() {
+        None => Ok(halves.into_iter().flatten().collect()),
         Some(error) => Err(error),
     }
-}
-
-/// How a half has ended.
-enum Settled {
-    Done(Box<Gathered>),
-    /// It failed while the other went well.
-    Failed(OperationError),
-    /// It was ended since the other had failed.
-    Ended(OperationError),
 }
 
 /// What watches one half, and ends it when the other has failed.
 struct Lane<'a> {
     monitor: Box<dyn Monitor + 'a>,
-    ends: &'a AtomicBool,
+    /// The first failure of either: what comes after it is the end that it brought about.
+    failure: &'a OnceLock<OperationError>,
 }
 
 impl Lane<'_> {
-    fn settle(&self, result: Result<Gathered>) -> Settled {
-        match result {
-            Ok(half) => Settled::Done(Box::new(half)),
-            Err(error) if self.ends.swap(true, Ordering::Relaxed) => Settled::Ended(error),
-            Err(error) => Settled::Failed(error),
-        }
+    fn settle(&self, result: Result<Gathered>) -> Option<Gathered> {
+        result.map_err(|error| self.failure.get_or_init(|| error)).ok()
     }
 }
 
@@ -269,11 +250,11 @@ impl Monitor for Lane<'_> {
     }
 
     fn beside(&self) -> Box<dyn Monitor + '_> {
-        Box::new(Lane { monitor: self.monitor.beside(), ends: self.ends })
+        Box::new(Lane { monitor: self.monitor.beside(), failure: self.failure })
     }
 
     fn is_cancelled(&self) -> bool {
-        self.ends.load(Ordering::Relaxed) || self.monitor.is_cancelled()
+        self.failure.get().is_some() || self.monitor.is_cancelled()
     }
 }
 
@@ -314,15 +295,14 @@ mod tests {
     /// Whoever comes second failed because it was ended, and its error is not the reason.
     #[test]
     fn the_first_failure_ends_the_other_half_and_is_the_one_that_is_told() {
-        let ends = AtomicBool::new(false);
-        let lane = || Lane { monitor: Box::new(Unwatched), ends: &ends };
+        let failure = OnceLock::new();
+        let lane = || Lane { monitor: Box::new(Unwatched), failure: &failure };
         let (database, files) = (lane(), lane());
         assert!(!database.is_cancelled());
-        assert!(
-            matches!(files.settle(failed("the files")), Settled::Failed(error) if error.to_string() == "the files")
-        );
+        assert!(files.settle(failed("the files")).is_none());
         assert!(database.is_cancelled() && database.beside().is_cancelled());
-        assert!(matches!(database.settle(failed("ended")), Settled::Ended(_)));
-        assert!(matches!(lane().settle(Ok(Gathered::default())), Settled::Done(_)));
+        assert!(database.settle(failed("ended")).is_none());
+        assert!(lane().settle(Ok(Gathered::default())).is_some());
+        assert_eq!(failure.get().map(ToString::to_string).as_deref(), Some("the files"));
     }
 }

@@ -26,6 +26,7 @@ use crate::subject::ShopDatabase;
 /// Connections that read at the same time: one for each processor within these limits. Each keeps a processor of the
 /// server busy, and the server has to have some left for the shop.
 const DUMP_CONNECTIONS: std::ops::RangeInclusive<usize> = 2..=4;
+
 /// Dumps the database into an artifact, with its index.
 pub(super) fn spool(
     spooling: &Spooling<'_>,
