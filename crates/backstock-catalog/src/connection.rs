@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use backstock_host::Host;
 use sqlx::sqlite::{
@@ -15,6 +15,8 @@ use crate::{Error, Result};
 
 /// How long a writer waits for another process.
 const BUSY_LIMIT: Duration = Duration::from_secs(15);
+/// How long one who was refused at once lets pass before he asks again.
+const PAUSE: Duration = Duration::from_millis(20);
 /// Connections of one process. SQLite has one writer at a time in any case.
 const CONNECTIONS: u32 = 4;
 
@@ -117,13 +119,18 @@ impl Catalog {
     }
 }
 
+/// Connects, and waits for others: a new file becomes one with a write-ahead log at its first connection, and there SQLite
+/// refuses without the wait that it was told (a read lock is held, so waiting could be for each other).
 async fn connect(options: SqliteConnectOptions, connections: u32, shown: &str) -> Result<SqlitePool> {
-    SqlitePoolOptions::new()
-        .max_connections(connections)
-        .acquire_timeout(BUSY_LIMIT)
-        .connect_with(options)
-        .await
-        .map_err(|source| Error::from_database("open", shown, source))
+    let began = Instant::now();
+    let pool = SqlitePoolOptions::new().max_connections(connections).acquire_timeout(BUSY_LIMIT);
+    loop {
+        let connected = pool.clone().connect_with(options.clone()).await;
+        match connected.map_err(|source| Error::from_database("open", shown, source)) {
+            Err(Error::Busy { .. }) if began.elapsed() < BUSY_LIMIT => tokio::time::sleep(PAUSE).await,
+            other => return other,
+        }
+    }
 }
 
 pub(crate) fn options(path: &Path) -> SqliteConnectOptions {

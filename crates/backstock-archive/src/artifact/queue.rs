@@ -234,7 +234,9 @@ mod tests {
         let in_files = full(&files);
         std::thread::scope(|scope| {
             let huge = scope.spawn(|| database.enter(None, 100 << 20));
-            std::thread::sleep(A_WHILE);
+            while !database.seen(|standing| standing.waits_alone) {
+                std::thread::yield_now();
+            }
             let next = scope.spawn(|| files.enter(None, 1));
             for _ in 0..in_files {
                 assert!(!huge.is_finished() && !next.is_finished());

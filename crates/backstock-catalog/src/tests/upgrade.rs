@@ -1,6 +1,10 @@
 //! F16: the schema moves forward in one transaction with a copy kept, and never backward.
 
+use std::time::Duration;
+
 use backstock_host::Host;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
+use sqlx::{Connection, Executor};
 
 use super::sample::{Sample, Scratch};
 use crate::connection::options;
@@ -8,6 +12,9 @@ use crate::migrations::{MIGRATIONS, Migration};
 use crate::{Catalog, Error, Result, SCHEMA_VERSION};
 
 const NEXT: i64 = SCHEMA_VERSION + 1;
+
+/// One that is refused and does not ask again has ended by then.
+const LONG_ENOUGH_TO_BE_REFUSED: Duration = Duration::from_millis(200);
 
 async fn open_with(scratch: &Scratch, migrations: &[Migration]) -> Result<Catalog> {
     Catalog::open_with(&Host::real(), &scratch.path(), options(&scratch.path()), migrations).await
@@ -84,6 +91,23 @@ async fn several_may_open_a_new_catalog_at_once() {
     for opened in opening {
         opened.await.unwrap().unwrap().list_shops().await.unwrap();
     }
+}
+
+/// Another process is making the new file its own: SQLite does not wait for that by itself.
+#[tokio::test]
+async fn a_new_catalog_that_another_opens_at_this_moment_is_waited_for() {
+    let scratch = Scratch::new();
+    let path = scratch.path();
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    std::fs::write(&path, "").unwrap();
+    let mut other =
+        SqliteConnection::connect_with(&SqliteConnectOptions::new().filename(&path)).await.unwrap();
+    other.execute("BEGIN IMMEDIATE").await.unwrap();
+    let opening = tokio::spawn(async move { Catalog::open(&Host::real(), &path).await });
+    tokio::time::sleep(LONG_ENOUGH_TO_BE_REFUSED).await;
+    assert!(!opening.is_finished(), "{:?}", opening.await);
+    other.execute("ROLLBACK").await.unwrap();
+    opening.await.unwrap().unwrap().list_shops().await.unwrap();
 }
 
 #[test]

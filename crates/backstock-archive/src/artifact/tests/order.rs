@@ -87,6 +87,7 @@ fn callers_wait_when_there_is_no_room() {
                     tell.send(()).unwrap();
                 }
             });
+            told.recv().unwrap();
             while told.recv_timeout(Duration::from_millis(200)).is_ok() {}
             let waiting = entered.load(Ordering::SeqCst);
             assert!((1..=10).contains(&waiting), "{waiting} frames of {size_bytes} bytes");
