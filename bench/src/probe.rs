@@ -26,17 +26,17 @@ pub(crate) struct Work {
     pub(crate) stored_bytes: u64,
 }
 
-/// What the format wants of stored bytes (`docs/format.md`): BLAKE3 of each frame, SHA-256 of a part and of its blocks.
+/// What the format wants of stored bytes (`docs/format.md`): BLAKE3 of each frame and block, SHA-256 of a part.
 struct StoredHashes {
     part: Context,
-    block: Context,
+    block: blake3::Hasher,
     block_bytes: u64,
     mixed: u8,
 }
 
 impl StoredHashes {
     fn new() -> Self {
-        Self { part: Context::new(&SHA256), block: Context::new(&SHA256), block_bytes: 0, mixed: 0 }
+        Self { part: Context::new(&SHA256), block: blake3::Hasher::new(), block_bytes: 0, mixed: 0 }
     }
 
     fn frame(&mut self, stored: &[u8]) {
@@ -50,8 +50,8 @@ impl StoredHashes {
     }
 
     fn end_block(&mut self) {
-        let block = std::mem::replace(&mut self.block, Context::new(&SHA256));
-        self.mixed ^= block.finish().as_ref()[0];
+        self.mixed ^= self.block.finalize().as_bytes()[0];
+        self.block.reset();
         self.block_bytes = 0;
     }
 

@@ -10,6 +10,7 @@ use backstock_testbed::demo_shop::{DATABASE, DemoShop, Growth, PREFIX, size_of};
 use backstock_testbed::{Server, ServerKind, ServerOptions};
 use tempfile::TempDir;
 
+use crate::work::LOAD_THREADS;
 use crate::{RunArguments, cache};
 
 /// The database that loads go into.
@@ -90,10 +91,8 @@ impl Scene {
         let own = std::env::current_exe().unwrap_or_default();
         let client = self.server.client_program();
         let log_in = format!("--no-defaults --socket={} --user=root", self.server.socket().display());
-        let dump = format!(
-            "{} {log_in} --single-transaction --quick --routines --events {DATABASE}",
-            client.with_file_name("mariadb-dump").display()
-        );
+        let dump_program = format!("{} {log_in}", client.with_file_name("mariadb-dump").display());
+        let dump = format!("{dump_program} --single-transaction --quick --routines --events {DATABASE}");
         let paths: [(&str, &Path); 11] = [
             ("BACKSTOCK_STATE", &self.place("state")),
             ("BACKSTOCK_BACKUPS", &self.place("out")),
@@ -110,6 +109,9 @@ impl Scene {
         let paths = paths.map(|(name, path)| (name.to_owned(), path.display().to_string()));
         let texts = [
             ("DUMP", dump),
+            ("DUMP_PROGRAM", dump_program),
+            ("LOAD_DATABASE", LOAD_DATABASE.to_owned()),
+            ("LOAD_THREADS", LOAD_THREADS.to_string()),
             ("CLIENT", format!("{} {log_in}", client.display())),
             ("DATABASE", DATABASE.to_owned()),
             ("RESTIC_PASSWORD", "bench".to_owned()),

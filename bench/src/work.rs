@@ -7,7 +7,7 @@ use backstock_testbed::demo_shop::PREFIX;
 /// An output may be this much larger than the peer's and still be called the same work.
 const EQUAL_SIZE: Goal = Goal::Size(1.1);
 /// Threads of peers that take a number: one for each connection that a load of ours opens.
-const LOAD_THREADS: u32 = 4;
+pub(crate) const LOAD_THREADS: u32 = 4;
 
 /// The peer's dump as plain SQL, for what reads it.
 const DUMP_ONCE: &str = "[ -e \"$WORK/dump.sql\" ] || $DUMP > \"$WORK/dump.sql\"";
@@ -112,6 +112,7 @@ pub(crate) fn pairs(scene: &Scene) -> Vec<Pair> {
     pairs.extend(first_backups(scene));
     pairs.push(side_by_side());
     pairs.extend(loads(scene));
+    pairs.extend(load_floors());
     pairs
 }
 
@@ -262,6 +263,39 @@ fn side_by_side() -> Pair {
         .goals(&[Goal::Wall(1.0)])
 }
 
+/// An empty database to load into. A restore waits for its acceptance before there may be another.
+fn empty(more: &str) -> Preparation {
+    Preparation::Shell(format!(
+        "\"$BACKSTOCK\" --quiet restore --accept --yes 2>/dev/null || true; $CLIENT -e 'DROP DATABASE IF EXISTS {LOAD_DATABASE}; CREATE DATABASE {LOAD_DATABASE}{more}'"
+    ))
+}
+
+fn restore(flags: &str) -> String {
+    format!(
+        "\"$BACKSTOCK\" --quiet restore latest {flags} --database {LOAD_DATABASE} --yes --database-socket \"$SOCKET\""
+    )
+}
+
+/// Our load, with bulk statements or without.
+fn load(local_infile: u32) -> Side {
+    Side::new(restore("--only database"))
+        .after(empty(&format!("; SET GLOBAL local_infile={local_infile}")))
+        .comparing(Bytes::NotCompared)
+}
+
+/// Loads against the least that the server needs for one.
+fn load_floors() -> impl Iterator<Item = Pair> {
+    let backup = database("--codec zstd").script;
+    let setup = format!("{backup}; [ -e \"$WORK/load-floor/tables\" ] || bench/load-floor prepare");
+    [("bulk", 1), ("inserts", 0)].into_iter().map(move |(way, local_infile)| {
+        let floor =
+            Side::new(format!("bench/load-floor {way}")).after(empty("")).comparing(Bytes::NotCompared);
+        let work = format!("load, verified, {way}");
+        let pair = Pair::new(&work, "floor: the server alone", load(local_infile), Peer::Side(floor));
+        Pair { setup: Some(setup.clone()), ..pair }
+    })
+}
+
 /// Loads and single tables, out of one backup that stays.
 fn loads(scene: &Scene) -> Vec<Pair> {
     let backup = database("--codec zstd").script;
@@ -272,22 +306,6 @@ fn loads(scene: &Scene) -> Vec<Pair> {
             program.display()
         )
     });
-    // A restore waits for its acceptance before there may be another.
-    let empty = |more: &str| {
-        Preparation::Shell(format!(
-            "\"$BACKSTOCK\" --quiet restore --accept --yes 2>/dev/null || true; $CLIENT -e 'DROP DATABASE IF EXISTS {LOAD_DATABASE}; CREATE DATABASE {LOAD_DATABASE}{more}'"
-        ))
-    };
-    let restore = |flags: &str| {
-        format!(
-            "\"$BACKSTOCK\" --quiet restore latest {flags} --database {LOAD_DATABASE} --yes --database-socket \"$SOCKET\""
-        )
-    };
-    let ours = |local_infile: u32| {
-        Side::new(restore("--only database"))
-            .after(empty(&format!("; SET GLOBAL local_infile={local_infile}")))
-            .comparing(Bytes::NotCompared)
-    };
     let client = || {
         let script = format!("$CLIENT {LOAD_DATABASE} < \"$WORK/dump.sql\"");
         Peer::Side(Side::new(script).after(empty("")).comparing(Bytes::NotCompared))
@@ -305,17 +323,17 @@ fn loads(scene: &Scene) -> Vec<Pair> {
     vec![
         with(
             setup.clone(),
-            Pair::new("load, verified, bulk", "mariadb < dump.sql", ours(1), client())
+            Pair::new("load, verified, bulk", "mariadb < dump.sql", load(1), client())
                 .goals(&[Goal::Wall(1.0 / 3.0)]),
         ),
         with(
             setup.clone(),
-            Pair::new("load, verified, inserts", "mariadb < dump.sql", ours(0), client())
+            Pair::new("load, verified, inserts", "mariadb < dump.sql", load(0), client())
                 .goals(&[Goal::Wall(0.4)]),
         ),
         with(
             setup + &myloader_setup,
-            Pair::new("load, verified, bulk", &myloader_name, ours(1), myloader).goals(&[Goal::Wall(1.0)]),
+            Pair::new("load, verified, bulk", &myloader_name, load(1), myloader).goals(&[Goal::Wall(1.0)]),
         ),
         with(
             backup,

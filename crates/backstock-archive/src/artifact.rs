@@ -1,5 +1,6 @@
 //! Artifacts: one long text as independent compression frames, cut into parts at frame ends.
 
+mod block_hashes;
 mod encode;
 mod frame_room;
 mod frame_table;
@@ -19,6 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::digest::{Digest, Sha256};
 
+pub use block_hashes::BlockHashes;
 pub(crate) use encode::Encoder;
 pub use frame_room::FrameRoom;
 pub(crate) use frame_table::FrameRow;
@@ -111,8 +113,9 @@ pub struct Part {
     pub size_bytes: u64,
     /// SHA-256 of the whole file.
     pub sha256: Sha256,
-    /// SHA-256 of each block of [`BLOCK_SIZE_BYTES`]; the last block is what remains.
-    pub block_sha256: Vec<Sha256>,
+    /// The hashes of its blocks.
+    #[serde(flatten)]
+    pub block_hashes: BlockHashes,
     /// Of an index only: BLAKE3 of its page directory as stored, from which every page is checked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub directory_blake3: Option<Digest<32>>,

@@ -144,7 +144,7 @@ impl ManifestArtifact {
             }
             let blocks = part.size_bytes.div_ceil(crate::artifact::BLOCK_SIZE_BYTES);
             total = total.saturating_add(part.size_bytes);
-            if part.block_sha256.len() as u64 != blocks || total > u64::MAX / 2 {
+            if part.block_hashes.count() as u64 != blocks || total > u64::MAX / 2 {
                 return Some(format!("{expected} has impossible sizes"));
             }
         }

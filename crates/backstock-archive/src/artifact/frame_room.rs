@@ -59,7 +59,8 @@ impl FrameRoom {
             standings: Mutex::default(),
             changed: Condvar::new(),
             plaintexts: Buffers::given_back(shelf, FRAME_SIZE_BYTES),
-            stored: Buffers::new(shelf, STORED_FRAME_LIMIT_BYTES),
+            // Stored frames are short and may be twice as many; readers fill theirs long before.
+            stored: Buffers::new(3 * shelf, STORED_FRAME_LIMIT_BYTES),
             outputs: Buffers::given_back(shelf, FRAME_SIZE_BYTES),
         })
     }

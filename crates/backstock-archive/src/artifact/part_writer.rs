@@ -182,11 +182,11 @@ impl PartWriter {
         let hashes = self.hashing.finish().filter(|hashes| hashes.len() == self.finished.len());
         let hashes = hashes.ok_or(Error::FrameLost { artifact: self.name, number: 0 })?;
         let parts = self.finished.into_iter().zip(hashes);
-        let part = |((name, size_bytes), (sha256, block_sha256))| Part {
+        let part = |((name, size_bytes), (sha256, block_hashes))| Part {
             name,
             size_bytes,
             sha256,
-            block_sha256,
+            block_hashes,
             directory_blake3: None,
         };
         Ok(parts.map(part).collect())

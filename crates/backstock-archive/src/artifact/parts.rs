@@ -138,11 +138,11 @@ pub fn check_part(
     let mut faults = Vec::new();
     let mut buffer = vec![0; usize::try_from(READ_SIZE_BYTES.min(part.size_bytes)).unwrap_or(0)];
     let mut whole = Context::new(&SHA256);
-    let mut expected = part.block_sha256.iter();
+    let mut blocks = 0;
     let mut begins = 0;
     while begins < part.size_bytes {
         let ends = part.size_bytes.min(begins + BLOCK_SIZE_BYTES);
-        let mut block = Context::new(&SHA256);
+        let mut block = part.block_hashes.hasher();
         let mut offset = begins;
         while offset < ends {
             let count = usize::try_from(ends - offset).unwrap_or(usize::MAX).min(buffer.len());
@@ -159,9 +159,10 @@ pub fn check_part(
                 return Err(Error::Cancelled);
             }
         }
-        if expected.next() != Some(&Sha256::from_ring(&block.finish())) {
+        if part.block_hashes.get(blocks) != Some(&block.finish()) {
             faults.push(damaged(begins, ends, WRONG_HASH.to_owned()));
         }
+        blocks += 1;
         begins = ends;
     }
     if faults.is_empty() && Sha256::from_ring(&whole.finish()) != part.sha256 {

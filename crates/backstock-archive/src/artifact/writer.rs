@@ -130,9 +130,14 @@ impl ArtifactWriter {
         self.queue.room.plaintexts.take()
     }
 
-    /// The same for a frame that will be stored, which is shorter.
+    /// The same for a frame that will be stored, which is shorter. What becomes no frame is to be given back.
     pub fn stored_buffer(&self) -> Vec<u8> {
         self.queue.room.stored.take()
+    }
+
+    /// Takes a buffer back whose content is somewhere else now.
+    pub fn give_back(&self, buffer: Vec<u8>) {
+        self.queue.room.stored.give_back(buffer);
     }
 
     /// Gives the next frame and returns its number, counted from 0. Waits while the workers are behind.

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::Owner;
-use crate::artifact::BLOCK_SIZE_BYTES;
+use crate::artifact::{BLOCK_SIZE_BYTES, BlockHashes};
 use crate::owner::Head;
 
 /// A key of its own for each seed.
@@ -25,7 +25,7 @@ fn part(name: &str, size_bytes: u64) -> Part {
         name: name.to_owned(),
         size_bytes,
         sha256: Sha256::of(name.as_bytes()),
-        block_sha256: vec![Sha256::of(b"block"); blocks],
+        block_hashes: BlockHashes::Blake3(vec![crate::Digest([5; 32]); blocks]),
         directory_blake3: None,
     }
 }
@@ -146,7 +146,7 @@ fn the_payload_has_the_members_of_the_published_form() {
     );
     assert_eq!(value["content"], "whole-except");
     assert_eq!(value["artifacts"][2]["parts"][1]["name"], "files/files.tar.zst.002");
-    assert_eq!(value["artifacts"][2]["parts"][0]["block_sha256"].as_array().unwrap().len(), 3);
+    assert_eq!(value["artifacts"][2]["parts"][0]["block_blake3"].as_array().unwrap().len(), 3);
 }
 
 #[test]
@@ -232,7 +232,7 @@ fn f84_parts_with_other_names_or_impossible_sizes_are_refused() {
         |value| value["artifacts"][2]["parts"][1]["name"] = json!("files/files.tar.zst.003"),
         |value| value["artifacts"][2]["parts"] = json!([]),
         |value| value["artifacts"][2]["parts"][0]["size_bytes"] = json!(u64::MAX),
-        |value| value["artifacts"][2]["parts"][0]["block_sha256"] = json!([]),
+        |value| value["artifacts"][2]["parts"][0]["block_blake3"] = json!([]),
         |value| value["artifacts"][3]["kind"] = json!("files"),
         |value| value["parent"] = Value::Null,
         |value| value["sequence"] = json!(0),

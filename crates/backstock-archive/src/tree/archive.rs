@@ -12,23 +12,20 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use super::assemble::{Assembler, Output, stream_long};
 use super::entry::{FileKind, FileState};
 use super::owners::Owners;
-use super::read_item::{Item, ItemReader, Outcome, Piece, WHOLE_LIMIT_BYTES};
+use super::read_item::{Item, ItemReader, Outcome, Piece, STORE_FROM_BYTES, WHOLE_LIMIT_BYTES};
 use super::report::{TreeMonitor, TreeReport};
 use super::request::{Excluder, TreeRequest};
 use super::walk::{Found, Walk, WalkSink};
-use crate::artifact::ArtifactWriter;
+use crate::artifact::{ArtifactWriter, STORED_FRAME_LIMIT_BYTES};
 use crate::index::IndexWriter;
 use crate::{Error, Result};
 
-/// A batch ends at so many bytes of content …
-const BATCH_BYTES: u64 = 512 << 10;
+/// A batch ends at so many bytes of content: with its headers it can be a stored frame …
+const BATCH_BYTES: u64 = STORED_FRAME_LIMIT_BYTES as u64 - (128 << 10);
 /// … or so many entries …
 const BATCH_ENTRIES: usize = 128;
 /// … or so many folders, since each keeps a handle open.
 const BATCH_FOLDERS: usize = 16;
-/// What a usual batch comes to with its headers. A buffer that held twice as much for one file is not kept: in the end all of
-/// them would be as long as the longest file that is read whole.
-const USUAL_BATCH_BYTES: usize = 768 << 10;
 /// Jobs that may be ahead of the readers.
 const JOBS_AHEAD: usize = 4;
 /// So much content may have been read, or be about to be, that is not in a frame yet: photographs are read whole, and one
@@ -42,6 +39,8 @@ type Promised = (Receiver<Output>, Taken<Arc<Room>>);
 
 pub(super) struct Job {
     pub(super) items: Vec<Item>,
+    /// How much content the walk saw.
+    pub(super) planned_bytes: u64,
     pub(super) outputs: Sender<Output>,
 }
 
@@ -63,7 +62,6 @@ pub fn archive_tree(
     let readers = request.readers.clamp(1, READERS_LIMIT);
     let (job_sender, job_receiver) = bounded::<Job>(JOBS_AHEAD);
     let (order_sender, order_receiver) = bounded::<Promised>(readers + JOBS_AHEAD);
-    let (spare_sender, spare_receiver) = bounded::<Vec<u8>>(readers + JOBS_AHEAD);
     std::thread::scope(|scope| {
         let walker = scope.spawn(move || {
             let mut planner = Planner::new(job_sender, order_sender, monitor);
@@ -72,11 +70,11 @@ pub fn archive_tree(
             Ok(planner.excluded)
         });
         for _ in 0..readers {
-            let (jobs, spare, reader) = (job_receiver.clone(), spare_receiver.clone(), &reader);
+            let (jobs, reader) = (job_receiver.clone(), &reader);
             scope.spawn(move || {
                 for job in jobs {
                     // An error means that the assembler has gone, and knows why.
-                    if work(reader, job, artifact, &spare).is_err() {
+                    if work(reader, job, artifact).is_err() {
                         return;
                     }
                 }
@@ -84,7 +82,7 @@ pub fn archive_tree(
         }
         drop(job_receiver);
         let mut assembler = Assembler::new(artifact, index, &reader, monitor);
-        let assembled = assemble(&mut assembler, &order_receiver, &spare_sender, monitor);
+        let assembled = assemble(&mut assembler, &order_receiver, monitor);
         // After an error, readers wait for whoever takes what they have read, and the walker for the readers: they learn
         // that nobody does when their receivers go, and those lie in this queue.
         order_receiver.into_iter().for_each(drop);
@@ -108,7 +106,6 @@ pub(crate) fn compile(request: &TreeRequest) -> Result<Excluder> {
 fn assemble(
     assembler: &mut Assembler<'_>,
     order: &Receiver<Promised>,
-    spare: &Sender<Vec<u8>>,
     monitor: &dyn TreeMonitor,
 ) -> Result<()> {
     for (outputs, _taken) in order {
@@ -116,29 +113,22 @@ fn assemble(
             if monitor.is_cancelled() {
                 return Err(Error::Cancelled);
             }
-            if let Some(buffer) = assembler.take(output)?
-                && buffer.len() <= 2 * USUAL_BATCH_BYTES
-            {
-                // When there are enough spare buffers this one is freed.
-                let _ = spare.try_send(buffer);
-            }
+            assembler.take(output)?;
         }
     }
     Ok(())
 }
 
-/// Does a job: every item into a batch, long files as frames of their own between batches. The items are read in the order
+/// Does a job: every item into a batch, long files as frames of their own between batches. Small files are read in the order
 /// of their inodes, which on most file systems is that of their places on the disk, and handed over in that of the index.
-pub(super) fn work(
-    reader: &ItemReader<'_>,
-    job: Job,
-    artifact: &ArtifactWriter,
-    spare: &Receiver<Vec<u8>>,
-) -> Result<()> {
+pub(super) fn work(reader: &ItemReader<'_>, job: Job, artifact: &ArtifactWriter) -> Result<()> {
     let send = |output| job.outputs.send(output).map_err(|_| Error::Cancelled);
-    let mut bytes = spare.try_recv().unwrap_or_else(|_| buffer_to_give_back(USUAL_BATCH_BYTES));
-    bytes.clear();
-    let mut outcomes: Vec<(usize, Outcome)> = in_order_of_disk(job.items)
+    // What is read whole and longer must not make all buffers as long as the longest.
+    let mut bytes = match job.planned_bytes {
+        ..=BATCH_BYTES => artifact.stored_buffer(),
+        _ => buffer_to_give_back(STORED_FRAME_LIMIT_BYTES),
+    };
+    let mut outcomes: Vec<(usize, Outcome)> = in_order_of_disk(job.items, job.planned_bytes)
         .into_iter()
         .map(|(place, item)| (place, reader.read(item, &mut bytes)))
         .collect();
@@ -157,10 +147,14 @@ pub(super) fn work(
     send(Output::Batch { bytes, pieces })
 }
 
-/// Each item with its place in the job.
-fn in_order_of_disk(items: Vec<Item>) -> Vec<(usize, Item)> {
+/// Each item with its place in the job. Where a disk reads for longer than it seeks, the order of the index stays: what lies
+/// in it can become a frame as it is.
+fn in_order_of_disk(items: Vec<Item>, planned_bytes: u64) -> Vec<(usize, Item)> {
+    let are_small = planned_bytes < items.len() as u64 * STORE_FROM_BYTES;
     let mut items: Vec<(usize, Item)> = items.into_iter().enumerate().collect();
-    items.sort_by_key(|(_, item)| item.found.facts.map(|facts| facts.identity()));
+    if are_small {
+        items.sort_by_key(|(_, item)| item.found.facts.map(|facts| facts.identity()));
+    }
     items
 }
 
@@ -210,13 +204,13 @@ impl<'a> Planner<'a> {
         }
         let items = std::mem::take(&mut self.items);
         // A long file is handed over frame by frame, so that eight of them do not fill the memory.
-        let is_long = self.planned_bytes > WHOLE_LIMIT_BYTES;
-        let taken = self.room.take_shared(self.planned_bytes.min(WHOLE_LIMIT_BYTES));
-        self.planned_bytes = 0;
+        let planned_bytes = std::mem::take(&mut self.planned_bytes);
+        let is_long = planned_bytes > WHOLE_LIMIT_BYTES;
+        let taken = self.room.take_shared(planned_bytes.min(WHOLE_LIMIT_BYTES));
         self.folders.clear();
         let (sender, receiver) = bounded(usize::from(!is_long));
         self.order.send((receiver, taken)).map_err(|_| Error::Cancelled)?;
-        self.jobs.send(Job { items, outputs: sender }).map_err(|_| Error::Cancelled)
+        self.jobs.send(Job { items, planned_bytes, outputs: sender }).map_err(|_| Error::Cancelled)
     }
 
     /// The name under which this inode was found before, if it was.

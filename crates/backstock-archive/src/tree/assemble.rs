@@ -71,20 +71,21 @@ impl<'a> Assembler<'a> {
         }
     }
 
-    /// Takes what a reader hands over. The buffer of a batch comes back, to be used again.
-    pub(crate) fn take(&mut self, output: Output) -> Result<Option<Vec<u8>>> {
+    /// Takes what a reader hands over.
+    pub(crate) fn take(&mut self, output: Output) -> Result<()> {
         match output {
+            Output::Batch { bytes, pieces } if is_stored_frame(&bytes, &pieces) => {
+                self.stored_frame(bytes, pieces)
+            }
             Output::Batch { bytes, pieces } => {
                 for piece in pieces {
                     let content = &bytes[piece.bytes.clone()];
                     self.piece(piece, content)?;
                 }
-                Ok(Some(bytes))
+                self.artifact.give_back(bytes);
+                Ok(())
             }
-            Output::LongFrame { bytes, storing, is_first } => {
-                self.long_bytes(bytes, storing, is_first)?;
-                Ok(None)
-            }
+            Output::LongFrame { bytes, storing, is_first } => self.long_bytes(bytes, storing, is_first),
             Output::LongEnd { bytes, storing, is_first, mut entry, was_replaced } => {
                 self.long_bytes(bytes, storing, is_first)?;
                 // Also of one that could not be read to its end: a filler stands there, which nobody takes for it.
@@ -92,10 +93,29 @@ impl<'a> Assembler<'a> {
                 if was_replaced || entry.state == FileState::Unreadable {
                     self.lost_names.insert(entry.path.clone(), None);
                 }
-                self.line(&entry)?;
-                Ok(None)
+                self.line(&entry)
             }
         }
+    }
+
+    /// A batch whose buffer becomes a frame as it is.
+    fn stored_frame(&mut self, bytes: Vec<u8>, pieces: Vec<Piece>) -> Result<()> {
+        self.cut()?;
+        self.storing = Storing::Store;
+        self.run_bytes = 0;
+        for piece in pieces {
+            let Piece { mut entry, was_replaced, bytes, .. } = piece;
+            if was_replaced {
+                self.lost_names.insert(entry.path.clone(), None);
+            }
+            if !bytes.is_empty() {
+                entry.frame = Some(self.next_frame);
+                entry.offset_bytes = bytes.start as u64;
+            }
+            self.line(&entry)?;
+        }
+        self.report.archive_bytes += bytes.len() as u64;
+        self.submit(bytes, Storing::Store)
     }
 
     /// Ends the archive.
@@ -154,7 +174,7 @@ impl<'a> Assembler<'a> {
             }
             Outcome::Long(long) => {
                 let was_replaced = seen != Some(long.open.facts.identity());
-                stream_long(self.reader, &long, self.artifact, &mut |output| self.take(output).map(|_| ()))?;
+                stream_long(self.reader, &long, self.artifact, &mut |output| self.take(output))?;
                 if !was_replaced && !self.lost_names.contains_key(&path) {
                     self.lost_names.insert(first, Some(path));
                 }
@@ -261,6 +281,28 @@ impl<'a> Assembler<'a> {
         self.monitor.file(&entry.path, entry.size_bytes);
         self.index.add(&entry.path, entry)
     }
+}
+
+/// Whether a batch may be a stored frame as it is, which spares a copy of it: so much of it is compressed already that it
+/// would leave any other frame, it lies in the order of the index, and only strays are among it.
+fn is_stored_frame(bytes: &[u8], pieces: &[Piece]) -> bool {
+    let (mut ends, mut stored_bytes, mut strays_bytes) = (0, 0, 0);
+    for piece in pieces {
+        let length = piece.bytes.len();
+        // A further name may have to become a first one.
+        if piece.item.is_some() || length > 0 && piece.bytes.start != ends {
+            return false;
+        }
+        ends += length;
+        match piece.leaning {
+            Leaning::Compress if length > STRAY_LIMIT_BYTES => return false,
+            Leaning::Compress => strays_bytes += length,
+            Leaning::Either => {}
+            Leaning::Store => stored_bytes += length,
+        }
+    }
+    let is_mostly_stored = stored_bytes > STORE_RUN_BYTES && strays_bytes <= STRAYS_LIMIT_BYTES;
+    is_mostly_stored && ends == bytes.len() && ends <= STORED_FRAME_LIMIT_BYTES
 }
 
 fn buffer_for(artifact: &ArtifactWriter, storing: Storing) -> Vec<u8> {

@@ -218,7 +218,7 @@ fn one_part(codec: Codec, stored: &[u8], plaintext_bytes: u64) -> ManifestArtifa
         name: crate::layout::artifact_path(ArtifactKind::Database, codec),
         size_bytes: stored.len() as u64,
         sha256: Sha256::of(stored),
-        block_sha256: vec![Sha256::of(stored)],
+        block_hashes: BlockHashes::Sha256(vec![Sha256::of(stored)]),
         directory_blake3: None,
     };
     ManifestArtifact {

@@ -114,8 +114,7 @@ fn f62_a_job_is_handed_over_in_the_order_of_the_index() {
     let owners = owners::Owners::default();
     let reader = read_item::ItemReader { owners: &owners, monitor: &NoMonitor };
     let (outputs, received) = crossbeam_channel::unbounded();
-    let spare = crossbeam_channel::never();
-    archive::work(&reader, archive::Job { items, outputs }, &writer, &spare).unwrap();
+    archive::work(&reader, archive::Job { items, planned_bytes: 0, outputs }, &writer).unwrap();
     let mut names = Vec::new();
     for output in received {
         match output {

@@ -59,6 +59,36 @@ fn frames_are_long_whatever_lies_beside_what() {
     assert!(last - first >= 12, "{first} to {last}");
 }
 
+/// A batch of photographs becomes a frame as it is, with the strays among them; in between are further names, a text that
+/// is too long for a stray, and photographs that are read out of order.
+#[test]
+fn photographs_are_stored_in_the_order_of_the_index_wherever_they_were_read() {
+    for codec in [Codec::Zstd, Codec::Gzip] {
+        let folder = tempfile::tempdir().unwrap();
+        let shop = folder.path().join("shop");
+        for number in (0..60_u64).rev() {
+            let place = format!("photos/{}", number / 10);
+            let length = 90_000 + 9_000 * usize::try_from(number).unwrap();
+            write(&shop, &format!("{place}/{number:02}.jpg"), &noise(number, length));
+            write(&shop, &format!("{place}/{number:02}.txt"), b"a stray");
+        }
+        write(&shop, "photos/3/35.log", &b"0123456789abcdef".repeat(3000));
+        std::fs::hard_link(shop.join("photos/0/05.jpg"), shop.join("photos/4/45-again.jpg")).unwrap();
+        let before = snapshot(&shop);
+        let backup = back_up(&request(&shop), codec);
+        let entries: Vec<_> = backup.entries().into_iter().filter(|entry| entry.frame.is_some()).collect();
+        assert!(entries.is_sorted_by_key(|entry| (entry.frame, entry.offset_bytes)));
+        let frames = backup.artifact.frames.len();
+        let plaintext_bytes = backup.artifact.plaintext_bytes;
+        assert!(frames <= 2 * plaintext_bytes / (1 << 20), "{frames} frames for {plaintext_bytes} bytes");
+        let (stock, own) = (folder.path().join("stock"), folder.path().join("own"));
+        backup.stock_extract(&stock);
+        assert_same(&before, &snapshot(&stock));
+        backup.extract(&own, true);
+        assert_same(&before, &snapshot(&own));
+    }
+}
+
 #[test]
 fn the_testbeds_torture_tree_comes_back_as_its_own_reader_sees_it() {
     let folder = tempfile::tempdir().unwrap();

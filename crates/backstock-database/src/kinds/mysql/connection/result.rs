@@ -44,6 +44,11 @@ impl<'a> Row<'a> {
     pub fn size_bytes(&self) -> usize {
         self.size_bytes
     }
+
+    /// The row as sent: each value behind its length.
+    pub fn bytes(&self) -> &'a [u8] {
+        &self.padded[..self.size_bytes]
+    }
 }
 
 /// The values of a row, from left to right.
