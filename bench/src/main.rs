@@ -35,6 +35,9 @@ enum Command {
     Probe {
         /// Files and folders
         paths: Vec<PathBuf>,
+        /// Write the frames into this folder too
+        #[arg(long)]
+        write: Option<PathBuf>,
     },
 }
 
@@ -75,8 +78,11 @@ struct RunArguments {
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments = Arguments::parse();
     match arguments.command {
-        Some(Command::Probe { paths }) => {
-            let work = probe::read_compress_hash(&paths)?;
+        Some(Command::Probe { paths, write }) => {
+            let work = match write {
+                None => probe::read_compress_hash(&paths)?,
+                Some(folder) => probe::read_compress_hash_write(&paths, &folder)?,
+            };
             terminal::say(&format!("{} bytes read, {} bytes written", work.read_bytes, work.stored_bytes));
             Ok(())
         }
@@ -150,6 +156,7 @@ fn measure_side(scene: &Scene, pair: &Pair, side: &Side) -> Result<Measured, Box
         match preparation {
             Preparation::Shell(script) => scene.shell(script)?,
             Preparation::DropCache => scene.drop_cache()?,
+            Preparation::FillCache => scene.fill_cache()?,
         }
     }
     let mut measured = measure::run(&side.script, &scene.environment(), scene.server_process())?;

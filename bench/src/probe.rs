@@ -1,12 +1,14 @@
 //! The floor of processor time: reading, compressing and the hashes that the format asks for, with the crates that Backstock
-//! uses, and nothing else.
+//! uses, and nothing else; or that and the writing, without the archive and the index around it.
 
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::thread;
 
 use backstock_archive::ArtifactOptions;
-use backstock_archive::artifact::BLOCK_SIZE_BYTES;
+use backstock_archive::artifact::{ArtifactWriter, BLOCK_SIZE_BYTES, STORED_FRAME_LIMIT_BYTES, Storing};
+use backstock_host::Host;
 use backstock_vocabulary::Codec;
 use ring::digest::{Context, SHA256};
 use zstd::bulk::Compressor;
@@ -62,51 +64,99 @@ impl StoredHashes {
     }
 }
 
-/// Frames on their way: what is to be compressed, and what is stored as it is.
-struct Frames {
-    compressor: Compressor<'static>,
-    hashes: StoredHashes,
-    plain: Vec<u8>,
-    frame: Vec<u8>,
-    work: Work,
+/// What becomes of a full buffer, which is empty afterwards.
+trait FrameTaker {
+    fn compress(&mut self, plain: &mut Vec<u8>) -> io::Result<()>;
+
+    fn store(&mut self, content: &mut Vec<u8>) -> io::Result<()>;
+
+    /// Ends, and tells how many bytes a backup would have stored.
+    fn finish(self) -> io::Result<u64>;
 }
 
-impl Frames {
-    fn compress(&mut self) -> io::Result<()> {
+/// Compresses and hashes on this thread, and writes nothing.
+struct Alone {
+    compressor: Compressor<'static>,
+    hashes: StoredHashes,
+    frame: Vec<u8>,
+    stored_bytes: u64,
+}
+
+impl FrameTaker for Alone {
+    fn compress(&mut self, plain: &mut Vec<u8>) -> io::Result<()> {
         self.frame.clear();
-        self.frame.reserve(zstd::zstd_safe::compress_bound(self.plain.len()));
-        self.compressor.compress_to_buffer(&self.plain, &mut self.frame)?;
+        self.frame.reserve(zstd::zstd_safe::compress_bound(plain.len()));
+        self.compressor.compress_to_buffer(&plain[..], &mut self.frame)?;
         self.hashes.frame(&self.frame);
-        self.work.stored_bytes += self.frame.len() as u64;
-        self.plain.clear();
+        self.stored_bytes += self.frame.len() as u64;
+        plain.clear();
         Ok(())
     }
 
-    fn store(&mut self, start: usize) {
-        self.hashes.frame(&self.plain[start..]);
-        self.work.stored_bytes += (self.plain.len() - start) as u64;
-        self.plain.truncate(start);
+    fn store(&mut self, content: &mut Vec<u8>) -> io::Result<()> {
+        self.hashes.frame(content);
+        self.stored_bytes += content.len() as u64;
+        content.clear();
+        Ok(())
     }
 
+    fn finish(self) -> io::Result<u64> {
+        // So that nothing of it can be left out by the compiler.
+        if self.hashes.finish() { Ok(self.stored_bytes) } else { Err(io::ErrorKind::InvalidData.into()) }
+    }
+}
+
+/// Gives the frames to what a backup writes them with: what is left out then is the archive around the content.
+struct Written(ArtifactWriter);
+
+impl FrameTaker for Written {
+    fn compress(&mut self, plain: &mut Vec<u8>) -> io::Result<()> {
+        let full = std::mem::replace(plain, self.0.buffer());
+        self.0.frame(full, Storing::Compress).map(|_| ()).map_err(io::Error::other)
+    }
+
+    fn store(&mut self, content: &mut Vec<u8>) -> io::Result<()> {
+        let full = std::mem::replace(content, self.0.stored_buffer());
+        self.0.frame(full, Storing::Store).map(|_| ()).map_err(io::Error::other)
+    }
+
+    fn finish(self) -> io::Result<u64> {
+        self.0.finish().map(|artifact| artifact.stored_bytes).map_err(io::Error::other)
+    }
+}
+
+/// Files on their way into frames: what is to be compressed, and what is stored as it is.
+struct Frames<T> {
+    taker: T,
+    plain: Vec<u8>,
+    stored: Vec<u8>,
+    read_bytes: u64,
+    mixed: u8,
+}
+
+impl<T: FrameTaker> Frames<T> {
     /// BLAKE3 for the file, the others for what would be written.
     fn file(&mut self, path: &Path) -> io::Result<()> {
         let is_stored = path.extension().is_some_and(|ending| STORED.iter().any(|known| ending == *known));
         let mut file = File::open(path)?;
         let mut content = blake3::Hasher::new();
         loop {
-            let start = self.plain.len();
-            let room = (FRAME_BYTES - start.min(FRAME_BYTES - 1)) as u64;
-            let read = (&mut file).take(room).read_to_end(&mut self.plain)?;
+            let (buffer, limit) = match is_stored {
+                true => (&mut self.stored, STORED_FRAME_LIMIT_BYTES),
+                false => (&mut self.plain, FRAME_BYTES),
+            };
+            let start = buffer.len();
+            let read = (&mut file).take((limit - start) as u64).read_to_end(buffer)?;
             if read == 0 {
-                self.hashes.mixed ^= content.finalize().as_bytes()[0];
+                self.mixed ^= content.finalize().as_bytes()[0];
                 return Ok(());
             }
-            self.work.read_bytes += read as u64;
-            content.update(&self.plain[start..]);
-            if is_stored {
-                self.store(start);
-            } else if self.plain.len() >= FRAME_BYTES {
-                self.compress()?;
+            self.read_bytes += read as u64;
+            content.update(&buffer[start..]);
+            match buffer.len() < limit {
+                true => {}
+                false if is_stored => self.taker.store(&mut self.stored)?,
+                false => self.taker.compress(&mut self.plain)?,
             }
         }
     }
@@ -125,6 +175,20 @@ impl Frames {
             }
         }
         Ok(())
+    }
+
+    fn all(mut self, paths: &[PathBuf]) -> io::Result<Work> {
+        for path in paths {
+            self.tree(path)?;
+        }
+        if !self.plain.is_empty() {
+            self.taker.compress(&mut self.plain)?;
+        }
+        if !self.stored.is_empty() {
+            self.taker.store(&mut self.stored)?;
+        }
+        std::hint::black_box(self.mixed);
+        Ok(Work { read_bytes: self.read_bytes, stored_bytes: self.taker.finish()? })
     }
 }
 
@@ -145,21 +209,22 @@ fn compressor() -> io::Result<Compressor<'static>> {
 /// # Errors
 /// When a file cannot be read.
 pub(crate) fn read_compress_hash(paths: &[PathBuf]) -> io::Result<Work> {
-    let mut frames = Frames {
-        compressor: compressor()?,
-        hashes: StoredHashes::new(),
-        plain: Vec::with_capacity(FRAME_BYTES),
-        frame: Vec::new(),
-        work: Work::default(),
-    };
-    for path in paths {
-        frames.tree(path)?;
-    }
-    if !frames.plain.is_empty() {
-        frames.compress()?;
-    }
-    // So that nothing of it can be left out by the compiler.
-    if frames.hashes.finish() { Ok(frames.work) } else { Err(io::ErrorKind::InvalidData.into()) }
+    let hashes = StoredHashes::new();
+    let taker = Alone { compressor: compressor()?, hashes, frame: Vec::new(), stored_bytes: 0 };
+    let (plain, stored) = (Vec::with_capacity(FRAME_BYTES), Vec::with_capacity(STORED_FRAME_LIMIT_BYTES));
+    Frames { taker, plain, stored, read_bytes: 0, mixed: 0 }.all(paths)
+}
+
+/// The same, and writes the frames into an artifact below this folder, durably.
+///
+/// # Errors
+/// When a file cannot be read, or the artifact not be written.
+pub(crate) fn read_compress_hash_write(paths: &[PathBuf], folder: &Path) -> io::Result<Work> {
+    let options = ArtifactOptions::of(Codec::Zstd, thread::available_parallelism()?.get());
+    let writer = ArtifactWriter::create(&Host::real(), folder, "probe.zst", &options);
+    let writer = writer.map_err(io::Error::other)?;
+    let (plain, stored) = (writer.buffer(), writer.stored_buffer());
+    Frames { taker: Written(writer), plain, stored, read_bytes: 0, mixed: 0 }.all(paths)
 }
 
 #[cfg(test)]
@@ -175,5 +240,9 @@ mod tests {
         let work = read_compress_hash(&[folder.path().to_owned()]).unwrap();
         assert_eq!(work.read_bytes, 15_000_000);
         assert!((6_000_000..6_100_000).contains(&work.stored_bytes), "{work:?}");
+        let out = tempfile::tempdir().unwrap();
+        let written = read_compress_hash_write(&[folder.path().to_owned()], out.path()).unwrap();
+        assert_eq!(written.read_bytes, work.read_bytes);
+        assert_eq!(fs::metadata(out.path().join("probe.zst")).unwrap().len(), written.stored_bytes);
     }
 }

@@ -134,6 +134,12 @@ impl Scene {
         cache::drop_tree(&self.shop.storage())
     }
 
+    /// Reads the shop's files into the page cache.
+    pub(crate) fn fill_cache(&self) -> io::Result<()> {
+        cache::fill_tree(&self.shop.root())?;
+        cache::fill_tree(&self.shop.storage())
+    }
+
     /// Empties the folder that commands write to, and the state that would make a second backup another one. What the
     /// kernel had still to write of that is forgotten with it, so that the next command does not pay for the last.
     pub(crate) fn clear_output(&self) -> io::Result<()> {
@@ -144,7 +150,9 @@ impl Scene {
             }
         }
         fs::create_dir(self.place("out"))?;
-        fs::write(self.place("backstock.toml"), "")
+        fs::write(self.place("backstock.toml"), "")?;
+        // That gigabytes were removed is not to be waited for by the first who syncs something.
+        Ok(rustix::fs::syncfs(fs::File::open(self.folder.path())?)?)
     }
 
     /// Bytes that a command wrote.

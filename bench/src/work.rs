@@ -19,6 +19,8 @@ pub(crate) enum Preparation {
     Shell(String),
     /// The shop's files leave the page cache.
     DropCache,
+    /// They are read into it: a peer may have dropped what it had read, as borg does.
+    FillCache,
 }
 
 /// Which bytes a row compares.
@@ -230,6 +232,12 @@ fn archives(scene: &Scene) -> Vec<Pair> {
             Peer::Side(Side::new("\"$PROBE\" probe \"$SHOP\" \"$STORAGE\"").comparing(Bytes::NotCompared)),
         )
         .goals(&[Goal::Cpu(1.25)]),
+        Pair::new(
+            "files.tar.zst",
+            "floor: the same, and written",
+            ours(),
+            Peer::Side(Side::new("\"$PROBE\" probe --write \"$OUT\" \"$SHOP\" \"$STORAGE\"")),
+        ),
     ]
 }
 
@@ -250,7 +258,10 @@ fn first_backups(scene: &Scene) -> Vec<Pair> {
         Side::new(create).after(Preparation::Shell(format!("{program} init --encryption none \"$OUT/borg\"")))
     });
     [("restic backup, first", restic), ("borg create, first", borg)]
-        .map(|(name, peer)| Pair::new("files.tar.zst", name, files("--codec zstd"), peer).goals(&goals))
+        .map(|(name, peer)| {
+            let ours = files("--codec zstd").after(Preparation::FillCache);
+            Pair::new("files.tar.zst", name, ours, peer).goals(&goals)
+        })
         .into()
 }
 
