@@ -10,6 +10,7 @@ mod exchange;
 mod extract;
 mod facts;
 mod inside;
+mod left_out;
 pub mod order;
 mod owners;
 mod read_item;
@@ -28,6 +29,7 @@ pub use exchange::{
     replaced_paths, stage,
 };
 pub use extract::{ExtractOptions, ExtractReport, extract};
+pub use left_out::LeftOut;
 pub use report::{NAMES_LIMIT, NameList, NamedPath, NoMonitor, TreeMonitor, TreeNote, TreeReport, printable};
 pub use request::{
     DEFAULT_READERS, Exclusions, OUTSIDE, Renewable, TreeRequest, TreeRoot, as_path, compile_globs,

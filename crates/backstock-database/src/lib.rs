@@ -1,6 +1,7 @@
 //! How a database is dumped and loaded: bytes, not text; everything dumped or named as not dumped.
 
 pub mod checksum;
+pub mod comparable;
 pub mod dump;
 pub mod error;
 pub mod foreign;
@@ -13,6 +14,7 @@ pub mod transfer;
 
 pub use backstock_vocabulary::raw_text::{self, RawText, readable};
 pub use checksum::{Checksum, RowHash};
+pub use comparable::RowsCompared;
 pub use dump::{
     DumpPhase, DumpProblem, DumpReport, DumpRequest, DumpSink, DumpTarget, Pattern, TableFacts, TableKind,
     TableSelection,

@@ -1,4 +1,5 @@
-//! What we do, in which order, and what may be deleted: backing up, listing, verifying, restoring, undoing.
+//! What we do, in which order, and what may be deleted: backing up, listing, comparing, verifying,
+//! restoring, undoing.
 //!
 //! Planning returns a value and changes nothing; acting takes that value. Every operation has the same shape: the
 //! [`Environment`], what is asked, and last the [`Monitor`] that watches. Platforms describe, the catalog remembers;
@@ -7,6 +8,7 @@
 mod backup;
 mod connection;
 mod destination;
+mod diff;
 mod dump_files;
 mod environment;
 mod error;
@@ -22,9 +24,14 @@ mod stored;
 mod subject;
 mod verify;
 
+pub use backstock_archive::tree::{FileKind, printable as printable_path};
 pub use backup::{
     BackupPlan, BackupReport, BackupRequest, DatabasePlan, FilesPlan, ReportedProblem, backup, plan_backup,
     refuse_bad_places, refuse_published_state,
+};
+pub use diff::{
+    DatabaseCounts, DiffSide, DiffSummary, Difference, FileChange, FileCounts, LineChange, ObjectName,
+    OneFile, Side, diff,
 };
 pub use dump_files::{DumpFiles, ImportedDump};
 pub use environment::Environment;

@@ -51,6 +51,8 @@ pub(crate) enum Command {
     List(ListArguments),
     /// Show one backup
     Show(ShowArguments),
+    /// Say what differs between two backups
+    Diff(DiffArguments),
     /// Read a backup back and check it
     Verify(VerifyArguments),
     /// Bring a shop, some tables or some files back
@@ -220,6 +222,21 @@ pub(crate) struct ShowArguments {
     /// Name every table and file
     #[arg(long)]
     pub(crate) contents: bool,
+}
+
+/// `diff`.
+#[derive(Debug, Args)]
+pub(crate) struct DiffArguments {
+    /// The earlier backup's id, the end or beginning of it, or "latest"
+    pub(crate) before: String,
+    /// The later backup's
+    pub(crate) after: String,
+    /// Of which shop, where "latest" could mean several
+    #[arg(long)]
+    pub(crate) shop: Option<OsString>,
+    /// Name every difference, one a line, in the order of the paths
+    #[arg(long)]
+    pub(crate) all: bool,
 }
 
 /// `verify`.

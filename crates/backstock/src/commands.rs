@@ -3,6 +3,7 @@
 mod backup;
 mod catalog;
 mod detect;
+mod diff;
 mod list;
 mod restore;
 mod restore_dump;
@@ -27,6 +28,7 @@ pub(crate) fn run(arguments: &Arguments, terminal: Terminal) -> Result {
         Command::Backup(arguments) => backup::run(&session, arguments),
         Command::List(arguments) => list::run(&session, arguments),
         Command::Show(arguments) => show::run(&session, arguments),
+        Command::Diff(arguments) => diff::run(&session, arguments),
         Command::Verify(arguments) => verify::run(&session, arguments),
         Command::Restore(arguments) => restore::run(&session, arguments),
         Command::Undo(arguments) => undo::run(&session, arguments),

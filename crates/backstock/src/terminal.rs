@@ -60,10 +60,11 @@ impl Terminal {
 
     /// A document of data, whose `schema` field names its form.
     pub(crate) fn document(&self, document: &impl Serialize) {
-        let mut out = io::stdout().lock();
+        let mut out = io::BufWriter::new(io::stdout().lock());
         if serde_json::to_writer_pretty(&mut out, document).is_ok() {
             let _ = writeln!(out);
         }
+        let _ = out.flush();
     }
 
     /// A line of talk.

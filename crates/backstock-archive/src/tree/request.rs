@@ -176,7 +176,7 @@ impl Excluder {
 }
 
 /// Every folder above a path, the empty path last.
-fn ancestors(path: &[u8]) -> impl Iterator<Item = &[u8]> {
+pub(crate) fn ancestors(path: &[u8]) -> impl Iterator<Item = &[u8]> {
     let slashes = (0..path.len()).rev().filter(|at| path[*at] == b'/');
     slashes.map(|at| &path[..at]).chain(std::iter::once(&b""[..]))
 }

@@ -288,9 +288,7 @@ fn files_plan(environment: &Environment, subject: &Subject, request: &BackupRequ
     let globs = request.exclude.iter().map(|pattern| in_archive(pattern, &roots)).collect();
     let mut exclusions = Exclusions { globs, ..Exclusions::default() };
     if request.default_exclusions {
-        for excluded in &layout.excluded_paths {
-            add_exclusion(&mut exclusions, &roots, layout, excluded);
-        }
+        exclusions.renewable = renewable_places(layout, &roots);
     }
     let never = vec![request.backups.clone(), environment.state.root().to_owned()];
     Ok(FilesPlan { roots, exclusions, never })
@@ -337,26 +335,25 @@ fn outside_prefix(root: &Path) -> String {
     name
 }
 
-fn add_exclusion(
-    exclusions: &mut Exclusions,
-    roots: &[TreeRoot],
-    layout: &ShopLayout,
-    excluded: &ExcludedPath,
-) {
+/// What the platform says can be made anew: caches, sessions, generated code.
+pub(crate) fn renewable_places(layout: &ShopLayout, roots: &[TreeRoot]) -> Vec<Renewable> {
+    layout.excluded_paths.iter().filter_map(|excluded| renewable(roots, layout, excluded)).collect()
+}
+
+fn renewable(roots: &[TreeRoot], layout: &ShopLayout, excluded: &ExcludedPath) -> Option<Renewable> {
     let prefix = match &excluded.within {
         None => String::new(),
         Some(label) => {
             let folder = layout.outside_folders.iter().find(|folder| &folder.label == label);
             let root = folder.and_then(|folder| roots.iter().find(|root| root.path == folder.path));
-            let Some(root) = root else { return };
-            format!("{}/", String::from_utf8_lossy(&root.prefix))
+            format!("{}/", String::from_utf8_lossy(&root?.prefix))
         }
     };
-    exclusions.renewable.push(Renewable {
+    Some(Renewable {
         pattern: format!("{prefix}{}", excluded.pattern),
         keep_folder: excluded.keep_folder,
         keep_names: excluded.keep_names.clone(),
-    });
+    })
 }
 
 fn definition_of(

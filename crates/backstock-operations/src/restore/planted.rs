@@ -210,7 +210,7 @@ fn told(new: &Names, changed: &Names, before: &Backup) -> Vec<String> {
 }
 
 /// Whether a path is that of a program below a folder for pictures or uploads.
-fn is_program_among_media(path: &[u8]) -> bool {
+pub(crate) fn is_program_among_media(path: &[u8]) -> bool {
     let path = path.to_ascii_lowercase();
     let mut names = path.rsplit(|byte| *byte == b'/');
     let is_program = names

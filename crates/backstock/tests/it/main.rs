@@ -12,6 +12,8 @@ mod bad_input;
 #[cfg(test)]
 mod catalog;
 #[cfg(test)]
+mod diff;
+#[cfg(test)]
 mod dry_runs;
 #[cfg(test)]
 #[cfg(feature = "failpoints")]
