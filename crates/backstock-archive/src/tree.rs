@@ -24,9 +24,9 @@ pub use archive::{TreeCount, archive_tree, count_tree};
 pub use check::{CheckReport, check_archive};
 pub use entry::{FileEntry, FileKind, FileState, FileTime};
 pub use exchange::{
-    ExchangePlan, ExchangeReport, ExchangeRequest, ExchangeSummary, FileChange, PlannedRoot, StageReport,
-    changed_paths, changed_since, discard, exchange_backward, exchange_forward, plan_exchange,
-    replaced_paths, stage,
+    ExchangePlan, ExchangeReport, ExchangeRequest, ExchangeSummary, FileChange, LiveSink, PlannedRoot,
+    StageReport, changed_paths, changed_since, compare_with_live, discard, exchange_backward,
+    exchange_forward, plan_exchange, replaced_paths, stage,
 };
 pub use extract::{ExtractOptions, ExtractReport, extract};
 pub use left_out::LeftOut;

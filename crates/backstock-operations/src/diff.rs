@@ -1,4 +1,5 @@
-//! What differs between two backups of a shop, from their indexes alone: the archives are not opened.
+//! What differs between two backups of a shop, or between one and the live shop. Of backups the indexes alone are read: the
+//! archives are not opened.
 //!
 //! The indexes are sorted by path and by object, so that both are read once, side by side, with a page of each in
 //! memory. Each difference goes to the caller as it is found; nothing is collected here but counts.
@@ -7,11 +8,12 @@ mod database;
 mod difference;
 mod files;
 mod lines;
+mod live;
 mod merge;
 #[cfg(test)]
 mod tests;
 
-use backstock_archive::tree::{Exclusions, FileEntry, LeftOut, TreeRoot, as_path, printable};
+use backstock_archive::tree::{Exclusions, FileEntry, FileKind, LeftOut, TreeRoot, as_path, printable};
 use backstock_catalog::Backup;
 use backstock_database::DumpedObject;
 use backstock_platform::ShopLayout;
@@ -22,6 +24,7 @@ pub use difference::{
     DatabaseCounts, DiffSide, DiffSummary, Difference, FileChange, FileCounts, ObjectName, OneFile, Side,
 };
 pub use lines::LineChange;
+pub use live::diff_with_live;
 
 use crate::backup::{
     DatabaseHeader, DatabaseSummary, FilesHeader, RootHeader, ShopHeader, interrupted, renewable_places,
@@ -83,7 +86,7 @@ pub fn diff(
 }
 
 fn side(stored: &StoredBackup) -> DiffSide {
-    DiffSide { backup: stored.record.id, started: stored.signed.manifest.started }
+    DiffSide { backup: Some(stored.record.id), started: stored.signed.manifest.started }
 }
 
 /// The two backups, opened.
@@ -115,12 +118,30 @@ impl Pair<'_> {
         merge(
             entries::<FileEntry>(&before, self.before),
             entries::<FileEntry>(&after, self.after),
-            &mut |path, before, after| {
-                diff.path(path, before, after);
+            &mut |path, mut one, mut other| {
+                if let (Some(one), Some(other)) = (&mut one, &mut other)
+                    && one.link != other.link
+                {
+                    self.look_through(&before, one)?;
+                    self.look_through(&after, other)?;
+                }
+                diff.path(path, one, other);
                 self.go_on()
             },
         )?;
         Ok(diff.counts())
+    }
+
+    /// A further name of a file becomes the file itself: which of its names comes first changes with the others.
+    fn look_through(&self, index: &StoredIndex, entry: &mut FileEntry) -> Result<()> {
+        if entry.kind != FileKind::HardLink {
+            return Ok(());
+        }
+        let first = index.find::<FileEntry>(entry.link.as_deref().unwrap_or_default());
+        if let Some(first) = first.doing("looking for the first name of a file")? {
+            *entry = FileEntry { path: std::mem::take(&mut entry.path), ..first };
+        }
+        Ok(())
     }
 
     fn database(&self, sink: &mut dyn FnMut(Difference), notes: &mut Vec<String>) -> Result<DatabaseCounts> {
@@ -138,6 +159,7 @@ impl Pair<'_> {
             before_blind: BlindSpots::of(&early.problems),
             after_blind: BlindSpots::of(&late.problems),
             same_vendor: early.server.vendor == late.server.vendor,
+            counts_alone: false,
         };
         self.monitor.phase(Phase::Comparing, Expected::default());
         let mut diff = DatabaseDiff::new(&rules, sink);

@@ -31,7 +31,7 @@ pub use backup::{
 };
 pub use diff::{
     DatabaseCounts, DiffSide, DiffSummary, Difference, FileChange, FileCounts, LineChange, ObjectName,
-    OneFile, Side, diff,
+    OneFile, Side, diff, diff_with_live,
 };
 pub use dump_files::{DumpFiles, ImportedDump};
 pub use environment::Environment;

@@ -27,6 +27,7 @@ pub use snapshot::Ask;
 pub use transfers::transfer_rows;
 pub use undo::{AcceptReport, ChangedSince, UndoPlan, UndoReport, accept, accept_expired, plan_undo, undo};
 
+pub(crate) use files::match_roots;
 pub(crate) use journal::{open_journals, remove_unbegun};
 pub(crate) use planted::is_program_among_media;
 

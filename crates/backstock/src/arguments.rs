@@ -51,7 +51,7 @@ pub(crate) enum Command {
     List(ListArguments),
     /// Show one backup
     Show(ShowArguments),
-    /// Say what differs between two backups
+    /// Say what differs between two backups, or between one and the live shop
     Diff(DiffArguments),
     /// Read a backup back and check it
     Verify(VerifyArguments),
@@ -229,7 +229,8 @@ pub(crate) struct ShowArguments {
 pub(crate) struct DiffArguments {
     /// The earlier backup's id, the end or beginning of it, or "latest"
     pub(crate) before: String,
-    /// The later backup's
+    /// The later backup's, or "live" for the shop as it is now
+    #[arg(default_value = "live")]
     pub(crate) after: String,
     /// Of which shop, where "latest" could mean several
     #[arg(long)]
@@ -237,6 +238,9 @@ pub(crate) struct DiffArguments {
     /// Name every difference, one a line, in the order of the paths
     #[arg(long)]
     pub(crate) all: bool,
+    /// What the shop's files do not tell.
+    #[command(flatten)]
+    pub(crate) by_hand: ShopArguments,
 }
 
 /// `verify`.

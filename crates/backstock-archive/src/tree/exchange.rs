@@ -8,6 +8,7 @@
 
 mod compare;
 mod discard;
+mod live;
 mod merge;
 mod paths;
 mod plan_file;
@@ -23,6 +24,7 @@ mod step;
 mod tests;
 
 pub use discard::{FileChange, changed_since, discard};
+pub use live::{LiveSink, compare_with_live};
 pub use paths::{changed_paths, replaced_paths};
 pub use planner::plan_exchange;
 pub use request::{ExchangePlan, ExchangeRequest, ExchangeSummary, PlannedRoot};

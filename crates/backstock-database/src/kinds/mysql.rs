@@ -9,6 +9,7 @@ pub mod dump;
 pub mod foreign;
 pub(crate) mod guard;
 pub(crate) mod literals;
+pub mod live;
 pub mod load;
 pub(crate) mod objects;
 pub mod rights;

@@ -26,7 +26,7 @@ use crate::error::{Doing, ErrorKind, OperationError, Result};
 use crate::monitor::{Expected, Monitor, Phase};
 use crate::spool_folder::SpoolFolder;
 
-pub(crate) use database::dump_to_folder;
+pub(crate) use database::{dump_to_folder, object_key};
 pub(crate) use files::add_file_problems;
 
 /// Space that a backup never touches on the spool's disk, in bytes.

@@ -2,7 +2,7 @@
 //!
 //! Absence is never proof: an object that a side lacks and may not have been able to see is called not known.
 
-use backstock_database::{DatabaseFacts, DumpedObject, RowsCompared, TableRecord};
+use backstock_database::{DatabaseFacts, DumpProblem, DumpedObject, RowsCompared, TableRecord};
 use backstock_platform::ShopLayout;
 use backstock_vocabulary::RawText;
 
@@ -21,6 +21,11 @@ impl BlindSpots {
     pub(super) fn of(problems: &[ReportedProblem]) -> Self {
         let exceptions = problems.iter().filter(|problem| problem.is_exception);
         Self { spots: exceptions.map(|one| (one.subject.clone(), one.message.clone())).collect() }
+    }
+
+    /// From what a look at a live database had to say.
+    pub(super) fn of_look(problems: &[DumpProblem]) -> Self {
+        Self { spots: problems.iter().map(|one| (one.object.clone(), one.reason.clone())).collect() }
     }
 
     /// Why the side may have such an object although its index lacks it.
@@ -48,6 +53,8 @@ pub(super) struct DatabaseRules {
     pub(super) after_blind: BlindSpots,
     /// Whether both were read from servers of one vendor: another one's text for a value may be another.
     pub(super) same_vendor: bool,
+    /// Whether of the later side's rows nothing is known but their number, and that not of every table.
+    pub(super) counts_alone: bool,
 }
 
 /// Compares the objects, in the order of their keys.
@@ -137,7 +144,8 @@ impl<'a> DatabaseDiff<'a> {
             compared => compared,
         };
         let table = after.name.clone();
-        if compared == RowsCompared::Equal || self.are_out_of_reach(before, after) {
+        let is_told = compared == RowsCompared::Count || !self.rules.counts_alone;
+        if compared == RowsCompared::Equal || !is_told || Self::are_out_of_reach(before, after) {
             return;
         }
         if layout.is_some_and(|layout| layout.exclusion(&table).is_some()) {
@@ -164,7 +172,7 @@ impl<'a> DatabaseDiff<'a> {
     }
 
     /// Whether neither side was to have the rows, so that nothing is missing.
-    fn are_out_of_reach(&self, before: &TableRecord, after: &TableRecord) -> bool {
+    fn are_out_of_reach(before: &TableRecord, after: &TableRecord) -> bool {
         use backstock_database::Contents::{Excluded, NotKeptByEngine};
         let is = |record: &TableRecord| matches!(record.contents, Excluded | NotKeptByEngine);
         is(before) && is(after)

@@ -158,9 +158,9 @@ fn octal<S: Serializer>(mode: &u32, serializer: S) -> Result<S::Ok, S::Error> {
 /// One of the two states.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct DiffSide {
-    /// The backup.
-    pub backup: BackupId,
-    /// When it was begun.
+    /// The backup; none for the live shop.
+    pub backup: Option<BackupId>,
+    /// When the backup, or the look at the live shop, was begun.
     pub started: Timestamp,
 }
 

@@ -160,7 +160,10 @@ fn remove_empty(folders: &[PathBuf]) {
 }
 
 /// Where each root of the backup lies in the shop as it is now: by prefix, else where it was.
-fn match_roots(subject: &Subject, backed_up: &[crate::backup::RootHeader]) -> Result<Vec<TreeRoot>> {
+pub(crate) fn match_roots(
+    subject: &Subject,
+    backed_up: &[crate::backup::RootHeader],
+) -> Result<Vec<TreeRoot>> {
     let layout = subject.layout.as_ref().ok_or_else(|| {
         OperationError::plain(ErrorKind::Declined, format!("{} has no folder to restore into", subject.title))
     })?;

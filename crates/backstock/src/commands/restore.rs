@@ -230,7 +230,10 @@ pub(super) fn request(arguments: &RestoreArguments, scope: Scope) -> RestoreRequ
     }
 }
 
-fn configured(session: &Session, shop: &backstock_catalog::Shop) -> backstock_operations::ShopOverrides {
+pub(super) fn configured(
+    session: &Session,
+    shop: &backstock_catalog::Shop,
+) -> backstock_operations::ShopOverrides {
     use std::os::unix::ffi::OsStrExt;
     let root = shop.root.as_deref().map(|root| Path::new(OsStr::from_bytes(root)));
     let set = session.configuration.set(&shop.title);

@@ -41,6 +41,10 @@ fn f68_a_million_files_take_bounded_memory_from_backup_to_undo() {
         fs::remove_file(one.join(format!("{number:06x}.jpg"))).unwrap();
     }
     fs::write(one.join(format!("{:06x}.jpg", IN_ONE_FOLDER - 1)), "changed").unwrap();
+    let live = measured(&["diff", "latest", "live"]);
+    assert!(live.stdout.contains(" 0 added, 60000 removed, 1 changed, 0 not known, "), "{}", live.stdout);
+    let itself = measured(&["diff", "latest", "latest"]);
+    assert!(itself.stdout.contains("no difference"), "{}", itself.stdout);
     // A file is replaced, so that there is a safety snapshot, which keeps a copy of the long journal.
     measured(&["restore", "latest", "--yes", "--without-maintenance"]);
     assert_eq!(count(&one), IN_ONE_FOLDER as usize);

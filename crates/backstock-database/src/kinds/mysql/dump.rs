@@ -4,7 +4,7 @@
 //! or a connection broke: a dump is never put together from two snapshots.
 
 mod attempt;
-mod plan;
+pub(crate) mod plan;
 mod reader;
 mod tables;
 #[cfg(test)]
@@ -101,12 +101,12 @@ pub fn probe(settings: &ServerSettings, database: &[u8]) -> Result<(ServerFacts,
     Ok((schema::server_facts(&mut connection)?, rights))
 }
 
-fn no_database(database: &[u8]) -> Error {
+pub(crate) fn no_database(database: &[u8]) -> Error {
     Error::NoDatabase { database: readable(database) }
 }
 
 /// Opens a connection with the database as its default.
-fn open(settings: &ServerSettings, database: &[u8]) -> Result<Connection> {
+pub(crate) fn open(settings: &ServerSettings, database: &[u8]) -> Result<Connection> {
     Connection::open(settings, Some(database)).map_err(|error| match error {
         Error::LogIn { source, .. } if matches!(source.code, 1044 | 1049) => no_database(database),
         other => other,

@@ -214,7 +214,7 @@ fn write_index(
 }
 
 /// The key of an object in the index: what it is, then its name.
-fn object_key(object: &DumpedObject) -> Vec<u8> {
+pub(crate) fn object_key(object: &DumpedObject) -> Vec<u8> {
     let kind = match object {
         DumpedObject::Table(_) => "table",
         DumpedObject::Sequence(_) => "sequence",

@@ -85,7 +85,7 @@ pub(super) fn line(difference: &Difference) -> String {
                 Side::Before => "earlier",
                 Side::After => "later",
             };
-            format!("? {}: not known in the {side} backup: {}", printable_path(path), printable(reason))
+            format!("? {}: not known on the {side} side: {}", printable_path(path), printable(reason))
         }
         Difference::ObjectAdded(object) => format!("+ {}", object_text(object)),
         Difference::ObjectRemoved(object) => format!("- {}", object_text(object)),
@@ -175,7 +175,10 @@ fn line_text(line: &LineChange) -> String {
 
 /// What it all came to.
 pub(super) fn summary_lines(summary: &DiffSummary) -> Vec<String> {
-    let side = |side: &DiffSide| format!("{} of {:.0}", side.backup.short(), side.started);
+    let side = |side: &DiffSide| {
+        let backup = side.backup.map_or_else(|| "the live shop".to_owned(), |backup| backup.short());
+        format!("{backup} of {:.0}", side.started)
+    };
     let is_equal = summary.files.as_ref().is_none_or(FileCounts::is_equal)
         && summary.database.as_ref().is_none_or(DatabaseCounts::is_equal);
     let verdict = if is_equal { "no difference" } else { "differences" };

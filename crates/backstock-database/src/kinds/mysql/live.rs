@@ -1,0 +1,111 @@
+//! A look at a live database as a dump would describe it, without a dump: every definition, and the number of rows of
+//! tables that are small enough to be counted. Nothing is locked for longer than one such statement.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::connection::Connection;
+use super::dump::{no_database, open, plan};
+use super::objects::{self, Objects};
+use super::rights::read_rights;
+use super::schema;
+use super::session::prepare_to_read;
+use super::sql::quote_name;
+use crate::dump::{DumpProblem, DumpRequest};
+use crate::error::{Error, Result};
+use crate::raw_text::{RawText, readable};
+use crate::record::{Contents, DatabaseFacts, DumpedObject, SequenceRecord, ServerFacts};
+use crate::settings::ServerSettings;
+
+/// What a look at a live database found.
+#[derive(Debug)]
+pub struct LiveDatabase {
+    /// The server.
+    pub server: ServerFacts,
+    /// The database.
+    pub database: DatabaseFacts,
+    /// Every object, as a dump would record it. A table's rows are counted, or called excluded where they are not; their
+    /// checksums are not known.
+    pub objects: Vec<DumpedObject>,
+    /// What the account cannot see.
+    pub problems: Vec<DumpProblem>,
+    /// Tables that are too large to be counted.
+    pub uncounted: u64,
+}
+
+/// Looks at a live database. `not_ours` are tables that a restore made; tables of up to `counted_bytes` (as the server
+/// estimates their rows) are counted.
+///
+/// # Errors
+/// Those of [`Connection::open`] and of the queries; [`Error::NoDatabase`].
+pub fn look_at_database(
+    settings: &ServerSettings,
+    database: &[u8],
+    not_ours: &[Vec<u8>],
+    counted_bytes: u64,
+) -> Result<LiveDatabase> {
+    let request = DumpRequest { not_ours: not_ours.to_vec(), ..DumpRequest::whole(database) };
+    let mut connection = open(settings, database)?;
+    prepare_to_read(&mut connection)?;
+    let facts = schema::database_facts(&mut connection)?.ok_or_else(|| no_database(database))?;
+    let server = schema::server_facts(&mut connection)?;
+    let rights = read_rights(&mut connection, &facts.name)?;
+    let plan = plan::make(&mut connection, &facts.name, &request, &BTreeMap::new())?;
+    let mut found = Objects::default();
+    objects::routines(&mut connection, &facts.name, &mut found)?;
+    objects::events(&mut connection, &facts.name, &mut found)?;
+    let takes = |name: &[u8]| plan::takes(&request, name);
+    objects::triggers(&mut connection, &facts.name, &takes, &mut found)?;
+    let known: BTreeSet<RawText> = plan.lines.iter().map(|line| line.facts.name.clone()).collect();
+    objects::views(&mut connection, &facts.name, &plan.views, &known, &mut found)?;
+    prepare_to_read(&mut connection)?;
+    let names: Vec<RawText> = plan.tables.iter().map(|table| table.record.name.clone()).collect();
+    let mut live = LiveDatabase {
+        server,
+        database: facts,
+        objects: Vec::new(),
+        problems: rights.problems(&names, true),
+        uncounted: 0,
+    };
+    live.problems.extend(plan.problems);
+    live.problems.append(&mut found.problems);
+    for table in plan.tables {
+        let mut record = table.record;
+        if record.contents == Contents::Included {
+            match count(&mut connection, &record.name, record.estimated_bytes, counted_bytes)? {
+                Some(rows) => record.row_count = rows,
+                None => {
+                    record.contents = Contents::Excluded;
+                    live.uncounted += 1;
+                }
+            }
+        }
+        live.objects.push(DumpedObject::Table(record));
+    }
+    for (name, definition) in plan.sequences {
+        let (definition, next_value) = (definition.into(), String::new());
+        let record = SequenceRecord { name, definition, next_value, cycle_count: 0 };
+        live.objects.push(DumpedObject::Sequence(record));
+    }
+    live.objects.extend(found.routines.into_iter().map(DumpedObject::Routine));
+    live.objects.extend(found.triggers.into_iter().map(DumpedObject::Trigger));
+    live.objects.extend(found.views.into_iter().map(DumpedObject::View));
+    live.objects.extend(found.events.into_iter().map(DumpedObject::Event));
+    Ok(live)
+}
+
+/// The number of a table's rows; `None` where it is too large, or the server does not give it.
+fn count(
+    connection: &mut Connection,
+    name: &RawText,
+    estimated_bytes: u64,
+    counted_bytes: u64,
+) -> Result<Option<u64>> {
+    if estimated_bytes > counted_bytes {
+        return Ok(None);
+    }
+    match connection.query(&[b"SELECT COUNT(*) FROM ".as_slice(), &quote_name(name)].concat()) {
+        Ok(result) => Ok(result.single().and_then(|count| readable(count).parse().ok())),
+        Err(Error::Statement { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
+}

@@ -1,0 +1,132 @@
+//! What differs between a backup and the shop as it is now: every file, every definition, and of rows their number where
+//! counting is cheap. No dump is taken, and nothing is changed.
+
+use backstock_archive::IndexEntry;
+use backstock_archive::index::compare_keys;
+use backstock_archive::tree::{TreeRequest, compare_with_live};
+use backstock_catalog::Backup;
+use backstock_database::{DumpedObject, look_at_database};
+use backstock_vocabulary::ArtifactKind;
+
+use super::database::{BlindSpots, DatabaseDiff, DatabaseRules};
+use super::difference::{DatabaseCounts, DiffSide, DiffSummary, Difference, FileCounts};
+use super::files::FilesDiff;
+use super::merge::merge;
+use super::{entries, file_rules, layout_of, side};
+use crate::backup::{DatabaseHeader, DatabaseSummary, interrupted, object_key};
+use crate::environment::Environment;
+use crate::error::{Doing, Result};
+use crate::monitor::{Expected, Monitor, Phase, TreeWatch};
+use crate::restore::{aside_names, match_roots, open_restores};
+use crate::stored::StoredBackup;
+use crate::subject::Subject;
+
+/// Live tables whose rows the server estimates to be larger are not counted, bytes: counting reads a whole key.
+const COUNTED_BYTES: u64 = 16 << 20;
+
+/// Compares a backup with the live shop. Every difference goes to `sink` as it is found, as with two backups.
+///
+/// # Errors
+/// [`crate::ErrorKind::Damaged`] where an index is; where a root of the shop cannot be read or its database cannot be reached.
+pub fn diff_with_live(
+    environment: &Environment,
+    before: Backup,
+    subject: &Subject,
+    monitor: &dyn Monitor,
+    sink: &mut dyn FnMut(Difference),
+) -> Result<DiffSummary> {
+    let started = environment.host.clock.now();
+    let stored = StoredBackup::open(environment, before)?;
+    let look = Look { environment, stored: &stored, subject, monitor };
+    let mut notes = Vec::new();
+    let has = |kind| stored.has(kind);
+    let files = if has(ArtifactKind::FilesIndex) { Some(look.files(sink)?) } else { None };
+    let database =
+        if has(ArtifactKind::DatabaseIndex) { Some(look.database(sink, &mut notes)?) } else { None };
+    Ok(DiffSummary {
+        shop: subject.title.clone(),
+        before: side(&stored),
+        after: DiffSide { backup: None, started },
+        files,
+        database,
+        notes,
+        read_bytes: environment.reads.bytes(),
+    })
+}
+
+/// A backup and the shop that it is held against.
+struct Look<'a> {
+    environment: &'a Environment,
+    stored: &'a StoredBackup,
+    subject: &'a Subject,
+    monitor: &'a dyn Monitor,
+}
+
+impl Look<'_> {
+    fn files(&self, sink: &mut dyn FnMut(Difference)) -> Result<FileCounts> {
+        let index = self.stored.index(self.environment, ArtifactKind::FilesIndex)?;
+        let header = self.stored.files_header(&index)?;
+        // The live side is walked by the rules that the backup was made by.
+        let rules = file_rules(&header, &header)?;
+        let walked = TreeRequest {
+            roots: match_roots(self.subject, &header.roots)?,
+            exclusions: header.exclusions,
+            never: vec![self.environment.state.root().to_owned(), self.stored.place_folder()?],
+            started: self.stored.signed.manifest.started,
+            readers: 1,
+        };
+        let total = Some(index.entry_count());
+        self.monitor.phase(Phase::Comparing, Expected { bytes: None, items: total });
+        let mut diff = FilesDiff::new(&rules, sink);
+        compare_with_live(&index, &walked, &TreeWatch(self.monitor), &mut |path, before, live| {
+            diff.path(path, before, live);
+            Ok(())
+        })
+        .doing(format!("comparing the files of {} with the backup", self.subject.title))?;
+        Ok(diff.counts())
+    }
+
+    fn database(&self, sink: &mut dyn FnMut(Difference), notes: &mut Vec<String>) -> Result<DatabaseCounts> {
+        let index = self.stored.index(self.environment, ArtifactKind::DatabaseIndex)?;
+        let act = || format!("reading the database index of {}", self.stored.folder);
+        let early: DatabaseSummary = index.summary().doing(act())?;
+        let header: DatabaseHeader = index.header().doing(act())?;
+        let database = self.subject.require_database()?;
+        let mut not_ours = Vec::new();
+        for journal in open_restores(self.environment)? {
+            not_ours.extend(aside_names(self.environment, &journal)?);
+        }
+        self.monitor.phase(Phase::Comparing, Expected::default());
+        let live = look_at_database(&database.server, &database.name, &not_ours, COUNTED_BYTES)
+            .doing(format!("looking at the database of {}", self.subject.title))?;
+        notes.push("the rows of live tables are compared by their number alone".to_owned());
+        if live.uncounted > 0 {
+            notes.push(format!(
+                "{} tables are larger than {} MiB and were not counted",
+                live.uncounted,
+                COUNTED_BYTES >> 20
+            ));
+        }
+        let rules = DatabaseRules {
+            layout: layout_of(&header.shop)?,
+            before_blind: BlindSpots::of(&early.problems),
+            after_blind: BlindSpots::of_look(&live.problems),
+            same_vendor: early.server.vendor == live.server.vendor,
+            counts_alone: true,
+        };
+        let mut objects: Vec<IndexEntry<DumpedObject>> =
+            live.objects.into_iter().map(|entry| IndexEntry { key: object_key(&entry), entry }).collect();
+        objects.sort_by(|one, other| compare_keys(&one.key, &other.key));
+        let mut diff = DatabaseDiff::new(&rules, sink);
+        diff.defaults(&early.database, &live.database);
+        merge(
+            entries::<DumpedObject>(&index, self.stored),
+            objects.into_iter().map(Ok),
+            &mut |key, before, live| {
+                diff.object(&key, before.as_ref(), live.as_ref());
+                if self.monitor.is_cancelled() { Err(interrupted()) } else { Ok(()) }
+            },
+        )?;
+        Ok(diff.counts())
+    }
+}
