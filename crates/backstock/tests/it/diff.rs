@@ -213,6 +213,46 @@ fn planted_edits_are_told_and_nothing_else_on_mysql() {
     planted_edits_are_told(ServerKind::MySql);
 }
 
+/// An account that sees no triggers, no code and no text of views knows nothing of them.
+fn what_an_account_may_not_see_is_not_removed(kind: ServerKind) {
+    let Some(shop) = PlainShop::new(kind) else { return };
+    shop.server.client("plain", BEFORE).unwrap();
+    shop.back_up();
+    shop.server
+        .client("", "CREATE USER reader IDENTIFIED BY 'x'; GRANT SELECT ON plain.* TO reader")
+        .unwrap();
+    fs::write(shop.place.folder().join("reader-password"), "x").unwrap();
+    let socket = shop.server.socket();
+    let flags = [
+        "--database-name",
+        "plain",
+        "--database-user",
+        "reader",
+        "--database-password-file",
+        "reader-password",
+    ];
+    let mut arguments =
+        vec!["diff", "latest", "live", "--json", "--database-socket", socket.to_str().unwrap()];
+    arguments.extend(flags);
+    let document = shop.place.run(&arguments).expect(0).json();
+    let expected = [
+        "object-unknown procedure tidy_up",
+        "object-unknown trigger item_named",
+        "object-unknown view named",
+    ];
+    assert_eq!(told(&document), expected);
+}
+
+#[test]
+fn what_an_account_may_not_see_is_not_removed_on_mariadb() {
+    what_an_account_may_not_see_is_not_removed(ServerKind::MariaDb);
+}
+
+#[test]
+fn what_an_account_may_not_see_is_not_removed_on_mysql() {
+    what_an_account_may_not_see_is_not_removed(ServerKind::MySql);
+}
+
 #[test]
 fn caches_and_sessions_are_counted_and_not_named() {
     let Some(scene) = scene(ServerKind::MariaDb, 5) else { return };
