@@ -68,13 +68,15 @@ statements! {
         WHERE (shop_id = $1 OR $1 IS NULL)
             AND (id LIKE $2 OR REPLACE(id, '-', '') LIKE $2 OR SUBSTR(id, 29) LIKE $2 OR folder = $3)
         ORDER BY started_ms DESC, id DESC LIMIT $4";
-    /// The newest of each set that is neither unusable nor a safety snapshot.
+    /// The newest of each set that is neither unusable nor a safety snapshot nor about to be deleted.
     NEWEST_OF_SETS = "SELECT * FROM backups
         WHERE (shop_id = $1 OR $1 IS NULL) AND (set_id = $2 OR $2 IS NULL)
             AND content <> 'unusable' AND reason NOT IN ('pre-restore', 'pre-upgrade', 'imported')
+            AND id NOT IN (SELECT id FROM going_backups)
             AND NOT EXISTS (SELECT 1 FROM backups AS later
                 WHERE later.set_id = backups.set_id AND later.sequence > backups.sequence
-                    AND later.content <> 'unusable' AND later.reason NOT IN ('pre-restore', 'pre-upgrade', 'imported'))
+                    AND later.content <> 'unusable' AND later.reason NOT IN ('pre-restore', 'pre-upgrade', 'imported')
+                    AND later.id NOT IN (SELECT id FROM going_backups))
         ORDER BY started_ms DESC, id DESC";
     LAST_OF_SET = "SELECT * FROM backups WHERE set_id = $1 ORDER BY sequence DESC, id DESC LIMIT 1";
 }
@@ -105,9 +107,9 @@ pub(crate) fn backup(row: &SqliteRow) -> Result<Backup> {
 
 impl Catalog {
     /// Records a backup whose manifest is durable, and where its replicas are, in one transaction. The shop, the set
-    /// and the storages must be on record. A backup that is already known stays as it is and its replicas are brought
-    /// up to date, so that a rebuild and the adoption of an unrecorded manifest (F05) are the same call. Tells whether
-    /// it is new.
+    /// and the storages must be on record. A backup that is already known stays as it is, and so does what is known of
+    /// its replicas beyond their being there, so that a rebuild and the adoption of an unrecorded manifest (F05) are
+    /// the same call. Tells whether it is new.
     ///
     /// # Errors
     ///
@@ -160,7 +162,7 @@ impl Catalog {
             }
         }
         for replica in replicas {
-            self.write_replica(transaction, replica).await?;
+            self.adopt_replica(transaction, replica).await?;
         }
         Ok(is_new)
     }
@@ -180,7 +182,7 @@ impl Catalog {
     /// The backup that a person means: `latest`, the beginning of an identifier or of its last eight digits, or the
     /// name of its folder.
     ///
-    /// `latest` is the newest that is neither unusable nor a safety snapshot nor an imported dump: by sequence within a set, by time between
+    /// `latest` is the newest that is neither unusable nor a safety snapshot nor an imported dump nor about to be deleted: by sequence within a set, by time between
     /// the sets of a shop. Without a shop it is ambiguous once several shops have backups.
     ///
     /// # Errors

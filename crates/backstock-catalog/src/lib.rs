@@ -7,11 +7,14 @@
 //! Times are kept in whole milliseconds. What may not be UTF-8 is kept as text with escapes ([`escaped`]).
 
 mod backups;
+mod confirmations;
 mod connection;
 mod error;
 pub mod escaped;
 mod export;
+mod marks;
 mod migrations;
+mod pins;
 mod problems;
 mod replicas;
 mod row;
@@ -22,10 +25,13 @@ mod statements;
 mod storages;
 
 pub use backups::Backup;
+pub use confirmations::Confirmation;
 pub use connection::Catalog;
 pub use error::{Error, Result};
 pub use export::{Export, ExportedProblem, ExportedReplica, ExportedSet, ExportedShop};
+pub use marks::Mark;
 pub use migrations::SCHEMA_VERSION;
+pub use pins::Pin;
 pub use problems::{PROBLEMS_PER_RUN_LIMIT, Problem, Severity};
 pub use replicas::Replica;
 pub use runs::{Run, RunArtifact, RunDestination, RunEnd};

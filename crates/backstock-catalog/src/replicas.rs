@@ -30,6 +30,14 @@ statements! {
         VALUES ($1, $2, $3, $4, $5, $6)
         ON CONFLICT (backup_id, storage_id) DO UPDATE SET folder = excluded.folder, state = excluded.state,
             proof = excluded.proof, checked_ms = excluded.checked_ms";
+    /// A manifest proves that it is there, and nothing more: what is known beyond that stays.
+    ADOPT = "INSERT INTO replicas (backup_id, storage_id, folder, state, proof, checked_ms)
+        VALUES ($1, $2, $3, $4, $5, $6)
+        ON CONFLICT (backup_id, storage_id) DO UPDATE SET folder = excluded.folder, state = excluded.state,
+            proof = excluded.proof, checked_ms = excluded.checked_ms
+        WHERE excluded.state <> 'present'
+            OR replicas.state NOT IN ('present', 'verified', 'damaged', 'retained-by-storage', 'deleting')
+            OR replicas.folder <> excluded.folder";
     OF_BACKUP = "SELECT * FROM replicas WHERE backup_id = $1 ORDER BY storage_id";
     EVERY = "SELECT * FROM replicas ORDER BY backup_id, storage_id";
 }
@@ -50,16 +58,27 @@ impl Catalog {
     pub async fn save_replica(&self, replica: &Replica) -> Result<()> {
         let act = "record the replica";
         let mut transaction = self.write(act).await?;
-        self.write_replica(&mut transaction, replica).await?;
+        self.write_replica(&mut transaction, SAVE, replica).await?;
         transaction.commit().await.map_err(self.failed(act))
     }
 
-    pub(crate) async fn write_replica(
+    /// Records a replica that a manifest proves. One that is known to be there keeps what is known of it: that it was
+    /// verified, that it is damaged, that it is being deleted.
+    pub(crate) async fn adopt_replica(
         &self,
         transaction: &mut Transaction<'static, Sqlite>,
         replica: &Replica,
     ) -> Result<()> {
-        let query = sqlx::query(SAVE).bind(replica.backup.to_string()).bind(replica.storage.to_string());
+        self.write_replica(transaction, ADOPT, replica).await
+    }
+
+    async fn write_replica(
+        &self,
+        transaction: &mut Transaction<'static, Sqlite>,
+        sql: &'static str,
+        replica: &Replica,
+    ) -> Result<()> {
+        let query = sqlx::query(sql).bind(replica.backup.to_string()).bind(replica.storage.to_string());
         let query = query.bind(&replica.folder).bind(replica.state.as_str());
         let query = query.bind(replica.proof.map(Proof::as_str));
         let query = query.bind(replica.checked.map(Timestamp::as_millisecond));

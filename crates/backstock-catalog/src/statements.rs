@@ -21,8 +21,11 @@ mod tests {
 
     const ALL: &[(&str, &[(&str, &str)])] = &[
         ("backups", crate::backups::STATEMENTS),
+        ("confirmations", crate::confirmations::STATEMENTS),
         ("export", crate::export::STATEMENTS),
+        ("marks", crate::marks::STATEMENTS),
         ("migrations", crate::migrations::STATEMENTS),
+        ("pins", crate::pins::STATEMENTS),
         ("problems", crate::problems::STATEMENTS),
         ("replicas", crate::replicas::STATEMENTS),
         ("runs", crate::runs::STATEMENTS),

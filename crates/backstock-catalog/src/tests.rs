@@ -5,6 +5,7 @@ mod damage;
 mod find;
 mod rebuild;
 mod records;
+mod retention;
 mod sample;
 mod upgrade;
 

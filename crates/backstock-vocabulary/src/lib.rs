@@ -14,6 +14,6 @@ mod word;
 pub use backup::{ArtifactKind, Codec, Content, Level, Reason, Scope};
 pub use id::{BackupId, InstanceId, ParseIdError, RunId, SetId, ShopId, StorageId};
 pub use raw_text::{RawText, readable};
-pub use replica::{Proof, ReplicaState, VerifyLevel};
+pub use replica::{MarkCause, Proof, ReplicaState, VerifyLevel};
 pub use run::{ErrorClass, Outcome, RunKind};
 pub use word::UnknownWord;

@@ -25,6 +25,14 @@ words! {
         Deleting = "deleting",
     }
 
+    /// Why a replica is marked for deletion.
+    pub enum MarkCause {
+        /// No rule of the policy keeps it.
+        Policy = "policy",
+        /// A person asked for it.
+        ByHand = "by-hand",
+    }
+
     /// What a statement about stored bytes rests on.
     pub enum Proof {
         /// The size agrees.
