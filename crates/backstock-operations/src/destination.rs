@@ -10,7 +10,7 @@ use backstock_archive::owner::{Head, Owner};
 use backstock_archive::{Digest, Part, ReadAt, Sha256};
 use backstock_catalog::Storage as StorageRecord;
 use backstock_storage::{ObjectName, Properties, SpooledPart, Storage, StorageSettings};
-use backstock_vocabulary::{SetId, StorageId};
+use backstock_vocabulary::{BackupId, SetId, StorageId};
 use tokio::runtime::Handle;
 
 use crate::environment::Environment;
@@ -271,9 +271,33 @@ impl SetFolder {
             return Err(OperationError::plain(ErrorKind::Refused, message));
         }
         for object in objects {
+            backstock_host::failpoint::reach("destination.before_sweep").doing(act())?;
             environment.wait(self.place.storage.delete(&object.name)).doing(act())?;
         }
         Ok(())
+    }
+
+    /// Deletes the manifest of a backup, if it is there: from here on the backup does not exist. A manifest that is of
+    /// another backup is left alone.
+    pub(crate) fn delete_manifest(
+        &self,
+        environment: &Environment,
+        folder: &str,
+        backup: BackupId,
+    ) -> Result<()> {
+        let name = self.object(&format!("{folder}/{MANIFEST_NAME}"))?;
+        let act = || format!("deleting the manifest of {folder}");
+        let bytes =
+            environment.wait(self.place.storage.read_small(&name, MANIFEST_LIMIT_BYTES)).doing(act())?;
+        let Some(bytes) = bytes else { return Ok(()) };
+        if let Ok(signed) = SignedManifest::parse(&bytes)
+            && signed.manifest.backup != backup
+        {
+            let message =
+                format!("the manifest in {folder} is that of another backup: nothing of it is deleted");
+            return Err(OperationError::plain(ErrorKind::Refused, message));
+        }
+        environment.wait(self.place.storage.delete(&name)).doing(act())
     }
 
     /// Opens one stored part for reading at any position.
@@ -338,6 +362,41 @@ impl SetFolder {
         Ok(None)
     }
 
+    fn foreign(&self, environment: &Environment, owner: &Owner) -> OperationError {
+        let who = if owner.signer.0 == environment.key.public() {
+            "a copy of this instance"
+        } else {
+            "another instance"
+        };
+        OperationError::hinted(
+            ErrorKind::Refused,
+            format!(
+                "{who} on the machine {} writes to {} (since {})",
+                owner.machine, self.name, owner.written
+            ),
+            "if that machine is gone or this one replaces it, run `backstock backup` with --take-over; a container gets \
+             another identifier at every start: give it one that stays with --machine-id",
+        )
+    }
+
+    /// Makes sure that this instance on this machine wrote here last, and changes nothing.
+    pub(crate) fn require_own(&self, environment: &Environment) -> Result<()> {
+        match self.owner(environment)? {
+            Some(owner)
+                if owner.signer.0 == environment.key.public()
+                    && owner.machine == environment.machine_id() =>
+            {
+                Ok(())
+            }
+            Some(owner) => Err(self.foreign(environment, &owner)),
+            None => Err(OperationError::hinted(
+                ErrorKind::Storage,
+                format!("nothing of the set {} is at {}", self.name, self.place.record.title),
+                "check that the disk is mounted, or that the folder was not moved",
+            )),
+        }
+    }
+
     /// Makes sure that this instance on this machine is the one that writes here.
     pub(crate) fn claim(
         &self,
@@ -354,22 +413,7 @@ impl SetFolder {
                 return Ok(());
             }
             Some(owner) if take_over => owner.generation + 1,
-            Some(owner) => {
-                let who = if owner.signer.0 == environment.key.public() {
-                    "a copy of this instance"
-                } else {
-                    "another instance"
-                };
-                return Err(OperationError::hinted(
-                    ErrorKind::Refused,
-                    format!(
-                        "{who} on the machine {} writes to {} (since {})",
-                        owner.machine, self.name, owner.written
-                    ),
-                    "if that machine is gone or this one replaces it, run the same command again with --take-over; \
-                     a container gets another identifier at every start: give it one that stays with --machine-id",
-                ));
-            }
+            Some(owner) => return Err(self.foreign(environment, owner)),
         };
         let owner = Owner {
             format: Owner::format(),

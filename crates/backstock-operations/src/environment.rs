@@ -117,6 +117,11 @@ impl Environment {
         self.runtime.block_on(future)
     }
 
+    /// What this machine is known by.
+    pub(crate) fn machine_id(&self) -> String {
+        self.host.machine.machine_id().unwrap_or_else(|| "unknown".to_owned())
+    }
+
     /// A handle for code that waits on other threads.
     pub(crate) fn handle(&self) -> tokio::runtime::Handle {
         self.runtime.handle().clone()

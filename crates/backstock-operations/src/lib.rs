@@ -17,6 +17,7 @@ mod monitor;
 mod read_count;
 mod rebuild;
 mod restore;
+mod retention;
 mod run;
 mod show;
 mod spool_folder;
@@ -46,9 +47,14 @@ pub use restore::{
     plan_files_elsewhere, plan_restore, plan_undo, restore, restore_files_elsewhere, resume, transfer_rows,
     undo,
 };
+pub use retention::{
+    Brake, Decision, DestinationPlan, GoReason, KeepReason, KnownBackup, PrunePlan, PruneReport, Pruned,
+    Remembered, RetentionFacts, RetentionPlan, RetentionPolicy, RetentionSettings, SlotRule, Verdict, Wish,
+    pin, plan_delete, plan_prune, plan_retention, prune, unpin,
+};
 pub use show::{
     ListedBackup, ListedReplica, ShownArtifact, ShownBackup, ShownFile, ShownTable, find_shop, list, runs,
-    shop_of, show,
+    shop_of, shops, show,
 };
 pub use stored::find_backup;
 pub use subject::{SetSettings, ShopDatabase, ShopOverrides, Subject, detect};

@@ -41,6 +41,10 @@ pub fn rebuild_catalog(
         return Err(OperationError::plain(ErrorKind::NotFound, message));
     }
     let place = Place::local(environment, folder)?.recorded(environment)?;
+    // Pins and marks may be among what was lost: nothing is deleted here until a person has confirmed the policy.
+    environment
+        .wait(environment.catalog.remove_confirmations(place.record.id))
+        .doing("holding the deletion of backups")?;
     let mut report = RebuildReport::default();
     for name in place.set_folders(environment)? {
         let set_folder = SetFolder { place: place.clone(), name };

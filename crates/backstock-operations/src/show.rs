@@ -1,12 +1,13 @@
 //! What is there: lists of backups, and one backup in detail.
 
+use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 
 use backstock_archive::tree::{FileEntry, FileKind, FileState, printable};
 use backstock_catalog::{Backup, Problem, Replica, Run, Severity, Shop};
 use backstock_database::DumpedObject;
-use backstock_vocabulary::{ArtifactKind, BackupId, Content, Level, Reason, ReplicaState, ShopId};
+use backstock_vocabulary::{ArtifactKind, BackupId, Content, Level, Reason, ReplicaState, ShopId, StorageId};
 use serde::Serialize;
 
 use crate::backup::ReportedProblem;
@@ -37,6 +38,8 @@ pub struct ListedBackup {
     pub stored_bytes: u64,
     /// Named things that are missing.
     pub exceptions: u64,
+    /// Why a person wants it kept (may be empty), where somebody does.
+    pub pin: Option<String>,
     /// Its replicas.
     pub replicas: Vec<ListedReplica>,
 }
@@ -52,6 +55,8 @@ pub struct ListedReplica {
     pub state: ReplicaState,
     /// When it was last looked at.
     pub checked: Option<jiff::Timestamp>,
+    /// Since when it is marked for deletion, where it is.
+    pub marked: Option<jiff::Timestamp>,
 }
 
 /// One backup in detail.
@@ -112,15 +117,34 @@ pub struct ShownFile {
 /// Every backup of one shop or of all, the newest first.
 pub fn list(environment: &Environment, shop: Option<ShopId>) -> Result<Vec<ListedBackup>> {
     let backups = environment.wait(environment.catalog.list_backups(shop)).doing("listing the backups")?;
-    backups.into_iter().map(|backup| listed(environment, &backup)).collect()
+    let kept = Kept::read(environment)?;
+    backups.into_iter().map(|backup| listed(environment, &kept, &backup)).collect()
 }
 
-fn listed(environment: &Environment, backup: &Backup) -> Result<ListedBackup> {
+/// What is pinned and what is marked.
+struct Kept {
+    pins: HashMap<BackupId, String>,
+    marks: HashMap<(BackupId, StorageId), jiff::Timestamp>,
+}
+
+impl Kept {
+    fn read(environment: &Environment) -> Result<Self> {
+        let act = "looking for pins and marks";
+        let pins = environment.wait(environment.catalog.list_pins()).doing(act)?;
+        let marks = environment.wait(environment.catalog.list_marks()).doing(act)?;
+        Ok(Self {
+            pins: pins.into_iter().map(|pin| (pin.backup, pin.note)).collect(),
+            marks: marks.into_iter().map(|mark| ((mark.backup, mark.storage), mark.marked)).collect(),
+        })
+    }
+}
+
+fn listed(environment: &Environment, kept: &Kept, backup: &Backup) -> Result<ListedBackup> {
     let act = || format!("looking at backup {}", backup.id.short());
     let shop = environment.wait(environment.catalog.find_shop(backup.shop)).doing(act())?;
     let replicas = environment.wait(environment.catalog.replicas(backup.id)).doing(act())?;
     let replicas =
-        replicas.iter().map(|replica| listed_replica(environment, replica)).collect::<Result<_>>()?;
+        replicas.iter().map(|replica| listed_replica(environment, kept, replica)).collect::<Result<_>>()?;
     Ok(ListedBackup {
         backup: backup.id,
         short: backup.id.short(),
@@ -132,11 +156,12 @@ fn listed(environment: &Environment, backup: &Backup) -> Result<ListedBackup> {
         content: backup.content,
         stored_bytes: backup.stored_bytes,
         exceptions: backup.exceptions,
+        pin: kept.pins.get(&backup.id).cloned(),
         replicas,
     })
 }
 
-fn listed_replica(environment: &Environment, replica: &Replica) -> Result<ListedReplica> {
+fn listed_replica(environment: &Environment, kept: &Kept, replica: &Replica) -> Result<ListedReplica> {
     let storage = environment
         .wait(environment.catalog.find_storage(replica.storage))
         .doing("looking for the storage of a replica")?;
@@ -145,12 +170,13 @@ fn listed_replica(environment: &Environment, replica: &Replica) -> Result<Listed
         folder: replica.folder.clone(),
         state: replica.state,
         checked: replica.checked,
+        marked: kept.marks.get(&(replica.backup, replica.storage)).copied(),
     })
 }
 
 /// One backup, with every table and file when `contents` are asked for.
 pub fn show(environment: &Environment, backup: Backup, contents: bool) -> Result<ShownBackup> {
-    let listed = listed(environment, &backup)?;
+    let listed = listed(environment, &Kept::read(environment)?, &backup)?;
     let act = format!("reading what is known of backup {}", backup.id.short());
     let problems = environment.wait(environment.catalog.problems_of_backup(backup.id)).doing(act)?;
     let stored = StoredBackup::open(environment, backup)?;
@@ -269,6 +295,11 @@ pub fn shop_of(environment: &Environment, id: ShopId) -> Result<Shop> {
         .ok_or_else(|| {
             OperationError::plain(ErrorKind::NotFound, "the shop of the backup is not known any more")
         })
+}
+
+/// Every shop that is known.
+pub fn shops(environment: &Environment) -> Result<Vec<Shop>> {
+    environment.wait(environment.catalog.list_shops()).doing("listing the shops")
 }
 
 /// The newest runs.

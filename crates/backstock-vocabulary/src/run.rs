@@ -15,6 +15,8 @@ words! {
         Accept = "accept",
         /// Read replicas back and checked them.
         Verify = "verify",
+        /// Deleted backups by policy, or one by hand.
+        Prune = "prune",
     }
 
     /// How a run ended, or that it has not.

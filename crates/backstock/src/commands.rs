@@ -2,9 +2,12 @@
 
 mod backup;
 mod catalog;
+mod delete;
 mod detect;
 mod diff;
 mod list;
+mod pin;
+mod prune;
 mod restore;
 mod restore_dump;
 mod show;
@@ -32,6 +35,10 @@ pub(crate) fn run(arguments: &Arguments, terminal: Terminal) -> Result {
         Command::Verify(arguments) => verify::run(&session, arguments),
         Command::Restore(arguments) => restore::run(&session, arguments),
         Command::Undo(arguments) => undo::run(&session, arguments),
+        Command::Prune(arguments) => prune::run(&session, arguments),
+        Command::Delete(arguments) => delete::run(&session, arguments),
+        Command::Pin(arguments) => pin::run(&session, arguments),
+        Command::Unpin(arguments) => pin::unpin(&session, arguments),
         Command::Catalog(CatalogCommand::Rebuild(arguments)) => catalog::rebuild(&session, arguments),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use backstock_operations::{SetSettings, ShopOverrides};
+use backstock_operations::{RetentionSettings, SetSettings, ShopOverrides};
 use serde::Deserialize;
 
 /// A configuration file of more bytes is none.
@@ -49,6 +49,9 @@ pub(crate) struct Configuration {
     pub(crate) backups: Option<PathBuf>,
     /// What this machine is known by, where `/etc/machine-id` does not stay: in containers.
     pub(crate) machine_id: Option<String>,
+    /// Which backups are kept, where a set says nothing else.
+    #[serde(default)]
+    pub(crate) retention: RetentionSettings,
     /// Sets that are managed by file.
     #[serde(default, rename = "set")]
     pub(crate) sets: Vec<SetTable>,
@@ -74,6 +77,8 @@ pub(crate) struct SetTable {
     /// Folders of the shop outside its own: names and places.
     #[serde(default)]
     pub(crate) outside_folder: std::collections::BTreeMap<String, PathBuf>,
+    /// Which backups of it are kept, instead of what is said for all.
+    pub(crate) retention: Option<RetentionSettings>,
     /// The database, where it cannot be read from the shop's own files.
     #[serde(default)]
     pub(crate) database: DatabaseTable,
@@ -108,6 +113,13 @@ impl Configuration {
     /// The set with this title.
     pub(crate) fn set(&self, title: &str) -> Option<SetSettings> {
         self.sets.iter().find(|set| set.title == title).map(SetTable::settings)
+    }
+
+    /// What is kept of a shop that is known by this folder or title: what its set says, else what is said for all.
+    pub(crate) fn retention(&self, folder: Option<&Path>, title: &str) -> RetentionSettings {
+        let of_folder = self.sets.iter().find(|set| set.shop.is_some() && set.shop.as_deref() == folder);
+        let set = of_folder.or_else(|| self.sets.iter().find(|set| set.title == title));
+        set.and_then(|set| set.retention).unwrap_or(self.retention)
     }
 
     /// The set whose shop is this folder.
@@ -155,6 +167,18 @@ mod tests {
         assert_eq!(set.by_hand.name.as_deref(), Some("acme"));
         assert!(configuration.set_of_folder(Path::new("/var/www/acme")).is_some());
         assert!(configuration.set("other").is_none());
+    }
+
+    #[test]
+    fn a_set_may_keep_other_backups_than_the_rest() {
+        let text = "[retention]\nkeep_last = 5\n[[set]]\ntitle = \"acme\"\nshop = \"/var/www/acme\"\n\
+                    [set.retention]\ndaily = 3\n[[set]]\ntitle = \"plain\"\n";
+        let configuration: Configuration = toml::from_str(text).unwrap();
+        let of = |folder: Option<&str>, title| configuration.retention(folder.map(Path::new), title);
+        assert_eq!((of(Some("/var/www/acme"), "shop").daily, of(None, "acme").keep_last), (Some(3), None));
+        assert_eq!((of(Some("/srv/x"), "x").keep_last, of(None, "plain").keep_last), (Some(5), Some(5)));
+        let negative = toml::from_str::<Configuration>("[retention]\nkeep_last = -1").unwrap_err();
+        assert!(negative.to_string().contains("keep_last"), "{negative}");
     }
 
     #[test]

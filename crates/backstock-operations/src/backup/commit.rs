@@ -50,7 +50,7 @@ impl<'a> Commit<'a> {
         if !plan.take_over {
             refuse_an_empty_place(environment, &folder)?;
         }
-        let machine = environment.host.machine.machine_id().unwrap_or_else(|| "unknown".to_owned());
+        let machine = environment.machine_id();
         reconcile(environment, &folder, &inventory, &machine)?;
         let head = head_of(environment, plan, &inventory)?;
         if inventory.manifests.is_empty() && has_replicas_here(environment, plan)? {
@@ -330,8 +330,16 @@ fn reconcile(
     }
     let known =
         environment.wait(environment.catalog.list_backups(None)).doing("listing the known backups")?;
+    let replicas =
+        environment.wait(environment.catalog.list_replicas()).doing("listing the known replicas")?;
     for leftover in &inventory.without_manifest {
-        if known.iter().any(|backup| backup.folder == *leftover) {
+        if let Some(backup) = known.iter().find(|backup| backup.folder == *leftover) {
+            let is_going =
+                |replica: &&Replica| replica.backup == backup.id && replica.state == ReplicaState::Deleting;
+            if replicas.iter().any(|replica| is_going(&replica)) {
+                // The next prune finishes it.
+                continue;
+            }
             tracing::warn!(folder = leftover, "the manifest of a backup is gone; its data is left alone");
             continue;
         }

@@ -34,7 +34,17 @@ pub(super) fn run(session: &Session, arguments: &ListArguments) -> Result {
 }
 
 fn row(backup: &ListedBackup) -> Vec<String> {
-    let replicas: Vec<String> = backup.replicas.iter().map(|replica| replica.state.to_string()).collect();
+    let mut replicas: Vec<String> = backup
+        .replicas
+        .iter()
+        .map(|replica| {
+            format!("{}{}", replica.state, if replica.marked.is_some() { " (marked)" } else { "" })
+        })
+        .collect();
+    replicas.extend(backup.pin.as_ref().map(|note| match note.as_str() {
+        "" => "pinned".to_owned(),
+        note => format!("pinned: {}", printable(note)),
+    }));
     vec![
         backup.short.clone(),
         printable(&backup.shop),

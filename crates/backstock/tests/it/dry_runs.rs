@@ -64,6 +64,8 @@ fn a_dry_run_changes_nothing_that_is_there() {
     show(&["backup", other.to_str().unwrap(), "--dry-run"], "would back up");
     show(&["backup", text, "--dry-run", "--to", elsewhere.to_str().unwrap()], "elsewhere");
     show(&["backup", text, "--dry-run", "--json"], "backstock.backup-plan/1");
+    show(&["prune", "--dry-run"], "(the default)");
+    show(&["prune", "--dry-run", "--json"], "backstock.prune-plan/1");
     let away = ["restore", "latest", "--dry-run", "--to", elsewhere.to_str().unwrap()];
     show(&away, "would write 1 file with 5 B into ");
     show(&[&away[..], &["--json"]].concat(), "backstock.restore-files-plan/1");

@@ -67,6 +67,8 @@ mod restore_shop;
 #[cfg(test)]
 mod restore_whole;
 #[cfg(test)]
+mod retention;
+#[cfg(test)]
 mod tidy;
 #[cfg(test)]
 mod undo_window;

@@ -1,0 +1,82 @@
+//! The deletion of one replica: *being deleted* in the catalog → manifest → data → forgotten. Data is lost here.
+//!
+//! Killed anywhere it is safe to begin again: what is being deleted is finished by the next prune, and what the catalog
+//! has lost meanwhile is either whole (its manifest is there) or a leftover that the next backup sweeps.
+
+use backstock_catalog::{Backup, Replica};
+use backstock_vocabulary::ReplicaState;
+
+use crate::destination::{Place, SetFolder};
+use crate::environment::Environment;
+use crate::error::{Doing, ErrorKind, OperationError, Result};
+
+/// One backup at one destination, where it lies.
+pub(super) struct Target<'a> {
+    backup: &'a Backup,
+    replica: &'a Replica,
+    set_folder: SetFolder,
+    folder: &'a str,
+}
+
+impl<'a> Target<'a> {
+    /// Where a replica lies.
+    pub(super) fn of(place: &Place, (backup, replica): &'a (Backup, Replica)) -> Result<Self> {
+        let (set, folder) = replica.folder.rsplit_once('/').ok_or_else(|| {
+            let message = format!("\"{}\" is no folder of a backup", replica.folder);
+            OperationError::plain(ErrorKind::Failed, message)
+        })?;
+        Ok(Self {
+            backup,
+            replica,
+            set_folder: SetFolder { place: place.clone(), name: set.to_owned() },
+            folder,
+        })
+    }
+
+    /// The folder of the set.
+    pub(super) fn set_folder(&self) -> &SetFolder {
+        &self.set_folder
+    }
+
+    /// Makes sure, at the place itself, that manifest and parts are there with their sizes.
+    pub(super) fn require_present(&self, environment: &Environment) -> Result<()> {
+        let short = self.backup.id.short();
+        let failed = |what: String| {
+            OperationError::hinted(
+                ErrorKind::Damaged,
+                format!("the backup {short}, on which the rest is deleted, {what}; nothing was deleted"),
+                "`backstock verify` tells what is wrong with it",
+            )
+        };
+        let signed = self.set_folder.manifest(environment, self.folder)?;
+        if signed.sha256.to_string() != self.backup.manifest_hash {
+            return Err(failed("has another manifest than the one on record".to_owned()));
+        }
+        for part in signed.manifest.artifacts.iter().flat_map(|artifact| &artifact.parts) {
+            let seen = self.set_folder.part_size(environment, self.folder, part)?;
+            if seen != Some(part.size_bytes) {
+                return Err(failed(format!("lacks {} of {} bytes", part.name, part.size_bytes)));
+            }
+        }
+        Ok(())
+    }
+
+    /// Deletes it. Tells with `false` that it may not be deleted any more: it was pinned, or its mark was taken back.
+    pub(super) fn delete(&self, environment: &Environment) -> Result<bool> {
+        let act = || format!("deleting the backup {}", self.backup.id.short());
+        let (backup, storage) = (self.replica.backup, self.replica.storage);
+        if self.replica.state != ReplicaState::Deleting {
+            backstock_host::failpoint::reach("prune.before_begin").doing(act())?;
+            if !environment.wait(environment.catalog.begin_deletion(backup, storage)).doing(act())? {
+                return Ok(false);
+            }
+        }
+        backstock_host::failpoint::reach("prune.before_manifest").doing(act())?;
+        self.set_folder.delete_manifest(environment, self.folder, backup)?;
+        backstock_host::failpoint::reach("prune.before_data").doing(act())?;
+        self.set_folder.sweep(environment, self.folder)?;
+        backstock_host::failpoint::reach("prune.before_forget").doing(act())?;
+        environment.wait(environment.catalog.forget_replica(backup, storage)).doing(act())?;
+        Ok(true)
+    }
+}

@@ -1,0 +1,187 @@
+//! From the catalog to a plan: what is known of each set at each destination, under the lock of the shop.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+use backstock_catalog::{Backup, Mark, Replica, Set, Shop, Storage};
+use backstock_host::lock::Lock;
+use backstock_vocabulary::{BackupId, MarkCause, ReplicaState, SetId, StorageId};
+
+use super::facts::{KnownBackup, Remembered, RetentionFacts, Wish};
+use super::plan::{RetentionPlan, plan_retention};
+use super::policy::RetentionPolicy;
+use super::reasons::Decision;
+use crate::environment::Environment;
+use crate::error::{Doing, ErrorKind, OperationError, Result};
+use crate::restore::open_restores;
+use crate::run::{close_dead_runs, lock_shop};
+use crate::show::shop_of;
+
+/// What stays and what goes of a shop, at each destination of each of its sets. Holds the shop's lock, so that it is
+/// still true when it is acted on; a plan that is only looked at holds none.
+#[derive(Debug)]
+pub struct PrunePlan {
+    /// The shop.
+    pub shop: Shop,
+    /// Each set at each destination.
+    pub destinations: Vec<DestinationPlan>,
+    pub(super) wish: Wish,
+    pub(super) lock: Option<Lock>,
+}
+
+/// What stays and what goes of one set at one destination.
+#[derive(Debug)]
+pub struct DestinationPlan {
+    /// The set.
+    pub set: Set,
+    /// The storage.
+    pub storage: Storage,
+    /// The verdicts.
+    pub plan: RetentionPlan,
+    pub(super) copies: HashMap<BackupId, (Backup, Replica)>,
+    pub(super) marks: HashMap<BackupId, Mark>,
+}
+
+/// What the policy says of a shop's backups.
+pub fn plan_prune(environment: &Environment, shop: &Shop, policy: RetentionPolicy) -> Result<PrunePlan> {
+    gather(environment, shop, policy, Wish::Policy)
+}
+
+/// The deletion of one backup by hand, wherever it is.
+///
+/// # Errors
+/// [`ErrorKind::Refused`] with the reasons for which it stays: a pin, the floor, a backup that builds on it …
+pub fn plan_delete(environment: &Environment, backup: &Backup, policy: RetentionPolicy) -> Result<PrunePlan> {
+    let shop = shop_of(environment, backup.shop)?;
+    let mut plan = gather(environment, &shop, policy, Wish::ByHand(BTreeSet::from([backup.id])))?;
+    plan.destinations.retain(|destination| destination.copies.contains_key(&backup.id));
+    let short = backup.id.short();
+    if plan.destinations.is_empty() {
+        let message = format!("no storage holds the backup {short}");
+        return Err(OperationError::plain(ErrorKind::NotFound, message));
+    }
+    for destination in &plan.destinations {
+        let verdict = destination.plan.verdict(backup.id);
+        if let Some(Decision::Keep(_)) = verdict.map(|verdict| &verdict.decision) {
+            let reasons = verdict.map(|verdict| verdict.decision.texts().join("; ")).unwrap_or_default();
+            return Err(OperationError::hinted(
+                ErrorKind::Refused,
+                format!("the backup {short} stays at {}: {reasons}", destination.storage.title),
+                "`backstock unpin` lets a pinned one go; after `backstock backup` and `backstock verify latest` an older \
+                 one is no longer the last that can be restored",
+            ));
+        }
+    }
+    Ok(plan)
+}
+
+/// All that is on record beside the backups themselves.
+struct Records {
+    replicas: HashMap<BackupId, Vec<Replica>>,
+    marks: Vec<Mark>,
+    pinned: HashSet<BackupId>,
+    needed: HashSet<BackupId>,
+}
+
+impl Records {
+    fn read(environment: &Environment) -> Result<Self> {
+        let act = "reading what is known of the backups";
+        let catalog = &environment.catalog;
+        let mut replicas: HashMap<BackupId, Vec<Replica>> = HashMap::new();
+        for replica in environment.wait(catalog.list_replicas()).doing(act)? {
+            replicas.entry(replica.backup).or_default().push(replica);
+        }
+        let pins = environment.wait(catalog.list_pins()).doing(act)?;
+        let journals = open_restores(environment)?;
+        Ok(Self {
+            replicas,
+            marks: environment.wait(catalog.list_marks()).doing(act)?,
+            pinned: pins.into_iter().map(|pin| pin.backup).collect(),
+            needed: journals
+                .iter()
+                .flat_map(|journal| [Some(journal.backup), journal.snapshot])
+                .flatten()
+                .collect(),
+        })
+    }
+}
+
+fn gather(environment: &Environment, shop: &Shop, policy: RetentionPolicy, wish: Wish) -> Result<PrunePlan> {
+    let lock = if environment.may_write { Some(lock_shop(environment, shop.id, &shop.title)?) } else { None };
+    close_dead_runs(environment, lock.as_ref().map(|_| shop.id))?;
+    let records = Records::read(environment)?;
+    let act = || format!("listing the backups of {}", shop.title);
+    let backups = environment.wait(environment.catalog.list_backups(Some(shop.id))).doing(act())?;
+    let mut copies: BTreeMap<(SetId, StorageId), Vec<(Backup, Replica)>> = BTreeMap::new();
+    for backup in backups {
+        for replica in
+            records.replicas.get(&backup.id).into_iter().flatten().filter(|replica| is_here(replica))
+        {
+            let place = (backup.set, replica.storage);
+            copies.entry(place).or_default().push((backup.clone(), replica.clone()));
+        }
+    }
+    let mut destinations = Vec::new();
+    for ((set, storage), copies) in copies {
+        let set = environment.wait(environment.catalog.find_set(set)).doing(act())?;
+        let storage = environment.wait(environment.catalog.find_storage(storage)).doing(act())?;
+        let (Some(set), Some(storage)) = (set, storage) else { continue };
+        destinations.push(destination(environment, &records, (set, storage), copies, policy, &wish)?);
+    }
+    Ok(PrunePlan { shop: shop.clone(), destinations, wish, lock })
+}
+
+/// Whether something of the backup is at the destination, as far as is known.
+fn is_here(replica: &Replica) -> bool {
+    use ReplicaState::{Damaged, Deleting, Present, Verified};
+    matches!(replica.state, Present | Verified | Damaged | Deleting)
+}
+
+fn destination(
+    environment: &Environment,
+    records: &Records,
+    (set, storage): (Set, Storage),
+    copies: Vec<(Backup, Replica)>,
+    policy: RetentionPolicy,
+    wish: &Wish,
+) -> Result<DestinationPlan> {
+    let marks: HashMap<BackupId, Mark> = records
+        .marks
+        .iter()
+        .filter(|mark| mark.storage == storage.id)
+        .map(|mark| (mark.backup, mark.clone()))
+        .collect();
+    let confirmation = environment
+        .wait(environment.catalog.confirmation(set.id, storage.id))
+        .doing("looking for the confirmed policy")?;
+    let remembered = confirmation.map(|confirmation| Remembered {
+        policy: serde_json::from_value(confirmation.policy).ok(),
+        sequence: confirmation.sequence,
+        acted: confirmation.acted,
+    });
+    let backups = copies
+        .iter()
+        .map(|(backup, replica)| {
+            known(records, backup, replica, marks.get(&backup.id).map(|mark| mark.cause))
+        })
+        .collect();
+    let now = environment.host.clock.now();
+    let facts = RetentionFacts { policy, wish: wish.clone(), backups, now, remembered };
+    let copies = copies.into_iter().map(|copy| (copy.0.id, copy)).collect();
+    Ok(DestinationPlan { set, storage, plan: plan_retention(&facts), copies, marks })
+}
+
+fn known(records: &Records, backup: &Backup, replica: &Replica, mark: Option<MarkCause>) -> KnownBackup {
+    KnownBackup {
+        id: backup.id,
+        sequence: backup.sequence,
+        level: backup.level,
+        parent: backup.parent,
+        reason: backup.reason,
+        content: backup.content,
+        started: backup.started,
+        state: replica.state,
+        is_pinned: records.pinned.contains(&backup.id),
+        is_needed: records.needed.contains(&backup.id),
+        mark,
+    }
+}

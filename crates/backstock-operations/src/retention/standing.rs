@@ -1,0 +1,69 @@
+//! How each backup stands before any rule of the policy: which count, and which are a matter of their own.
+
+use backstock_vocabulary::{Content, MarkCause, Reason, ReplicaState};
+
+use super::chains::Chains;
+use super::dates;
+use super::facts::{RetentionFacts, Wish};
+
+/// How a backup stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// Its deletion has begun: for everything else it is not there any more.
+    UnderWay,
+    /// A person asked for its deletion: nothing rests on it.
+    ByHand,
+    /// Its date cannot be right.
+    Undated,
+    /// A safety snapshot, with a number of its own.
+    Snapshot(Reason),
+    /// Made of a dump by others.
+    Imported,
+    /// Must not be restored.
+    Unusable,
+    /// A person must look at it.
+    Suspect,
+    /// Something of it is missing or damaged: it takes nobody's place, and goes when even among its like no rule keeps
+    /// it.
+    Lesser,
+    /// A restore point that counts.
+    Counted,
+}
+
+/// How each backup stands, in the order of the chains.
+pub(super) fn standings(facts: &RetentionFacts, chains: &Chains) -> Vec<Standing> {
+    let undated = dates::undated(&chains.backups, facts.now);
+    (0..chains.backups.len()).map(|at| standing(facts, chains, at, undated[at])).collect()
+}
+
+fn standing(facts: &RetentionFacts, chains: &Chains, at: usize, is_undated: bool) -> Standing {
+    let backup = &chains.backups[at];
+    let is_asked = match &facts.wish {
+        Wish::Policy => false,
+        Wish::ByHand(ids) => ids.contains(&backup.id),
+    };
+    let is_whole = match backup.content {
+        Content::Whole => true,
+        Content::WholeExcept => facts.policy.count_exceptions,
+        Content::Suspect | Content::Unusable => false,
+    };
+    if backup.state == ReplicaState::Deleting {
+        Standing::UnderWay
+    } else if is_asked || backup.mark == Some(MarkCause::ByHand) {
+        Standing::ByHand
+    } else if is_undated {
+        Standing::Undated
+    } else if matches!(backup.reason, Reason::PreRestore | Reason::PreUpgrade) {
+        Standing::Snapshot(backup.reason)
+    } else if backup.reason == Reason::Imported {
+        Standing::Imported
+    } else if backup.content == Content::Unusable {
+        Standing::Unusable
+    } else if backup.content == Content::Suspect {
+        Standing::Suspect
+    } else if is_whole && backup.is_there() && chains.is_closed(at) {
+        Standing::Counted
+    } else {
+        Standing::Lesser
+    }
+}

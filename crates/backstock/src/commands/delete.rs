@@ -1,0 +1,51 @@
+//! `backstock delete`: one backup, by the same rules and the same act as by policy.
+
+use backstock_operations::{find_backup, find_shop, plan_delete, prune, shop_of};
+
+use super::prune::{policy_of, show_report};
+use super::{Document, Result};
+use crate::arguments::DeleteArguments;
+use crate::exit::{Code, CommandError};
+use crate::session::Session;
+use crate::terminal::printable;
+
+pub(super) fn run(session: &Session, arguments: &DeleteArguments) -> Result {
+    let environment = if arguments.dry_run { session.open_to_look()? } else { session.open()? };
+    let shop = arguments.shop.as_deref().map(|text| find_shop(&environment, text)).transpose()?;
+    let backup = find_backup(&environment, &arguments.id, shop.map(|shop| shop.id))?;
+    let shop = shop_of(&environment, backup.shop)?;
+    let policy = policy_of(session, &shop)?;
+    let plan = plan_delete(&environment, &backup, policy)?;
+    let terminal = &session.terminal;
+    let when = if arguments.now { "at once" } else { &*format!("after {} hours", policy.grace_hours) };
+    let what = format!("delete the backup {} of {} {when}", backup.id.short(), printable(&shop.title));
+    if arguments.dry_run {
+        terminal.data(&format!("would {what}"));
+        return Ok(Code::Done);
+    }
+    if !arguments.yes {
+        match terminal.ask(&format!("{what}?")) {
+            Some(true) => {}
+            Some(false) => return Err(CommandError::declined("nothing was changed")),
+            None => {
+                return Err(CommandError::usage(
+                    "there is nobody to ask",
+                    "give --yes to go on without a question",
+                ));
+            }
+        }
+    }
+    let progress = session.progress();
+    let result = prune(&environment, plan, true, arguments.now, &progress);
+    progress.close();
+    let report = result?;
+    if terminal.json() {
+        terminal.document(&Document::new("backstock.delete/1", &report));
+    } else {
+        show_report(session, &report);
+        if !arguments.now {
+            terminal.say("`backstock pin` takes the mark back; `backstock prune` deletes what is marked when its grace is over");
+        }
+    }
+    Ok(Code::Done)
+}

@@ -1,0 +1,215 @@
+//! `backstock prune`: what the policy keeps, and what goes.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use backstock_catalog::Shop;
+use backstock_operations::{
+    DestinationPlan, Environment, PrunePlan, PruneReport, Pruned, RetentionPlan, RetentionPolicy, Verdict,
+    find_shop, plan_prune, prune, shops,
+};
+use serde::Serialize;
+
+use super::{Document, Result};
+use crate::arguments::PruneArguments;
+use crate::exit::{Code, CommandError};
+use crate::session::Session;
+use crate::terminal::{bytes_text, count_text, printable, table_text};
+
+/// One set at one destination, as JSON tells it.
+#[derive(Serialize)]
+struct Planned<'a> {
+    shop: &'a str,
+    set: &'a str,
+    storage: &'a str,
+    #[serde(flatten)]
+    plan: &'a RetentionPlan,
+}
+
+pub(super) fn run(session: &Session, arguments: &PruneArguments) -> Result {
+    let environment = if arguments.dry_run { session.open_to_look()? } else { session.open()? };
+    let shops = match &arguments.shop {
+        Some(given) => vec![shop_of_set(session, &environment, given)?],
+        None => shops(&environment)?,
+    };
+    let terminal = &session.terminal;
+    let mut plans = Vec::new();
+    let mut reports = Vec::new();
+    let mut is_unanswered = false;
+    for shop in &shops {
+        let plan = plan_prune(&environment, shop, policy_of(session, shop)?)?;
+        if arguments.dry_run {
+            plans.push(plan);
+            continue;
+        }
+        if !terminal.json() {
+            show_plan(session, &plan);
+        }
+        let is_confirmed = arguments.yes || answer(session, &plan, &mut is_unanswered);
+        let progress = session.progress();
+        let result = prune(&environment, plan, is_confirmed, arguments.now, &progress);
+        progress.close();
+        let report = result?;
+        if !terminal.json() {
+            show_report(session, &report);
+        }
+        reports.push(report);
+    }
+    if arguments.dry_run {
+        show_plans(session, &plans);
+    } else if terminal.json() {
+        #[derive(Serialize)]
+        struct Reports {
+            shops: Vec<PruneReport>,
+        }
+        terminal.document(&Document::new("backstock.prune/1", Reports { shops: reports }));
+    }
+    if is_unanswered {
+        return Err(CommandError::usage(
+            "there is nobody to ask, and a person must confirm what goes: nothing was marked or deleted there",
+            "look at `backstock prune --dry-run`, then give --yes once",
+        ));
+    }
+    Ok(Code::Done)
+}
+
+/// A set of the configuration file by its title, or a shop.
+fn shop_of_set(
+    session: &Session,
+    environment: &Environment,
+    given: &OsStr,
+) -> std::result::Result<Shop, CommandError> {
+    let set = session.configuration.set(&given.to_string_lossy());
+    let folder = set.and_then(|set| set.folder);
+    Ok(find_shop(environment, folder.as_ref().map_or(given, |folder| folder.as_os_str()))?)
+}
+
+/// The policy for a shop: what its set in the configuration file says, else what the file says for all, else the default.
+pub(super) fn policy_of(
+    session: &Session,
+    shop: &Shop,
+) -> std::result::Result<RetentionPolicy, CommandError> {
+    let folder = shop.root.as_deref().map(|root| Path::new(OsStr::from_bytes(root)));
+    Ok(session.configuration.retention(folder, &shop.title).policy()?)
+}
+
+/// Whether a person confirms what the brakes ask.
+fn answer(session: &Session, plan: &PrunePlan, is_unanswered: &mut bool) -> bool {
+    let mut questions = plan.destinations.iter().flat_map(|destination| &destination.plan.brakes).peekable();
+    if questions.peek().is_none() {
+        return false;
+    }
+    let why: Vec<String> = questions.map(ToString::to_string).collect();
+    let going: usize = plan.destinations.iter().map(|destination| destination.plan.going().count()).sum();
+    let question = format!("{}; let {} go?", why.join("; "), count_text(going as u64, "backup"));
+    let answer = session.terminal.ask(&question);
+    *is_unanswered |= answer.is_none();
+    answer == Some(true)
+}
+
+fn show_plans(session: &Session, plans: &[PrunePlan]) {
+    let terminal = &session.terminal;
+    if !terminal.json() {
+        for plan in plans {
+            show_plan(session, plan);
+        }
+        return;
+    }
+    #[derive(Serialize)]
+    struct Plans<'a> {
+        destinations: Vec<Planned<'a>>,
+    }
+    let mut destinations = Vec::new();
+    for plan in plans {
+        destinations.extend(plan.destinations.iter().map(|destination| planned(plan, destination)));
+    }
+    terminal.document(&Document::new("backstock.prune-plan/1", Plans { destinations }));
+}
+
+fn planned<'a>(plan: &'a PrunePlan, destination: &'a DestinationPlan) -> Planned<'a> {
+    Planned {
+        shop: &plan.shop.title,
+        set: &destination.set.title,
+        storage: &destination.storage.title,
+        plan: &destination.plan,
+    }
+}
+
+fn show_plan(session: &Session, plan: &PrunePlan) {
+    let terminal = &session.terminal;
+    for destination in &plan.destinations {
+        let policy = destination.plan.policy;
+        let word = if policy == RetentionPolicy::default() { " (the default)" } else { "" };
+        terminal.data(&format!(
+            "{} (set {}) at {}: {policy}{word}",
+            printable(&plan.shop.title),
+            printable(&destination.set.title),
+            printable(&destination.storage.title)
+        ));
+        let rows: Vec<Vec<String>> = destination.plan.backups.iter().rev().map(row).collect();
+        for line in
+            table_text(&["id", "made", "level", "reason", "content", "state", "verdict", "why"], &rows)
+        {
+            terminal.data(&format!("  {line}"));
+        }
+        if destination.plan.floor.is_none() {
+            terminal.say(
+                "nothing goes: no backup here is wholly verified; `backstock verify latest` changes that",
+            );
+        }
+        for brake in &destination.plan.brakes {
+            terminal.say(&format!("to be confirmed: {brake}"));
+        }
+    }
+}
+
+fn row(verdict: &Verdict) -> Vec<String> {
+    let mark = if verdict.mark.is_some() { " (marked)" } else { "" };
+    vec![
+        verdict.backup.short(),
+        verdict.started.strftime("%Y-%m-%d %H:%M:%S UTC").to_string(),
+        verdict.level.to_string(),
+        verdict.reason.to_string(),
+        verdict.content.to_string(),
+        format!("{}{mark}", verdict.state),
+        if verdict.decision.is_keep() { "keep" } else { "go" }.to_owned(),
+        verdict.decision.texts().join("; "),
+    ]
+}
+
+/// What was done, a line for each destination.
+pub(super) fn show_report(session: &Session, report: &PruneReport) {
+    for pruned in &report.destinations {
+        let line = format!(
+            "{} at {}: {}",
+            printable(&report.shop),
+            printable(&pruned.storage),
+            what_was_done(pruned).join(", ")
+        );
+        session.terminal.data(&line);
+    }
+}
+
+fn what_was_done(pruned: &Pruned) -> Vec<String> {
+    let mut done = Vec::new();
+    for (ids, word) in [
+        (&pruned.marked, "marked"),
+        (&pruned.kept_again, "kept again"),
+        (&pruned.waiting, "within their grace"),
+    ] {
+        if !ids.is_empty() {
+            done.push(format!("{} {word}", ids.len()));
+        }
+    }
+    if !pruned.deleted.is_empty() {
+        done.push(format!("{} deleted ({})", pruned.deleted.len(), bytes_text(pruned.freed_bytes)));
+    }
+    if !pruned.held_by.is_empty() {
+        done.push("held until a person confirms".to_owned());
+    }
+    if done.is_empty() {
+        done.push("nothing to do".to_owned());
+    }
+    done
+}
