@@ -14,6 +14,11 @@ mod show;
 mod undo;
 mod verify;
 
+use std::ffi::OsStr;
+
+use backstock_catalog::Backup;
+use backstock_operations::{Environment, find_backup, find_shop};
+
 use crate::arguments::{Arguments, CatalogCommand, Command};
 use crate::exit::{Code, CommandError};
 use crate::progress::PhaseAccount;
@@ -40,6 +45,25 @@ pub(crate) fn run(arguments: &Arguments, terminal: Terminal) -> Result {
         Command::Pin(arguments) => pin::run(&session, arguments),
         Command::Unpin(arguments) => pin::unpin(&session, arguments),
         Command::Catalog(CatalogCommand::Rebuild(arguments)) => catalog::rebuild(&session, arguments),
+    }
+}
+
+/// The backup that a person means, of the shop that was named, if one was.
+fn meant_backup(
+    environment: &Environment,
+    id: &str,
+    shop: Option<&OsStr>,
+) -> std::result::Result<Backup, CommandError> {
+    let shop = shop.map(|text| find_shop(environment, text)).transpose()?;
+    Ok(find_backup(environment, id, shop.map(|shop| shop.id))?)
+}
+
+/// Asks before something is changed. An error unless a person agrees.
+fn confirm(session: &Session, question: &str) -> std::result::Result<(), CommandError> {
+    match session.terminal.ask(question) {
+        Some(true) => Ok(()),
+        Some(false) => Err(CommandError::declined("nothing was changed")),
+        None => Err(CommandError::usage("there is nobody to ask", "give --yes to go on without a question")),
     }
 }
 

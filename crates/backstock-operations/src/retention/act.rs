@@ -63,16 +63,13 @@ pub fn prune(
     monitor: &dyn Monitor,
 ) -> Result<PruneReport> {
     let mut report = PruneReport { shop: plan.shop.title.clone(), destinations: Vec::new() };
+    let set = plan.destinations.first().map(|destination| &destination.set);
     let subject = RunSubject {
         kind: RunKind::Prune,
         shop: plan.shop.id,
         shop_title: plan.shop.title.clone(),
-        set: plan.destinations.first().map(|destination| destination.set.id),
-        set_title: plan
-            .destinations
-            .first()
-            .map(|destination| destination.set.title.clone())
-            .unwrap_or_default(),
+        set: set.map(|set| set.id),
+        set_title: set.map(|set| set.title.clone()).unwrap_or_default(),
     };
     let lock = plan.lock.take().ok_or_else(|| {
         OperationError::plain(ErrorKind::Failed, "a plan that was only looked at cannot be acted on")

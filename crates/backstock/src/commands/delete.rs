@@ -1,18 +1,17 @@
 //! `backstock delete`: one backup, by the same rules and the same act as by policy.
 
-use backstock_operations::{find_backup, find_shop, plan_delete, prune, shop_of};
+use backstock_operations::{plan_delete, prune, shop_of};
 
 use super::prune::{policy_of, show_report};
-use super::{Document, Result};
+use super::{Document, Result, confirm, meant_backup};
 use crate::arguments::DeleteArguments;
-use crate::exit::{Code, CommandError};
+use crate::exit::Code;
 use crate::session::Session;
 use crate::terminal::printable;
 
 pub(super) fn run(session: &Session, arguments: &DeleteArguments) -> Result {
     let environment = if arguments.dry_run { session.open_to_look()? } else { session.open()? };
-    let shop = arguments.shop.as_deref().map(|text| find_shop(&environment, text)).transpose()?;
-    let backup = find_backup(&environment, &arguments.id, shop.map(|shop| shop.id))?;
+    let backup = meant_backup(&environment, &arguments.id, arguments.shop.as_deref())?;
     let shop = shop_of(&environment, backup.shop)?;
     let policy = policy_of(session, &shop)?;
     let plan = plan_delete(&environment, &backup, policy)?;
@@ -24,16 +23,7 @@ pub(super) fn run(session: &Session, arguments: &DeleteArguments) -> Result {
         return Ok(Code::Done);
     }
     if !arguments.yes {
-        match terminal.ask(&format!("{what}?")) {
-            Some(true) => {}
-            Some(false) => return Err(CommandError::declined("nothing was changed")),
-            None => {
-                return Err(CommandError::usage(
-                    "there is nobody to ask",
-                    "give --yes to go on without a question",
-                ));
-            }
-        }
+        confirm(session, &format!("{what}?"))?;
     }
     let progress = session.progress();
     let result = prune(&environment, plan, true, arguments.now, &progress);

@@ -5,11 +5,11 @@ mod text;
 
 use backstock_catalog::Backup;
 use backstock_operations::{
-    DiffSummary, Difference, Environment, Subject, diff, diff_with_live, find_backup, find_shop, shop_of,
+    DiffSummary, Difference, Environment, Subject, diff, diff_with_live, find_backup, shop_of,
 };
 
-use super::Result;
 use super::restore::configured;
+use super::{Result, meant_backup};
 use crate::arguments::DiffArguments;
 use crate::exit::{Code, CommandError};
 use crate::session::Session;
@@ -22,8 +22,7 @@ const LIVE: &str = "live";
 
 pub(super) fn run(session: &Session, arguments: &DiffArguments) -> Result {
     let environment = session.open()?;
-    let shop = arguments.shop.as_deref().map(|text| find_shop(&environment, text)).transpose()?;
-    let before = find_backup(&environment, &arguments.before, shop.map(|shop| shop.id))?;
+    let before = meant_backup(&environment, &arguments.before, arguments.shop.as_deref())?;
     let later = later(session, &environment, arguments, &before)?;
     let compare = |sink: &mut dyn FnMut(Difference)| {
         let progress = session.progress();

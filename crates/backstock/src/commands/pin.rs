@@ -1,14 +1,12 @@
 //! `backstock pin` and `unpin`: what a person wants kept.
 
-use std::ffi::OsStr;
-
 use backstock_catalog::Backup;
-use backstock_operations::{Environment, find_backup, find_shop, pin, unpin as take_pin_back};
+use backstock_operations::{pin, unpin as take_pin_back};
 use serde::Serialize;
 
-use super::{Document, Result};
+use super::{Document, Result, meant_backup};
 use crate::arguments::{PinArguments, UnpinArguments};
-use crate::exit::{Code, CommandError};
+use crate::exit::Code;
 use crate::session::Session;
 
 /// What became of a pin.
@@ -20,27 +18,18 @@ struct Pinned {
 
 pub(super) fn run(session: &Session, arguments: &PinArguments) -> Result {
     let environment = session.open()?;
-    let backup = meant(&environment, &arguments.id, arguments.shop.as_deref())?;
+    let backup = meant_backup(&environment, &arguments.id, arguments.shop.as_deref())?;
     pin(&environment, &backup, &arguments.note)?;
     Ok(show(session, &backup, true))
 }
 
 pub(super) fn unpin(session: &Session, arguments: &UnpinArguments) -> Result {
     let environment = session.open()?;
-    let backup = meant(&environment, &arguments.id, arguments.shop.as_deref())?;
+    let backup = meant_backup(&environment, &arguments.id, arguments.shop.as_deref())?;
     if !take_pin_back(&environment, &backup)? {
         session.terminal.say(&format!("backup {} was not pinned", backup.id.short()));
     }
     Ok(show(session, &backup, false))
-}
-
-fn meant(
-    environment: &Environment,
-    id: &str,
-    shop: Option<&OsStr>,
-) -> std::result::Result<Backup, CommandError> {
-    let shop = shop.map(|text| find_shop(environment, text)).transpose()?;
-    Ok(find_backup(environment, id, shop.map(|shop| shop.id))?)
 }
 
 fn show(session: &Session, backup: &Backup, is_pinned: bool) -> Code {

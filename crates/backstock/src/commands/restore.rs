@@ -6,15 +6,14 @@ use std::path::Path;
 use backstock_catalog::Backup;
 use backstock_operations::{
     Environment, RestorePlan, RestoreReport, RestoreRequest, RestoreSummary, StepResult, Subject, accept,
-    find_backup, find_shop, plan_files_elsewhere, plan_restore, restore, restore_files_elsewhere, resume,
-    shop_of, transfer_rows,
+    plan_files_elsewhere, plan_restore, restore, restore_files_elsewhere, resume, shop_of, transfer_rows,
 };
 use backstock_vocabulary::Scope;
 use serde::Serialize;
 
 use super::backup::scope_of;
 use super::undo::open_restore;
-use super::{Document, Result, WithPhases};
+use super::{Document, Result, WithPhases, meant_backup};
 use crate::arguments::{Only, RestoreArguments};
 use crate::exit::{Code, CommandError};
 use crate::progress::PhaseAccount;
@@ -38,9 +37,8 @@ pub(super) fn run(session: &Session, arguments: &RestoreArguments) -> Result {
     if let Some(dump) = &arguments.dump {
         return super::restore_dump::run(session, &environment, arguments, dump);
     }
-    let shop = arguments.shop.as_deref().map(|text| find_shop(&environment, text)).transpose()?;
     let id = arguments.id.as_deref().unwrap_or(OsStr::new("latest"));
-    let backup = find_backup(&environment, &id.to_string_lossy(), shop.map(|shop| shop.id))?;
+    let backup = meant_backup(&environment, &id.to_string_lossy(), arguments.shop.as_deref())?;
     if let Some(folder) = &arguments.to {
         let code = elsewhere(session, &environment, backup.clone(), arguments, folder)?;
         if arguments.other_database.is_none() {
@@ -190,11 +188,7 @@ pub(super) fn agree(
     if arguments.yes {
         return Ok(());
     }
-    match session.terminal.ask("Go on?") {
-        Some(true) => Ok(()),
-        Some(false) => Err(CommandError::declined("nothing was changed")),
-        None => Err(CommandError::usage("there is nobody to ask", "give --yes to go on without a question")),
-    }
+    super::confirm(session, "Go on?")
 }
 
 /// Does what the plan says, and shows what came of it, with `also_report` in front of the report's lines.

@@ -1,8 +1,8 @@
 //! `backstock show`: one backup in detail.
 
-use backstock_operations::{find_backup, find_shop, show};
+use backstock_operations::show;
 
-use super::{Document, Result};
+use super::{Document, Result, meant_backup};
 use crate::arguments::ShowArguments;
 use crate::exit::Code;
 use crate::session::Session;
@@ -10,8 +10,7 @@ use crate::terminal::{bytes_text, printable};
 
 pub(super) fn run(session: &Session, arguments: &ShowArguments) -> Result {
     let environment = session.open()?;
-    let shop = arguments.shop.as_deref().map(|text| find_shop(&environment, text)).transpose()?;
-    let backup = find_backup(&environment, &arguments.id, shop.map(|shop| shop.id))?;
+    let backup = meant_backup(&environment, &arguments.id, arguments.shop.as_deref())?;
     let shown = show(&environment, backup, arguments.contents)?;
     let terminal = &session.terminal;
     if terminal.json() {

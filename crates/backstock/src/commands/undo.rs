@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 
 use backstock_operations::{ChangedSince, Environment, Journal, find_shop, open_restores, plan_undo, undo};
 
-use super::{Document, Result};
+use super::{Document, Result, confirm};
 use crate::arguments::UndoArguments;
 use crate::exit::{Code, CommandError};
 use crate::session::Session;
@@ -33,16 +33,7 @@ pub(super) fn run(session: &Session, arguments: &UndoArguments) -> Result {
         let loses =
             if plan.changed.is_empty() { "" } else { " (what changed since is kept aside until you accept)" };
         let question = format!("{what} for {}{loses}?", printable(plan.shop()));
-        match terminal.ask(&question) {
-            Some(true) => {}
-            Some(false) => return Err(CommandError::declined("nothing was changed")),
-            None => {
-                return Err(CommandError::usage(
-                    "there is nobody to ask",
-                    "give --yes to go on without a question",
-                ));
-            }
-        }
+        confirm(session, &question)?;
     }
     let progress = session.progress();
     let result = undo(&environment, plan, arguments.export.as_deref(), &progress);

@@ -1,9 +1,9 @@
 //! `backstock verify`: read a backup back and check it.
 
-use backstock_operations::{VerifyReport, find_backup, find_shop, verify};
+use backstock_operations::{VerifyReport, verify};
 use backstock_vocabulary::VerifyLevel;
 
-use super::{Document, Result, WithPhases};
+use super::{Document, Result, WithPhases, meant_backup};
 use crate::arguments::{LevelArgument, VerifyArguments};
 use crate::exit::Code;
 use crate::progress::PhaseAccount;
@@ -12,8 +12,7 @@ use crate::terminal::{bytes_text, contents_text, printable};
 
 pub(super) fn run(session: &Session, arguments: &VerifyArguments) -> Result {
     let environment = session.open()?;
-    let shop = arguments.shop.as_deref().map(|text| find_shop(&environment, text)).transpose()?;
-    let backup = find_backup(&environment, &arguments.id, shop.map(|shop| shop.id))?;
+    let backup = meant_backup(&environment, &arguments.id, arguments.shop.as_deref())?;
     let level = match arguments.level {
         LevelArgument::Present => VerifyLevel::Present,
         LevelArgument::Bytes => VerifyLevel::Bytes,
