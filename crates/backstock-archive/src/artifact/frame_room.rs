@@ -84,8 +84,13 @@ impl FrameRoom {
     /// Changes where an artifact stands, and wakes everybody who waits.
     pub(super) fn change<T>(&self, place: usize, act: impl FnOnce(&mut Standing) -> T) -> T {
         let result = act(&mut self.lock()[place]);
-        self.changed.notify_all();
+        self.wake_all();
         result
+    }
+
+    /// Lets everybody who waits look again.
+    pub(super) fn wake_all(&self) {
+        self.changed.notify_all();
     }
 
     /// Whether a frame that counts so many bytes never fits beside another.

@@ -65,7 +65,10 @@ impl Queue {
             standings = self.room.wait(standings);
         }
         let standing = &mut standings[self.place];
-        standing.waits_alone = false;
+        if std::mem::take(&mut standing.waits_alone) {
+            // Those that had to make way may go on beside it with what their files lack next.
+            self.room.wake_all();
+        }
         standing.in_flight_frames += 1;
         standing.in_flight_bytes += size_bytes;
         let number = reserved.unwrap_or_else(|| {
@@ -245,6 +248,21 @@ mod tests {
             }
             assert_eq!(huge.join().unwrap().unwrap(), 0);
             assert_eq!(next.join().unwrap().unwrap(), in_files);
+        });
+    }
+
+    /// Whoever looked while the huge frame still waited is told that it does not wait any more.
+    #[test]
+    fn a_huge_frame_that_goes_wakes_those_that_made_way() {
+        let room = FrameRoom::for_workers(1);
+        let (files, database) = (Queue::new("files.tar.zst", &room), Queue::new("db.sql.zst", &room));
+        room.change(database.place, |standing| standing.waits_alone = true);
+        std::thread::scope(|scope| {
+            let next = scope.spawn(|| files.enter(None, 1));
+            std::thread::sleep(A_WHILE);
+            assert!(!next.is_finished());
+            assert_eq!(database.enter(None, 100 << 20).unwrap(), 0);
+            assert_eq!(next.join().unwrap().unwrap(), 0);
         });
     }
 
