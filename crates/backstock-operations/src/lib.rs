@@ -48,9 +48,9 @@ pub use restore::{
     undo,
 };
 pub use retention::{
-    Brake, Decision, DestinationPlan, GoReason, KeepReason, KnownBackup, PrunePlan, PruneReport, Pruned,
-    Remembered, RetentionFacts, RetentionPlan, RetentionPolicy, RetentionSettings, SlotRule, Verdict, Wish,
-    pin, plan_delete, plan_prune, plan_retention, prune, unpin,
+    AfterBackup, Brake, Decision, DestinationPlan, GoReason, KeepReason, KnownBackup, PrunePlan, PruneReport,
+    Pruned, Remembered, RetentionFacts, RetentionPlan, RetentionPolicy, RetentionSettings, SlotRule, Verdict,
+    Wish, pin, plan_delete, plan_prune, plan_retention, prune, prune_after_backup, unpin,
 };
 pub use show::{
     ListedBackup, ListedReplica, ShownArtifact, ShownBackup, ShownFile, ShownTable, find_shop, list, runs,

@@ -15,6 +15,7 @@
 //! dies anywhere goes on at the next prune; a lost catalog knows no marks, so what still has its manifest is kept.
 
 mod act;
+mod after_backup;
 mod brake;
 mod chains;
 mod dates;
@@ -32,6 +33,7 @@ mod standing;
 mod tests;
 
 pub use act::{PruneReport, Pruned, prune};
+pub use after_backup::{AfterBackup, prune_after_backup};
 pub use brake::Brake;
 pub use facts::{KnownBackup, Remembered, RetentionFacts, Wish};
 pub use gather::{DestinationPlan, PrunePlan, plan_delete, plan_prune};

@@ -207,6 +207,9 @@ pub(crate) struct BackupArguments {
     /// Become the one who writes to a folder that another machine or copy wrote to
     #[arg(long)]
     pub(crate) take_over: bool,
+    /// Let no older backup go afterwards, whatever the policy says
+    #[arg(long)]
+    pub(crate) no_prune: bool,
     /// What the shop's files do not tell.
     #[command(flatten)]
     pub(crate) by_hand: ShopArguments,

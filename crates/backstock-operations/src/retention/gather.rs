@@ -37,6 +37,7 @@ pub struct DestinationPlan {
     pub storage: Storage,
     /// The verdicts.
     pub plan: RetentionPlan,
+    pub(super) facts: RetentionFacts,
     pub(super) copies: HashMap<BackupId, (Backup, Replica)>,
     pub(super) marks: HashMap<BackupId, Mark>,
 }
@@ -167,7 +168,7 @@ fn destination(
     let now = environment.host.clock.now();
     let facts = RetentionFacts { policy, wish: wish.clone(), backups, now, remembered };
     let copies = copies.into_iter().map(|copy| (copy.0.id, copy)).collect();
-    Ok(DestinationPlan { set, storage, plan: plan_retention(&facts), copies, marks })
+    Ok(DestinationPlan { set, storage, plan: plan_retention(&facts), facts, copies, marks })
 }
 
 fn known(records: &Records, backup: &Backup, replica: &Replica, mark: Option<MarkCause>) -> KnownBackup {

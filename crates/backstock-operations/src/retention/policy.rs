@@ -34,6 +34,8 @@ pub struct RetentionSettings {
     pub count_exceptions: Option<bool>,
     /// How long what was marked stays before it goes, in hours.
     pub grace_hours: Option<u32>,
+    /// Whether what the policy lets go goes after each backup too, and not by `prune` alone. It does where nothing is said.
+    pub after_backup: Option<bool>,
 }
 
 /// A policy that makes sense.
@@ -77,6 +79,11 @@ impl Default for RetentionPolicy {
 }
 
 impl RetentionSettings {
+    /// Whether the policy acts after each backup.
+    pub fn acts_after_backup(&self) -> bool {
+        self.after_backup.unwrap_or(true)
+    }
+
     /// The policy that these settings mean. Where none of the rules is given, it is the default of 7 daily, 4 weekly,
     /// 12 monthly and 1 yearly; where one is given, the others are off.
     ///

@@ -1,15 +1,17 @@
 //! `backstock backup`: database and files of a shop.
 
 use backstock_operations::{
-    BackupPlan, BackupReport, BackupRequest, SetSettings, Unwatched, accept_expired, backup, plan_backup,
+    AfterBackup, BackupPlan, BackupReport, BackupRequest, ErrorKind, OperationError, PruneReport,
+    RetentionPolicy, SetSettings, Unwatched, accept_expired, backup, chain, plan_backup, prune_after_backup,
     refuse_bad_places,
 };
 use backstock_vocabulary::{Codec, Content, Reason, Scope};
 use serde::Serialize;
 
+use super::prune::{settings_of, what_was_done};
 use super::{Document, Result, WithPhases};
 use crate::arguments::{BackupArguments, CodecArgument, Only};
-use crate::exit::Code;
+use crate::exit::{Code, CommandError};
 use crate::progress::PhaseAccount;
 use crate::session::Session;
 use crate::terminal::{bytes_text, contents_text, duration_text, printable};
@@ -38,16 +40,56 @@ pub(super) fn run(session: &Session, arguments: &BackupArguments) -> Result {
         session.terminal.say(&format!("note: {}", printable(note)));
     }
     let plan = plan_backup(&environment, &subject, &request(session, arguments, set))?;
+    let retention = retention(session, arguments, &plan)?;
     if arguments.dry_run {
         show_plan(session, &plan);
         return Ok(Code::Done);
     }
+    let shop = plan.shop.clone();
     let progress = session.progress();
-    let result = backup(&environment, plan, &progress);
+    let result = backup(&environment, plan, &progress).map(|report| {
+        let act = |policy| prune_after_backup(&environment, &shop, report.backup, policy, &progress);
+        let pruned = retention.map(act);
+        (report, pruned)
+    });
     let phases = progress.close();
-    let report = result?;
-    show(session, &report, &phases);
-    Ok(if report.content == Content::Whole { Code::Done } else { Code::Partial })
+    let (report, pruned) = result?;
+    let pruned = pruned.transpose();
+    show(session, &report, pruned.as_ref().ok().and_then(Option::as_ref), &phases);
+    let code = if report.content == Content::Whole { Code::Done } else { Code::Partial };
+    match pruned {
+        Ok(_) => Ok(code),
+        Err(error) => {
+            left_undone(session, error).map(|undone| if undone == Code::Done { code } else { undone })
+        }
+    }
+}
+
+/// The backup stands, and older ones could not be let go.
+fn left_undone(session: &Session, error: OperationError) -> Result {
+    match error.kind() {
+        ErrorKind::Damaged | ErrorKind::Interrupted => Err(error.into()),
+        // Whoever has the shop now makes a backup or lets older ones go, and does it then.
+        ErrorKind::Busy => Ok(Code::Done),
+        _ => {
+            session.terminal.warn(&format!("no older backup was let go: {}", printable(&chain(&error))));
+            if let Some(hint) = error.hint() {
+                session.terminal.warn(&format!("hint: {hint}"));
+            }
+            Ok(Code::Partial)
+        }
+    }
+}
+
+/// The policy that acts after the backup, checked before it: a contradiction is told at once.
+fn retention(
+    session: &Session,
+    arguments: &BackupArguments,
+    plan: &BackupPlan,
+) -> std::result::Result<Option<RetentionPolicy>, CommandError> {
+    let settings = settings_of(session, &plan.shop);
+    let policy = settings.policy()?;
+    Ok((settings.acts_after_backup() && !arguments.no_prune).then_some(policy))
 }
 
 fn request(session: &Session, arguments: &BackupArguments, set: SetSettings) -> BackupRequest {
@@ -137,10 +179,20 @@ fn show_plan(session: &Session, plan: &BackupPlan) {
     session.terminal.data(&format!("  {:<14} {}/{}", "into", planned.backups, planned.set_folder));
 }
 
-fn show(session: &Session, report: &BackupReport, phases: &[PhaseAccount]) {
+/// What was made, and what was let go after it.
+#[derive(Serialize)]
+struct Made<'a> {
+    #[serde(flatten)]
+    report: &'a BackupReport,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retention: Option<&'a PruneReport>,
+}
+
+fn show(session: &Session, report: &BackupReport, pruned: Option<&AfterBackup>, phases: &[PhaseAccount]) {
     let terminal = &session.terminal;
     if terminal.json() {
-        terminal.document(&Document::new("backstock.backup/1", WithPhases { report, phases }));
+        let made = Made { report, retention: pruned.map(|pruned| &pruned.report) };
+        terminal.document(&Document::new("backstock.backup/1", WithPhases { report: &made, phases }));
         return;
     }
     for problem in &report.problems {
@@ -164,4 +216,31 @@ fn show(session: &Session, report: &BackupReport, phases: &[PhaseAccount]) {
         report.folder,
         duration_text(report.elapsed_ms)
     ));
+    if let Some(pruned) = pruned {
+        show_retention(session, pruned);
+    }
+}
+
+/// What became of older backups, where anything did.
+fn show_retention(session: &Session, pruned: &AfterBackup) {
+    if let Some(policy) = pruned.begun {
+        session.terminal.say(&format!("from now on: {policy}; `backstock prune --dry-run` tells what goes"));
+    }
+    for destination in &pruned.report.destinations {
+        let storage = printable(&destination.storage);
+        if !destination.held_by.is_empty() {
+            let why: Vec<String> = destination.held_by.iter().map(ToString::to_string).collect();
+            session.terminal.warn(&format!(
+                "no older backup goes at {storage}: {}; `backstock prune` shows what would, and asks",
+                why.join("; ")
+            ));
+        } else if [&destination.marked, &destination.kept_again, &destination.deleted]
+            .iter()
+            .any(|ids| !ids.is_empty())
+        {
+            session
+                .terminal
+                .say(&format!("older backups at {storage}: {}", what_was_done(destination).join(", ")));
+        }
+    }
 }

@@ -6,8 +6,8 @@ use std::path::Path;
 
 use backstock_catalog::Shop;
 use backstock_operations::{
-    DestinationPlan, Environment, PrunePlan, PruneReport, Pruned, RetentionPlan, RetentionPolicy, Verdict,
-    find_shop, plan_prune, prune, shops,
+    DestinationPlan, Environment, PrunePlan, PruneReport, Pruned, RetentionPlan, RetentionPolicy,
+    RetentionSettings, Verdict, find_shop, plan_prune, prune, shops,
 };
 use serde::Serialize;
 
@@ -90,8 +90,13 @@ pub(super) fn policy_of(
     session: &Session,
     shop: &Shop,
 ) -> std::result::Result<RetentionPolicy, CommandError> {
+    Ok(settings_of(session, shop).policy()?)
+}
+
+/// What is written down of a shop's retention.
+pub(super) fn settings_of(session: &Session, shop: &Shop) -> RetentionSettings {
     let folder = shop.root.as_deref().map(|root| Path::new(OsStr::from_bytes(root)));
-    Ok(session.configuration.retention(folder, &shop.title).policy()?)
+    session.configuration.retention(folder, &shop.title)
 }
 
 /// Whether a person confirms what the brakes ask.
@@ -191,7 +196,7 @@ pub(super) fn show_report(session: &Session, report: &PruneReport) {
     }
 }
 
-fn what_was_done(pruned: &Pruned) -> Vec<String> {
+pub(super) fn what_was_done(pruned: &Pruned) -> Vec<String> {
     let mut done = Vec::new();
     for (ids, word) in [
         (&pruned.marked, "marked"),

@@ -68,6 +68,7 @@ mod restore_shop;
 mod restore_whole;
 #[cfg(test)]
 mod retention;
+mod retention_after_backup;
 #[cfg(test)]
 mod tidy;
 #[cfg(test)]

@@ -11,13 +11,13 @@ use super::harness::{Place, Run};
 use super::plain_shop::{leftovers, walk};
 
 /// A place with a folder that is backed up, and a policy that keeps the last two without grace.
-struct Kept {
-    place: Place,
-    root: PathBuf,
+pub(super) struct Kept {
+    pub(super) place: Place,
+    pub(super) root: PathBuf,
 }
 
 impl Kept {
-    fn new(policy: &str) -> Self {
+    pub(super) fn new(policy: &str) -> Self {
         let place = Place::new();
         let root = place.folder().join("shop");
         fs::create_dir(&root).unwrap();
@@ -26,23 +26,23 @@ impl Kept {
         Self { place, root }
     }
 
-    /// Makes backups and verifies the newest of them.
+    /// Makes backups that let no older one go, and verifies the newest of them.
     #[track_caller]
     fn back_up(&self, count: usize) {
         for _ in 0..count {
-            self.place.run(&["backup", self.root.to_str().unwrap()]).expect(0);
+            self.place.run(&["backup", self.root.to_str().unwrap(), "--no-prune"]).expect(0);
         }
         self.place.run(&["verify", "latest", "--level", "bytes"]).expect(0);
     }
 
     #[track_caller]
-    fn prune(&self, more: &[&str]) -> Run {
+    pub(super) fn prune(&self, more: &[&str]) -> Run {
         self.place.run(&[&["prune"], more].concat())
     }
 
     /// The sequence numbers that `list` tells, oldest first.
     #[track_caller]
-    fn sequences(&self) -> Vec<u64> {
+    pub(super) fn sequences(&self) -> Vec<u64> {
         let mut found: Vec<u64> =
             self.place.list().iter().map(|backup| backup["sequence"].as_u64().unwrap()).collect();
         found.sort_unstable();
@@ -72,7 +72,7 @@ impl Kept {
         backups.iter().map(told).collect()
     }
 
-    fn manifests(&self) -> usize {
+    pub(super) fn manifests(&self) -> usize {
         walk(&self.place.backups()).keys().filter(|name| name.ends_with("/manifest.json")).count()
     }
 
@@ -149,14 +149,14 @@ fn without_a_policy_it_is_the_default_and_zero_copies_are_refused() {
 fn nothing_goes_while_nothing_is_verified_or_the_floor_is_not_there() {
     let kept = Kept::new("keep_last = 1\ngrace_hours = 0\n");
     for _ in 0..3 {
-        kept.place.run(&["backup", kept.root.to_str().unwrap()]).expect(0);
+        kept.place.run(&["backup", kept.root.to_str().unwrap(), "--no-prune"]).expect(0);
     }
     let run = kept.prune(&["--yes"]).expect(0);
     assert!(run.stderr.contains("no backup here is wholly verified"), "{run:?}");
     assert_eq!(kept.manifests(), 3);
     kept.place.run(&["verify", "latest", "--level", "bytes"]).expect(0);
     // What was verified stays so when the next backup finds it again.
-    kept.place.run(&["backup", kept.root.to_str().unwrap()]).expect(0);
+    kept.place.run(&["backup", kept.root.to_str().unwrap(), "--no-prune"]).expect(0);
     assert_eq!(kept.verdicts()[&3].1[0], "floor");
     // The parts of the floor are gone: whatever the catalog says, nothing is deleted.
     let folder = kept.place.list()[1]["replicas"][0]["folder"].as_str().unwrap().to_owned();
@@ -208,7 +208,7 @@ fn a_marked_backup_is_not_used_and_can_be_had_back() {
 fn delete_is_bound_by_the_floor_pins_and_the_newest() {
     let kept = Kept::new("keep_last = 1\n");
     kept.back_up(1);
-    kept.place.run(&["backup", kept.root.to_str().unwrap()]).expect(0);
+    kept.place.run(&["backup", kept.root.to_str().unwrap(), "--no-prune"]).expect(0);
     let (first, second) = (kept.id(1), kept.id(2));
     // 1 is the only one that is verified; 2 is the newest.
     kept.place
