@@ -12,6 +12,7 @@ mod connection;
 mod error;
 pub mod escaped;
 mod export;
+mod history;
 mod marks;
 mod migrations;
 mod pins;

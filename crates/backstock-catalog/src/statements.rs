@@ -23,6 +23,7 @@ mod tests {
         ("backups", crate::backups::STATEMENTS),
         ("confirmations", crate::confirmations::STATEMENTS),
         ("export", crate::export::STATEMENTS),
+        ("history", crate::history::STATEMENTS),
         ("marks", crate::marks::STATEMENTS),
         ("migrations", crate::migrations::STATEMENTS),
         ("pins", crate::pins::STATEMENTS),

@@ -3,6 +3,7 @@
 mod crash;
 mod damage;
 mod find;
+mod history;
 mod rebuild;
 mod records;
 mod retention;

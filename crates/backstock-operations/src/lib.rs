@@ -13,6 +13,7 @@ mod dump_files;
 mod environment;
 mod error;
 mod folders;
+mod history;
 mod monitor;
 mod read_count;
 mod rebuild;
@@ -38,6 +39,7 @@ pub use dump_files::{DumpFiles, ImportedDump};
 pub use environment::Environment;
 pub use error::{ErrorKind, OperationError, Result, causes, chain};
 pub use folders::{StateFolder, UsualPlaces};
+pub use history::forget_old_history;
 pub use monitor::{Expected, Monitor, Phase, Unwatched};
 pub use rebuild::{RebuildReport, rebuild_catalog};
 pub use restore::{

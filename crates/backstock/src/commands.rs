@@ -17,13 +17,13 @@ mod verify;
 use std::ffi::OsStr;
 
 use backstock_catalog::Backup;
-use backstock_operations::{Environment, find_backup, find_shop};
+use backstock_operations::{Environment, chain, find_backup, find_shop, forget_old_history};
 
 use crate::arguments::{Arguments, CatalogCommand, Command};
 use crate::exit::{Code, CommandError};
 use crate::progress::PhaseAccount;
 use crate::session::Session;
-use crate::terminal::Terminal;
+use crate::terminal::{Terminal, printable};
 
 /// What every command returns.
 pub(crate) type Result = std::result::Result<Code, CommandError>;
@@ -56,6 +56,13 @@ fn meant_backup(
 ) -> std::result::Result<Backup, CommandError> {
     let shop = shop.map(|text| find_shop(environment, text)).transpose()?;
     Ok(find_backup(environment, id, shop.map(|shop| shop.id))?)
+}
+
+/// Forgets old runs, where that is due. Nobody's work fails for it.
+fn forget_history(session: &Session, environment: &Environment) {
+    if let Err(error) = forget_old_history(environment) {
+        session.terminal.warn(&printable(&chain(&error)));
+    }
 }
 
 /// Asks before something is changed. An error unless a person agrees.

@@ -9,7 +9,7 @@ use backstock_vocabulary::{Codec, Content, Reason, Scope};
 use serde::Serialize;
 
 use super::prune::{settings_of, what_was_done};
-use super::{Document, Result, WithPhases};
+use super::{Document, Result, WithPhases, forget_history};
 use crate::arguments::{BackupArguments, CodecArgument, Only};
 use crate::exit::{Code, CommandError};
 use crate::progress::PhaseAccount;
@@ -28,6 +28,7 @@ pub(super) fn run(session: &Session, arguments: &BackupArguments) -> Result {
         for line in accept_expired(&environment, &Unwatched)? {
             session.terminal.warn(&printable(&line));
         }
+        forget_history(session, &environment);
     }
     let (subject, set) = match (by_itself, &arguments.shop) {
         (Some(found), _) => found,

@@ -11,7 +11,7 @@ use backstock_operations::{
 };
 use serde::Serialize;
 
-use super::{Document, Result};
+use super::{Document, Result, forget_history};
 use crate::arguments::PruneArguments;
 use crate::exit::{Code, CommandError};
 use crate::session::Session;
@@ -33,6 +33,9 @@ pub(super) fn run(session: &Session, arguments: &PruneArguments) -> Result {
         Some(given) => vec![shop_of_set(session, &environment, given)?],
         None => shops(&environment)?,
     };
+    if !arguments.dry_run {
+        forget_history(session, &environment);
+    }
     let terminal = &session.terminal;
     let mut plans = Vec::new();
     let mut reports = Vec::new();
