@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! <set folder>/owner-<generation>.json
+//! <set folder>/catalog/tombstone-000000007-4b5a6978.json
 //! <set folder>/2026-11-20T03.00.00Z-0f1e2d3c/manifest.json
 //! <set folder>/2026-11-20T03.00.00Z-0f1e2d3c/db/db.sql.zst
 //! <set folder>/2026-11-20T03.00.00Z-0f1e2d3c/db/index.zst
@@ -25,6 +26,8 @@ pub const MANIFEST_NAME: &str = "manifest.json";
 pub const DATABASE_FOLDER: &str = "db";
 /// Folder of the files' artifact and index.
 pub const FILES_FOLDER: &str = "files";
+/// Folder of what is remembered beside the backups, in the set's folder.
+pub const CATALOG_FOLDER: &str = "catalog";
 
 /// RFC 3339 in UTC, with full stops where some storages allow no colons.
 const TIME_FORM: &str = "%Y-%m-%dT%H.%M.%SZ";
@@ -148,6 +151,20 @@ pub fn parse_owner_name(name: &str) -> Option<u64> {
     (owner_name(generation) == name).then_some(generation)
 }
 
+/// The path of a tombstone in the set's folder: number and the last eight digits of the backup's id.
+pub fn tombstone_path(sequence: u64, short: &str) -> String {
+    format!("{CATALOG_FOLDER}/tombstone-{sequence:09}-{short}.json")
+}
+
+/// The number that a tombstone's path in the set's folder tells. `None`: it is no tombstone's.
+pub fn parse_tombstone_path(path: &str) -> Option<u64> {
+    let name = path.strip_prefix(CATALOG_FOLDER)?.strip_prefix("/tombstone-")?.strip_suffix(".json")?;
+    let (sequence, short) = name.split_once('-')?;
+    let is_short = short.len() == 8 && short.bytes().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'));
+    let sequence = sequence.parse().ok()?;
+    (is_short && tombstone_path(sequence, short) == path).then_some(sequence)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -190,6 +207,23 @@ mod tests {
         assert_eq!(parse_part_path("files/index.zst"), Some((ArtifactKind::FilesIndex, Codec::Zstd, 0)));
         for other in ["db/../db.sql.zst", "db/db.sql.zst.2", "db/db.sql.zst.000", "db/db.sql.zst.1000", "x"] {
             assert_eq!(parse_part_path(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn tombstone_paths_go_both_ways() {
+        for sequence in [1, 999_999_999, 1_000_000_000, u64::MAX] {
+            assert_eq!(parse_tombstone_path(&tombstone_path(sequence, "abababab")), Some(sequence));
+        }
+        for other in [
+            "tombstone-000000001-abababab.json",
+            "catalog/tombstone-1-abababab.json",
+            "catalog/tombstone-000000001-ABABABAB.json",
+            "catalog/tombstone-000000001-ababab.json",
+            "catalog/tombstone-000000001-abababab.json.new",
+            "catalog/x/tombstone-000000001-abababab.json",
+        ] {
+            assert_eq!(parse_tombstone_path(other), None, "{other}");
         }
     }
 

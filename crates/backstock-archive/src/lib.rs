@@ -19,6 +19,7 @@ pub mod owner;
 pub mod read_at;
 pub mod signed;
 pub mod tar;
+pub mod tombstone;
 pub mod tree;
 
 pub use artifact::{
@@ -32,3 +33,4 @@ pub use layout::BackupFolder;
 pub use manifest::{Manifest, ManifestArtifact, SignedManifest, manifest_hash};
 pub use owner::Owner;
 pub use read_at::ReadAt;
+pub use tombstone::Tombstone;

@@ -8,7 +8,7 @@ use backstock_archive::digest::FrameHash;
 use backstock_archive::tar::padding_bytes;
 use backstock_archive::tar::read::{ReadKind, is_safe_path, read_member};
 use backstock_archive::tree::FileEntry;
-use backstock_archive::{IndexReader, Manifest, Owner, SignedManifest};
+use backstock_archive::{IndexReader, Manifest, Owner, SignedManifest, Tombstone};
 use backstock_database::DumpedObject;
 use backstock_host::{InstanceKey, SimulatedHost};
 use backstock_vocabulary::Codec;
@@ -79,6 +79,7 @@ static KEY: LazyLock<InstanceKey> = LazyLock::new(|| {
 pub(crate) fn manifest(bytes: &[u8]) {
     let _ = SignedManifest::parse(bytes);
     let _ = Owner::parse(bytes, "owner-1.json");
+    let _ = Tombstone::parse(bytes, "catalog/tombstone-000000001-abababab.json");
     if let Ok(manifest) = serde_json::from_slice::<Manifest>(bytes) {
         // Whoever has the key may sign what no reader takes; what is taken is what was signed.
         if let Ok(signed) = manifest.sign(&KEY)

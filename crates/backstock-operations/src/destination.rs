@@ -117,10 +117,12 @@ pub(crate) struct Inventory {
     pub(crate) without_manifest: Vec<String>,
     /// Manifests that could not be read, and why.
     pub(crate) unreadable: Vec<(String, OperationError)>,
+    /// Paths of tombstones in the set's folder.
+    pub(crate) tombstones: Vec<String>,
 }
 
 impl SetFolder {
-    fn object(&self, path: &str) -> Result<ObjectName> {
+    pub(crate) fn object(&self, path: &str) -> Result<ObjectName> {
         ObjectName::new(&format!("{}/{path}", self.name)).map_err(|error| {
             OperationError::plain(
                 ErrorKind::Failed,
@@ -157,6 +159,11 @@ impl SetFolder {
         let mut inventory = Inventory::default();
         let mut folders: Vec<(String, bool)> = Vec::new();
         for object in objects {
+            let path = object.name.as_str().split_once('/').map_or("", |(_, path)| path);
+            if layout::parse_tombstone_path(path).is_some() {
+                inventory.tombstones.push(path.to_owned());
+                continue;
+            }
             let mut steps = object.name.steps().skip(1);
             let Some(folder) = steps.next().filter(|step| step.parse::<BackupFolder>().is_ok()) else {
                 continue;

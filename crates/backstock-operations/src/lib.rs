@@ -24,6 +24,7 @@ mod show;
 mod spool_folder;
 mod stored;
 mod subject;
+mod succession;
 mod verify;
 
 pub use backstock_archive::tree::{FileKind, printable as printable_path};
@@ -41,7 +42,7 @@ pub use error::{ErrorKind, OperationError, Result, causes, chain};
 pub use folders::{StateFolder, UsualPlaces};
 pub use history::forget_old_history;
 pub use monitor::{Expected, Monitor, Phase, Unwatched};
-pub use rebuild::{RebuildReport, rebuild_catalog};
+pub use rebuild::{RebuildReport, SetIrregularity, rebuild_catalog};
 pub use restore::{
     AcceptReport, Ask, ChangedSince, DumpRequest, DumpSummary, DumpTable, ElsewherePlan, ElsewhereReport,
     Journal, PlannedDump, RestorePlan, RestoreReport, RestoreRequest, RestoreSummary, Stage, StepResult,
@@ -60,4 +61,5 @@ pub use show::{
 };
 pub use stored::find_backup;
 pub use subject::{SetSettings, ShopDatabase, ShopOverrides, Subject, detect};
+pub use succession::Irregularity;
 pub use verify::{Damage, VerifyReport, verify};

@@ -15,6 +15,7 @@ use crate::environment::Environment;
 use crate::error::{Doing, ErrorKind, OperationError, Result, chain};
 use crate::monitor::{Expected, Monitor, Phase};
 use crate::stored::open_index;
+use crate::succession::Irregularity;
 
 /// What a rebuild came to.
 #[derive(Debug, Clone, Default, Serialize)]
@@ -27,6 +28,18 @@ pub struct RebuildReport {
     pub unreadable: Vec<String>,
     /// Folders without a manifest: no backups.
     pub without_manifest: Vec<String>,
+    /// What does not agree among the backups of each set.
+    pub irregularities: Vec<SetIrregularity>,
+}
+
+/// What does not agree among the backups of one set.
+#[derive(Debug, Clone, Serialize)]
+pub struct SetIrregularity {
+    /// The set's folder.
+    pub set_folder: String,
+    /// What it is.
+    #[serde(flatten)]
+    pub irregularity: Irregularity,
 }
 
 /// Reads every manifest below a folder of backups and records what it proves. May be repeated.
@@ -64,6 +77,9 @@ pub fn rebuild_catalog(
                 }
                 Err(error) => report.unreadable.push(format!("{}: {}", found.folder, chain(&error))),
             }
+        }
+        for irregularity in set_folder.irregularities(environment)? {
+            report.irregularities.push(SetIrregularity { set_folder: set_folder.name.clone(), irregularity });
         }
     }
     Ok(report)

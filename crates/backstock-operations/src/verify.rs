@@ -17,6 +17,7 @@ use crate::environment::Environment;
 use crate::error::{Doing, ErrorKind, Result, chain};
 use crate::monitor::{Expected, Monitor, Phase, TreeWatch};
 use crate::stored::StoredBackup;
+use crate::succession::Irregularity;
 
 /// What a verification found.
 #[derive(Debug, Clone, Serialize)]
@@ -39,6 +40,8 @@ pub struct VerifyReport {
     pub rows: u64,
     /// Files whose content was compared.
     pub files: u64,
+    /// What does not agree among the backups of the set at that place: nothing is wrong with this one by itself.
+    pub irregularities: Vec<Irregularity>,
 }
 
 /// One thing that is wrong with stored bytes.
@@ -74,6 +77,7 @@ pub fn verify(
         tables: 0,
         rows: 0,
         files: 0,
+        irregularities: Vec::new(),
     };
     let record = backup.clone();
     let stored = match StoredBackup::open(environment, backup) {
@@ -87,6 +91,7 @@ pub fn verify(
     };
     check_levels(environment, &stored, level, &mut report, monitor)?;
     mark(environment, &record, Some(&stored.replica), &report)?;
+    report.irregularities = stored.set_folder.irregularities(environment)?;
     Ok(report)
 }
 

@@ -52,7 +52,7 @@ impl<'a> Commit<'a> {
         }
         let machine = environment.machine_id();
         reconcile(environment, &folder, &inventory, &machine)?;
-        let head = head_of(environment, plan, &inventory)?;
+        let head = head_of(environment, plan, &folder, &inventory)?;
         if inventory.manifests.is_empty() && has_replicas_here(environment, plan)? {
             tracing::warn!(
                 "none of the backups that were put to {} are there any more: is the right disk mounted?",
@@ -261,8 +261,13 @@ fn has_replicas_here(environment: &Environment, plan: &BackupPlan) -> Result<boo
     Ok(replicas.iter().any(|replica| replica.storage == plan.place.record.id))
 }
 
-/// The newest manifest that is known anywhere: what the next one follows.
-fn head_of(environment: &Environment, plan: &BackupPlan, inventory: &Inventory) -> Result<Option<Head>> {
+/// The newest manifest that is known anywhere, or was: what the next one follows.
+fn head_of(
+    environment: &Environment,
+    plan: &BackupPlan,
+    folder: &SetFolder,
+    inventory: &Inventory,
+) -> Result<Option<Head>> {
     let found = inventory
         .manifests
         .last()
@@ -274,11 +279,12 @@ fn head_of(environment: &Environment, plan: &BackupPlan, inventory: &Inventory) 
         let manifest_sha256: Sha256 = backup.manifest_hash.parse().ok()?;
         Some(Head { sequence: backup.sequence, manifest_sha256 })
     });
-    Ok(match (found, known) {
-        (Some(found), Some(known)) if known.sequence > found.sequence => Some(known),
-        (Some(found), _) => Some(found),
-        (None, known) => known,
-    })
+    let highest = [known, found].into_iter().flatten().max_by_key(|head| head.sequence);
+    // What was deleted keeps its number.
+    let buried = folder.buried(environment, inventory, highest.as_ref().map_or(0, |head| head.sequence))?;
+    let buried = buried
+        .map(|tombstone| Head { sequence: tombstone.sequence, manifest_sha256: tombstone.manifest_sha256 });
+    Ok(buried.or(highest))
 }
 
 /// A place without an owner file, where backups are known to lie, is another one: an empty mount point, most likely (F28).

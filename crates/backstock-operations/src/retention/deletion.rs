@@ -1,4 +1,4 @@
-//! The deletion of one replica: *being deleted* in the catalog → manifest → data → forgotten. Data is lost here.
+//! The deletion of one replica: *being deleted* in the catalog → tombstone → manifest → data → forgotten. Data is lost here.
 //!
 //! Killed anywhere it is safe to begin again: what is being deleted is finished by the next prune, and what the catalog
 //! has lost meanwhile is either whole (its manifest is there) or a leftover that the next backup sweeps.
@@ -71,6 +71,9 @@ impl<'a> Target<'a> {
                 return Ok(false);
             }
         }
+        backstock_host::failpoint::reach("prune.before_tombstone").doing(act())?;
+        let signed = self.set_folder.manifest(environment, self.folder).ok();
+        self.set_folder.bury(environment, signed.as_ref().map(|signed| &signed.manifest), self.backup)?;
         backstock_host::failpoint::reach("prune.before_manifest").doing(act())?;
         self.set_folder.delete_manifest(environment, self.folder, backup)?;
         backstock_host::failpoint::reach("prune.before_data").doing(act())?;

@@ -23,9 +23,14 @@ pub(super) fn rebuild(session: &Session, arguments: &RebuildArguments) -> Result
         for line in &report.unreadable {
             terminal.data(&format!("cannot be read: {}", printable(line)));
         }
+        for found in &report.irregularities {
+            let (folder, what) = (printable(&found.set_folder), printable(&found.irregularity.to_string()));
+            terminal.warn(&format!("{folder}: {what}"));
+        }
         for folder in &report.without_manifest {
             terminal.say(&format!("note: {} has no manifest: it is no backup", printable(folder)));
         }
     }
-    Ok(if report.unreadable.is_empty() { Code::Done } else { Code::Partial })
+    let is_right = report.unreadable.is_empty() && report.irregularities.is_empty();
+    Ok(if is_right { Code::Done } else { Code::Partial })
 }

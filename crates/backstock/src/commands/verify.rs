@@ -26,7 +26,7 @@ pub(super) fn run(session: &Session, arguments: &VerifyArguments) -> Result {
     show(session, &report, &phases);
     Ok(if !report.damage.is_empty() {
         Code::Damaged
-    } else if report.is_good() {
+    } else if report.is_good() && report.irregularities.is_empty() {
         Code::Done
     } else {
         Code::Partial
@@ -52,6 +52,9 @@ fn show(session: &Session, report: &VerifyReport, phases: &[PhaseAccount]) {
         )),
         Some(level) => terminal.data(&format!("backup {id} is damaged; it is right only down to {level}")),
         None => terminal.data(&format!("backup {id} is damaged")),
+    }
+    for irregularity in &report.irregularities {
+        terminal.warn(&format!("among the backups of this set: {irregularity}"));
     }
     if let Some(stopped) = &report.stopped {
         terminal.warn(stopped);

@@ -70,6 +70,7 @@ mod restore_whole;
 mod retention;
 mod retention_after_backup;
 #[cfg(test)]
+mod succession;
 mod tidy;
 #[cfg(test)]
 mod undo_window;

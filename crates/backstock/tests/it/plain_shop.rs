@@ -127,6 +127,10 @@ pub(crate) fn leftovers(place: &Place) -> Vec<String> {
     for name in found.keys() {
         let steps: Vec<&str> = name.split('/').collect();
         let is_owner = steps.len() == 2 && steps[1].starts_with("owner-");
+        let is_remembered = steps.len() > 1 && steps[1] == "catalog";
+        if is_remembered && (steps.len() == 2 || steps[2].starts_with("tombstone-")) {
+            continue;
+        }
         if steps.len() == 2 && !is_owner && !found.contains_key(&format!("{name}/manifest.json")) {
             left.push(format!("{name} has no manifest"));
         }

@@ -28,7 +28,7 @@ impl Kept {
 
     /// Makes backups that let no older one go, and verifies the newest of them.
     #[track_caller]
-    fn back_up(&self, count: usize) {
+    pub(super) fn back_up(&self, count: usize) {
         for _ in 0..count {
             self.place.run(&["backup", self.root.to_str().unwrap(), "--no-prune"]).expect(0);
         }
@@ -51,7 +51,7 @@ impl Kept {
 
     /// The identifier of the backup with a sequence number.
     #[track_caller]
-    fn id(&self, sequence: u64) -> String {
+    pub(super) fn id(&self, sequence: u64) -> String {
         let listed = self.place.list();
         let found = listed.iter().find(|backup| backup["sequence"] == sequence).unwrap();
         found["backup"].as_str().unwrap().to_owned()
@@ -83,7 +83,7 @@ impl Kept {
     }
 }
 
-fn copy_folder(from: &Path, to: &Path) {
+pub(super) fn copy_folder(from: &Path, to: &Path) {
     let _ = fs::remove_dir_all(to);
     fs::create_dir_all(to).unwrap();
     for (name, _) in walk(from) {
