@@ -68,9 +68,11 @@ mod restore_shop;
 mod restore_whole;
 #[cfg(test)]
 mod retention;
+#[cfg(test)]
 mod retention_after_backup;
 #[cfg(test)]
 mod succession;
+#[cfg(test)]
 mod tidy;
 #[cfg(test)]
 mod undo_window;
