@@ -68,15 +68,16 @@ statements! {
         WHERE (shop_id = $1 OR $1 IS NULL)
             AND (id LIKE $2 OR REPLACE(id, '-', '') LIKE $2 OR SUBSTR(id, 29) LIKE $2 OR folder = $3)
         ORDER BY started_ms DESC, id DESC LIMIT $4";
-    /// The newest of each set that is neither unusable nor a safety snapshot nor about to be deleted.
+    /// The newest of each set that is neither unusable nor a safety snapshot nor about to be deleted nor a stranger's.
     NEWEST_OF_SETS = "SELECT * FROM backups
         WHERE (shop_id = $1 OR $1 IS NULL) AND (set_id = $2 OR $2 IS NULL)
             AND content <> 'unusable' AND reason NOT IN ('pre-restore', 'pre-upgrade', 'imported')
-            AND id NOT IN (SELECT id FROM going_backups)
+            AND id NOT IN (SELECT id FROM going_backups) AND id NOT IN (SELECT backup_id FROM strangers)
             AND NOT EXISTS (SELECT 1 FROM backups AS later
                 WHERE later.set_id = backups.set_id AND later.sequence > backups.sequence
                     AND later.content <> 'unusable' AND later.reason NOT IN ('pre-restore', 'pre-upgrade', 'imported')
-                    AND later.id NOT IN (SELECT id FROM going_backups))
+                    AND later.id NOT IN (SELECT id FROM going_backups)
+                    AND later.id NOT IN (SELECT backup_id FROM strangers))
         ORDER BY started_ms DESC, id DESC";
     LAST_OF_SET = "SELECT * FROM backups WHERE set_id = $1 ORDER BY sequence DESC, id DESC LIMIT 1";
 }

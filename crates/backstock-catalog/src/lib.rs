@@ -24,6 +24,7 @@ mod sets;
 mod shops;
 mod statements;
 mod storages;
+mod strangers;
 
 pub use backups::Backup;
 pub use confirmations::Confirmation;

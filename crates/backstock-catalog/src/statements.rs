@@ -33,6 +33,7 @@ mod tests {
         ("sets", crate::sets::STATEMENTS),
         ("shops", crate::shops::STATEMENTS),
         ("storages", crate::storages::STATEMENTS),
+        ("strangers", crate::strangers::STATEMENTS),
     ];
 
     #[tokio::test]

@@ -20,3 +20,18 @@ impl Clock for RealClock {
         Timestamp::now()
     }
 }
+
+/// The machine's clock, so many seconds ahead or behind: for tests of clocks that jump.
+#[cfg(feature = "failpoints")]
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ShiftedClock {
+    pub(crate) offset_seconds: i64,
+}
+
+#[cfg(feature = "failpoints")]
+impl Clock for ShiftedClock {
+    fn now(&self) -> Timestamp {
+        let now = RealClock.now();
+        now.checked_add(jiff::SignedDuration::from_secs(self.offset_seconds)).unwrap_or(now)
+    }
+}

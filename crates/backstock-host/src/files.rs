@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 
 #[cfg(test)]
 mod contract;
+#[cfg(feature = "failpoints")]
+pub(crate) mod faulty;
 mod long;
 mod real;
 mod simulated;

@@ -42,8 +42,8 @@ impl Host {
     /// The machine that the program runs on.
     pub fn real() -> Self {
         Self {
-            files: Arc::new(files::RealFiles),
-            clock: Arc::new(clock::RealClock),
+            files: real_files(),
+            clock: real_clock(),
             random: Arc::new(random::RealRandom),
             machine: Arc::new(machine::RealMachine::default()),
         }
@@ -62,5 +62,33 @@ impl Host {
         self.random.fill(&mut bytes);
         let unix_ms = u64::try_from(self.clock.now().as_millisecond()).unwrap_or(0);
         from_parts(unix_ms, bytes)
+    }
+}
+
+#[cfg(not(feature = "failpoints"))]
+fn real_files() -> Arc<dyn Files> {
+    Arc::new(files::RealFiles)
+}
+
+/// With failpoints, a test may let calls fail.
+#[cfg(feature = "failpoints")]
+fn real_files() -> Arc<dyn Files> {
+    if files::faulty::is_wanted() {
+        return Arc::new(files::faulty::FaultyFiles(files::RealFiles));
+    }
+    Arc::new(files::RealFiles)
+}
+
+#[cfg(not(feature = "failpoints"))]
+fn real_clock() -> Arc<dyn Clock> {
+    Arc::new(clock::RealClock)
+}
+
+/// With failpoints, a test may say that it is another time.
+#[cfg(feature = "failpoints")]
+fn real_clock() -> Arc<dyn Clock> {
+    match std::env::var("BACKSTOCK_CLOCK_OFFSET_SECONDS").ok().and_then(|text| text.parse().ok()) {
+        Some(seconds) => Arc::new(clock::ShiftedClock { offset_seconds: seconds }),
+        None => Arc::new(clock::RealClock),
     }
 }

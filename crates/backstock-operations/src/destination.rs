@@ -7,6 +7,7 @@ use std::sync::Arc;
 use backstock_archive::layout::{self, BackupFolder, MANIFEST_NAME};
 use backstock_archive::manifest::SignedManifest;
 use backstock_archive::owner::{Head, Owner};
+use backstock_archive::signed::PublicKey;
 use backstock_archive::{Digest, Part, ReadAt, Sha256};
 use backstock_catalog::Storage as StorageRecord;
 use backstock_storage::{ObjectName, Properties, SpooledPart, Storage, StorageSettings};
@@ -367,6 +368,27 @@ impl SetFolder {
             }
         }
         Ok(None)
+    }
+
+    /// Whether somebody vouches for a key: this instance, or an owner file of the folder.
+    pub(crate) fn knows_signer(&self, environment: &Environment, signer: &PublicKey) -> Result<bool> {
+        if signer.0 == environment.key.public() {
+            return Ok(true);
+        }
+        let root = self.root()?;
+        let act = || format!("reading the owners of {}", self.name);
+        for object in environment.wait(self.place.storage.list(Some(&root))).doing(act())? {
+            let file = object.name.last_step();
+            if object.name.steps().count() != 2 || layout::parse_owner_name(file).is_none() {
+                continue;
+            }
+            let read = self.place.storage.read_small(&object.name, OWNER_LIMIT_BYTES);
+            let owner = environment.wait(read).doing(act())?.map(|bytes| Owner::parse(&bytes, file));
+            if owner.is_some_and(|owner| owner.is_ok_and(|owner| owner.signer == *signer)) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     fn foreign(&self, environment: &Environment, owner: &Owner) -> OperationError {

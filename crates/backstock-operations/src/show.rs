@@ -1,6 +1,6 @@
 //! What is there: lists of backups, and one backup in detail.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 
@@ -40,6 +40,8 @@ pub struct ListedBackup {
     pub exceptions: u64,
     /// Why a person wants it kept (may be empty), where somebody does.
     pub pin: Option<String>,
+    /// Whether it is signed by a key that nobody vouches for.
+    pub is_strangers: bool,
     /// Its replicas.
     pub replicas: Vec<ListedReplica>,
 }
@@ -121,8 +123,9 @@ pub fn list(environment: &Environment, shop: Option<ShopId>) -> Result<Vec<Liste
     backups.into_iter().map(|backup| listed(environment, &kept, &backup)).collect()
 }
 
-/// What is pinned and what is marked.
+/// What is pinned, what is marked, and what strangers signed.
 struct Kept {
+    strangers: HashSet<BackupId>,
     pins: HashMap<BackupId, String>,
     marks: HashMap<(BackupId, StorageId), jiff::Timestamp>,
 }
@@ -132,7 +135,9 @@ impl Kept {
         let act = "looking for pins and marks";
         let pins = environment.wait(environment.catalog.list_pins()).doing(act)?;
         let marks = environment.wait(environment.catalog.list_marks()).doing(act)?;
+        let strangers = environment.wait(environment.catalog.list_strangers()).doing(act)?;
         Ok(Self {
+            strangers: strangers.into_iter().collect(),
             pins: pins.into_iter().map(|pin| (pin.backup, pin.note)).collect(),
             marks: marks.into_iter().map(|mark| ((mark.backup, mark.storage), mark.marked)).collect(),
         })
@@ -157,6 +162,7 @@ fn listed(environment: &Environment, kept: &Kept, backup: &Backup) -> Result<Lis
         stored_bytes: backup.stored_bytes,
         exceptions: backup.exceptions,
         pin: kept.pins.get(&backup.id).cloned(),
+        is_strangers: kept.strangers.contains(&backup.id),
         replicas,
     })
 }

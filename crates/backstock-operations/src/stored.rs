@@ -28,9 +28,13 @@ pub(crate) struct StoredBackup {
 
 /// Finds the backup that a person means.
 pub fn find_backup(environment: &Environment, text: &str, shop: Option<ShopId>) -> Result<Backup> {
-    environment
-        .wait(environment.catalog.find_backup(text, shop))
-        .doing(format!("looking for the backup {text}"))
+    let act = || format!("looking for the backup {text}");
+    let found = environment.wait(environment.catalog.find_backup(text, shop)).doing(act())?;
+    // Whoever restores it should know.
+    if environment.wait(environment.catalog.list_strangers()).doing(act())?.contains(&found.id) {
+        tracing::warn!("the backup {} is signed by a key that nobody vouches for", found.id.short());
+    }
+    Ok(found)
 }
 
 impl StoredBackup {

@@ -81,14 +81,16 @@ impl fmt::Display for Irregularity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Gap { from, to } if from == to => {
-                write!(f, "the backup number {from} is not there, and nothing tells that it was deleted")
-            }
-            Self::Gap { from, to } => {
                 write!(
                     f,
-                    "the backups number {from} to {to} are not there, and nothing tells that they were deleted"
+                    "the backup number {from} is not here and was not deleted: it lies at another place, or was lost"
                 )
             }
+            Self::Gap { from, to } => write!(
+                f,
+                "the backups number {from} to {to} are not here and were not deleted: they lie at another place, or \
+                 were lost"
+            ),
             Self::Fork { sequence, backups } => {
                 let ids: Vec<String> = backups.iter().map(BackupId::short).collect();
                 write!(

@@ -361,6 +361,17 @@ pub(crate) fn adopt(
     name: &str,
     signed: &SignedManifest,
 ) -> Result<()> {
+    // Said before it is on record: it never counts, not even for a moment.
+    let is_stranger = !folder.knows_signer(environment, &signed.manifest.signer)?;
+    environment
+        .wait(environment.catalog.set_stranger(signed.manifest.backup, is_stranger))
+        .doing(format!("recording who signed the backup {}", signed.manifest.backup))?;
+    if is_stranger {
+        tracing::warn!(
+            folder = name,
+            "this backup is signed by a key that nobody vouches for; it counts for nothing"
+        );
+    }
     record(environment, folder, name, signed)
 }
 

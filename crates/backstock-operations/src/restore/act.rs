@@ -223,7 +223,7 @@ fn after_failure(environment: &Environment, open: &mut OpenRestore, error: Opera
         };
     }
     if matches!(open.journal.stage, Stage::Planned | Stage::Staging | Stage::Staged) {
-        match discard_new(environment, open).and_then(|()| open.folder.remove()) {
+        match let_staged_go(environment, open) {
             Ok(()) if error.kind() == ErrorKind::Interrupted => return crate::backup::interrupted(),
             Ok(()) => {}
             Err(second) => tracing::warn!(
@@ -403,10 +403,21 @@ pub(super) fn discard_new(environment: &Environment, open: &OpenRestore) -> Resu
     if let Some((target, plan)) = &open.database {
         database::discard(target, plan)?;
     }
+    failpoint::reach("restore.between_discards").doing("removing what lies aside")?;
     if let Some(part) = &open.files {
         files::discard(environment, part)?;
     }
     Ok(())
+}
+
+/// Ends a restore before its first visible step. First the journal says that staging is not done: one that told of a whole
+/// side while parts of it are gone already would lead into a swap that cannot be finished.
+pub(super) fn let_staged_go(environment: &Environment, open: &mut OpenRestore) -> Result<()> {
+    if open.journal.stage == Stage::Staged {
+        open.advance(Stage::Staging)?;
+    }
+    discard_new(environment, open)?;
+    open.folder.remove()
 }
 
 /// What the new side held right after the swap.

@@ -100,6 +100,9 @@ pub struct Journal {
     pub has_database: bool,
     /// Whether there is a files part (`files.json`).
     pub has_files: bool,
+    /// Whether acceptance lets the new side go, since the restore was undone; else the old one.
+    #[serde(default)]
+    pub lets_new_side_go: bool,
 }
 
 impl Journal {
@@ -175,9 +178,22 @@ impl JournalFolder {
         Ok(list.into_iter().map(|(path, _)| path).collect())
     }
 
-    /// Removes the folder: the restore is over.
+    /// Removes the folder: the restore is over. The journal goes first, so that none is ever there without what it refers
+    /// to; whose it was goes last, so that the rest is recognised ([`remove_unbegun`]).
     pub(crate) fn remove(&self) -> Result<()> {
-        self.host.files.remove_tree(&self.folder).doing(format!("removing {}", self.folder.display()))
+        let act = || format!("removing {}", self.folder.display());
+        let files = &self.host.files;
+        if files.stat(&self.folder).doing(act())?.is_none() {
+            return Ok(());
+        }
+        files.remove_file(&self.folder.join(JOURNAL_FILE)).doing(act())?;
+        files.sync_folder(&self.folder).doing(act())?;
+        for name in self.names()? {
+            if name.file_name() != Some(SHOP_FILE.as_ref()) {
+                files.remove_file(&name).doing(act())?;
+            }
+        }
+        files.remove_tree(&self.folder).doing(act())
     }
 }
 

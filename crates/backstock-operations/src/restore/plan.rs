@@ -426,6 +426,7 @@ impl RestorePlan {
             snapshot: None,
             has_database: self.database.is_some(),
             has_files: self.files.is_some(),
+            lets_new_side_go: false,
         }
     }
 }

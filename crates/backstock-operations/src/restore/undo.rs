@@ -10,7 +10,7 @@ use backstock_host::failpoint;
 use backstock_vocabulary::{RunId, RunKind, VerifyLevel};
 use serde::Serialize;
 
-use super::act::{self, OpenRestore, clear_caches, discard_new, swap_marks};
+use super::act::{self, OpenRestore, clear_caches, discard_new, let_staged_go, swap_marks};
 use super::after::StepResult;
 use super::journal::{Journal, Stage, open_journals};
 use super::maintenance::Side;
@@ -150,8 +150,7 @@ pub fn undo(
             super::elsewhere::export_changed(environment, &open, &changed, folder, monitor)?;
         }
         if is_invisible {
-            discard_new(environment, &open)?;
-            open.folder.remove()?;
+            let_staged_go(environment, &mut open)?;
             return Ok((Vec::new(), Vec::new()));
         }
         if is_redo {
@@ -231,7 +230,7 @@ pub fn accept(environment: &Environment, journal: Journal, monitor: &dyn Monitor
             "`backstock restore --resume` finishes it, `backstock undo` takes it back",
         ));
     }
-    let was_undone = journal.stage == Stage::Undone;
+    let was_undone = journal.stage == Stage::Undone || journal.lets_new_side_go;
     let mut open = OpenRestore::load(environment, journal)?;
     let subject = open.subject(RunKind::Accept);
     let run = RunRecord::start_locked(
@@ -287,11 +286,13 @@ fn snapshot_decodes(environment: &Environment, journal: &Journal, monitor: &dyn 
 
 fn accept_sides(environment: &Environment, open: &mut OpenRestore, monitor: &dyn Monitor) -> Result<()> {
     monitor.phase(Phase::Finishing, Expected::default());
-    if open.journal.stage == Stage::Undone {
+    // Before anything is gone the journal says which side goes: nobody may go there any more.
+    open.journal.lets_new_side_go |= open.journal.stage == Stage::Undone;
+    open.folder.advance(&mut open.journal, Stage::Accepting)?;
+    if open.journal.lets_new_side_go {
         discard_new(environment, open)?;
         return open.folder.remove();
     }
-    open.folder.advance(&mut open.journal, Stage::Accepting)?;
     if let Some((target, plan)) = &open.database {
         database::accept(target, plan)?;
     }

@@ -4,6 +4,8 @@
 //! Before the first deletion at a destination its owner file must say that this instance writes there, and the chain that
 //! is the floor is looked at on the spot: an empty mount point, a moved folder or another machine's folder stops it.
 
+use std::collections::BTreeSet;
+
 use backstock_catalog::{Confirmation, Mark};
 use backstock_vocabulary::{BackupId, MarkCause, ReplicaState, RunKind, StorageId};
 use jiff::{SignedDuration, Timestamp};
@@ -142,6 +144,7 @@ impl Act<'_> {
 
     /// The owner file and the floor, seen at the place itself.
     fn require_safe_ground(&self, place: &Place) -> Result<()> {
+        let mut swept: BTreeSet<String> = BTreeSet::new();
         for verdict in &self.destination.plan.backups {
             let is_floor = match &verdict.decision {
                 Decision::Keep(reasons) => reasons.contains(&KeepReason::Floor),
@@ -154,6 +157,10 @@ impl Act<'_> {
                 target.require_present(self.environment)?;
             } else if !verdict.decision.is_keep() {
                 target.set_folder().require_own(self.environment)?;
+                // What a deletion that died or failed has not written to its end.
+                if swept.insert(target.set_folder().name.clone()) {
+                    target.set_folder().sweep_unfinished(self.environment)?;
+                }
             }
         }
         Ok(())

@@ -37,6 +37,8 @@ pub struct DestinationPlan {
     pub storage: Storage,
     /// The verdicts.
     pub plan: RetentionPlan,
+    /// Backups that a stranger signed: no rule is about them, and they go by hand.
+    pub strangers: Vec<BackupId>,
     pub(super) facts: RetentionFacts,
     pub(super) copies: HashMap<BackupId, (Backup, Replica)>,
     pub(super) marks: HashMap<BackupId, Mark>,
@@ -81,6 +83,7 @@ struct Records {
     marks: Vec<Mark>,
     pinned: HashSet<BackupId>,
     needed: HashSet<BackupId>,
+    strangers: HashSet<BackupId>,
 }
 
 impl Records {
@@ -96,6 +99,7 @@ impl Records {
         Ok(Self {
             replicas,
             marks: environment.wait(catalog.list_marks()).doing(act)?,
+            strangers: environment.wait(catalog.list_strangers()).doing(act)?.into_iter().collect(),
             pinned: pins.into_iter().map(|pin| pin.backup).collect(),
             needed: journals
                 .iter()
@@ -141,10 +145,16 @@ fn destination(
     environment: &Environment,
     records: &Records,
     (set, storage): (Set, Storage),
-    copies: Vec<(Backup, Replica)>,
+    mut copies: Vec<(Backup, Replica)>,
     policy: RetentionPolicy,
     wish: &Wish,
 ) -> Result<DestinationPlan> {
+    let is_stranger = |backup: BackupId| {
+        let is_asked = matches!(wish, Wish::ByHand(ids) if ids.contains(&backup));
+        records.strangers.contains(&backup) && !is_asked
+    };
+    let strangers = copies.iter().map(|copy| copy.0.id).filter(|id| is_stranger(*id)).collect();
+    copies.retain(|copy| !is_stranger(copy.0.id));
     let marks: HashMap<BackupId, Mark> = records
         .marks
         .iter()
@@ -168,7 +178,7 @@ fn destination(
     let now = environment.host.clock.now();
     let facts = RetentionFacts { policy, wish: wish.clone(), backups, now, remembered };
     let copies = copies.into_iter().map(|copy| (copy.0.id, copy)).collect();
-    Ok(DestinationPlan { set, storage, plan: plan_retention(&facts), facts, copies, marks })
+    Ok(DestinationPlan { set, storage, plan: plan_retention(&facts), strangers, facts, copies, marks })
 }
 
 fn known(records: &Records, backup: &Backup, replica: &Replica, mark: Option<MarkCause>) -> KnownBackup {

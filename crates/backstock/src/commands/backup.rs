@@ -69,9 +69,9 @@ pub(super) fn run(session: &Session, arguments: &BackupArguments) -> Result {
 /// The backup stands, and older ones could not be let go.
 fn left_undone(session: &Session, error: OperationError) -> Result {
     match error.kind() {
-        ErrorKind::Damaged | ErrorKind::Interrupted => Err(error.into()),
-        // Whoever has the shop now makes a backup or lets older ones go, and does it then.
-        ErrorKind::Busy => Ok(Code::Done),
+        ErrorKind::Damaged => Err(error.into()),
+        // Whoever has the shop now, or the next backup, lets older ones go.
+        ErrorKind::Busy | ErrorKind::Interrupted => Ok(Code::Done),
         _ => {
             session.terminal.warn(&format!("no older backup was let go: {}", printable(&chain(&error))));
             if let Some(hint) = error.hint() {

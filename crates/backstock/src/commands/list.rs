@@ -45,6 +45,9 @@ fn row(backup: &ListedBackup) -> Vec<String> {
         "" => "pinned".to_owned(),
         note => format!("pinned: {}", printable(note)),
     }));
+    if backup.is_strangers {
+        replicas.push("signed by a stranger".to_owned());
+    }
     vec![
         backup.short.clone(),
         printable(&backup.shop),

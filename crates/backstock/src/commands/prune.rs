@@ -9,6 +9,7 @@ use backstock_operations::{
     DestinationPlan, Environment, PrunePlan, PruneReport, Pruned, RetentionPlan, RetentionPolicy,
     RetentionSettings, Verdict, find_shop, plan_prune, prune, shops,
 };
+use backstock_vocabulary::BackupId;
 use serde::Serialize;
 
 use super::{Document, Result, forget_history};
@@ -25,6 +26,7 @@ struct Planned<'a> {
     storage: &'a str,
     #[serde(flatten)]
     plan: &'a RetentionPlan,
+    strangers: &'a [BackupId],
 }
 
 pub(super) fn run(session: &Session, arguments: &PruneArguments) -> Result {
@@ -141,6 +143,7 @@ fn planned<'a>(plan: &'a PrunePlan, destination: &'a DestinationPlan) -> Planned
         set: &destination.set.title,
         storage: &destination.storage.title,
         plan: &destination.plan,
+        strangers: &destination.strangers,
     }
 }
 
@@ -160,6 +163,11 @@ fn show_plan(session: &Session, plan: &PrunePlan) {
             table_text(&["id", "made", "level", "reason", "content", "state", "verdict", "why"], &rows)
         {
             terminal.data(&format!("  {line}"));
+        }
+        for backup in &destination.strangers {
+            let id = backup.short();
+            terminal
+                .say(&format!("{id} stays: it is signed by a key that nobody vouches for; it goes by hand"));
         }
         if destination.plan.floor.is_none() {
             terminal.say(

@@ -24,6 +24,9 @@ mod harness;
 #[cfg(feature = "failpoints")]
 mod interrupts;
 #[cfg(test)]
+#[cfg(feature = "failpoints")]
+mod io_faults;
+#[cfg(test)]
 mod kept_backups;
 #[cfg(test)]
 mod large_rows;
@@ -51,6 +54,9 @@ mod part_of_backup;
 mod plain_shop;
 #[cfg(test)]
 mod processes;
+#[cfg(test)]
+#[cfg(feature = "failpoints")]
+mod random_kills;
 #[cfg(test)]
 mod restore_dump;
 #[cfg(test)]

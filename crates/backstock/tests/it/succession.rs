@@ -3,6 +3,10 @@
 use std::fs;
 use std::path::PathBuf;
 
+use backstock_archive::BackupFolder;
+use backstock_archive::manifest::{Manifest, SignedManifest};
+use backstock_host::{Host, InstanceKey};
+use backstock_vocabulary::BackupId;
 use serde_json::Value;
 
 use super::harness::Run;
@@ -64,10 +68,7 @@ fn what_prune_deletes_leaves_a_tombstone_and_no_gap() {
     fs::remove_file(&name).unwrap();
     assert_eq!(told(&verify(&kept).expect(3)), [("gap".to_owned(), Some(2))]);
     let shown = kept.place.run(&["verify", "latest"]).expect(3);
-    assert!(
-        shown.stderr.contains("the backup number 2 is not there, and nothing tells that it was deleted"),
-        "{shown:?}"
-    );
+    assert!(shown.stderr.contains("the backup number 2 is not here and was not deleted"), "{shown:?}");
     fs::write(&name, &bytes).unwrap();
     // One that cannot be read does not stop the deletion.
     let other = name.with_file_name(format!("tombstone-000000004-{}.json", &kept.id(4)[28..]));
@@ -141,4 +142,54 @@ fn the_number_of_a_deleted_backup_is_not_given_again() {
     kept.back_up(1);
     assert_eq!(kept.sequences(), [1, 2, 4]);
     assert_eq!(told(&verify(&kept).expect(0)), []);
+}
+
+/// A whole backup, under the next number and dated an hour from now, that somebody else signed.
+fn plant(kept: &Kept, sequence: u64) -> String {
+    let newest = folder(kept, sequence);
+    let signed = SignedManifest::parse(&fs::read(newest.join("manifest.json")).unwrap()).unwrap();
+    let key = InstanceKey::load_or_create(&Host::real(), &kept.place.folder().join("stranger.key")).unwrap();
+    let backup = Host::real().new_id(BackupId::from_parts);
+    let planted = Manifest {
+        backup,
+        sequence: sequence + 1,
+        previous_manifest_sha256: Some(signed.sha256),
+        started: signed.manifest.started.checked_add(std::time::Duration::from_secs(3600)).unwrap(),
+        ..signed.manifest
+    };
+    let target = newest.with_file_name(BackupFolder::of(planted.started, backup).to_string());
+    copy_folder(&newest, &target);
+    fs::write(target.join("manifest.json"), planted.sign(&key).unwrap()).unwrap();
+    backup.to_string()
+}
+
+/// A manifest by a stranger, with a date in the future: it is named, it is not the latest, it takes nobody's place and
+/// nothing goes because of it.
+#[test]
+fn a_planted_backup_counts_for_nothing() {
+    let kept = Kept::new("keep_last = 2\ngrace_hours = 0\n");
+    kept.back_up(2);
+    let (own, planted) = (kept.id(2), plant(&kept, 2));
+    for run in
+        [kept.place.run(&["backup", kept.root.to_str().unwrap(), "--no-prune"]).expect(0), rebuild(&kept)]
+    {
+        assert!(run.stderr.contains("nobody vouches for"), "{run:?}");
+        let listed = kept.place.list();
+        let is_strangers: Vec<(u64, bool)> = listed
+            .iter()
+            .map(|backup| (backup["sequence"].as_u64().unwrap(), backup["is_strangers"].as_bool().unwrap()))
+            .collect();
+        assert_eq!(is_strangers.iter().filter(|(_, is)| *is).collect::<Vec<_>>(), [&(3, true)]);
+    }
+    let latest = kept.place.run(&["show", "latest", "--json"]).expect(0).json();
+    assert_eq!(latest["sequence"], 4, "not the planted one, whatever its date");
+    kept.place.run(&["verify", "latest", "--level", "bytes"]).expect(0);
+    let run = kept.prune(&["--yes"]).expect(0);
+    assert!(run.stderr.contains("goes by hand"), "{run:?}");
+    let left: Vec<String> =
+        kept.place.list().iter().map(|backup| backup["backup"].as_str().unwrap().to_owned()).collect();
+    assert!(left.contains(&own) && left.contains(&planted), "the last two are those of this instance");
+    assert!(kept.place.run(&["verify", &planted]).stderr.contains("nobody vouches for"));
+    kept.place.run(&["delete", &planted, "--yes", "--now"]).expect(0);
+    assert_eq!(kept.sequences(), [2, 4]);
 }
