@@ -6,6 +6,7 @@ mod probe;
 mod row;
 mod scene;
 mod terminal;
+mod walk;
 mod work;
 
 use std::error::Error;
@@ -38,6 +39,14 @@ enum Command {
         /// Write the frames into this folder too
         #[arg(long)]
         write: Option<PathBuf>,
+    },
+    /// Walk files and folders with stat and write an index of them: the least that an unchanged incremental backup costs
+    Walk {
+        /// Files and folders
+        paths: Vec<PathBuf>,
+        /// Where to write the index
+        #[arg(long)]
+        write: PathBuf,
     },
 }
 
@@ -84,6 +93,11 @@ fn main() -> Result<(), Box<dyn Error>> {
                 Some(folder) => probe::read_compress_hash_write(&paths, &folder)?,
             };
             terminal::say(&format!("{} bytes read, {} bytes written", work.read_bytes, work.stored_bytes));
+            Ok(())
+        }
+        Some(Command::Walk { paths, write }) => {
+            let lines = walk::walk_and_index(&paths, &write)?;
+            terminal::say(&format!("{lines} lines written"));
             Ok(())
         }
         None => run(&arguments.run),

@@ -112,6 +112,7 @@ pub(crate) fn pairs(scene: &Scene) -> Vec<Pair> {
     let mut pairs = dumps(scene);
     pairs.extend(archives(scene));
     pairs.extend(first_backups(scene));
+    pairs.extend(second_backups(scene));
     pairs.push(side_by_side());
     pairs.extend(loads(scene));
     pairs.extend(load_floors());
@@ -263,6 +264,65 @@ fn first_backups(scene: &Scene) -> Vec<Pair> {
             Pair::new("files.tar.zst", name, ours, peer).goals(&goals)
         })
         .into()
+}
+
+/// Backups of files that nobody has touched since the first one. The sample of untouched files that each incremental backup
+/// reads all the same is a budget of its own, and left out.
+fn second_backups(scene: &Scene) -> Vec<Pair> {
+    let first = files("--codec zstd").script;
+    let setup =
+        format!("printf '[levels]\\nrehash_mib = 0\\n' > \"$BACKSTOCK_CONFIG\"; {first} --level full");
+    let ours = || {
+        files("--codec zstd --level incremental").after(Preparation::FillCache).comparing(Bytes::NotCompared)
+    };
+    let warm = |side: Side| side.after(Preparation::FillCache).comparing(Bytes::NotCompared);
+    let walk = Side::new(
+        "rm -rf \"$WORK/walk\"; mkdir \"$WORK/walk\"; \"$PROBE\" walk --write \"$WORK/walk\" \"$SHOP\" \"$STORAGE\"",
+    );
+    let mut pairs = vec![
+        Pair::new(
+            "unchanged files, incremental",
+            "floor: walk, stat, write the index",
+            ours(),
+            Peer::Side(warm(walk)),
+        )
+        .goals(&[Goal::Wall(1.5)]),
+    ];
+    pairs[0].setup = Some(setup.clone());
+    let repository = |program: &str| format!("{program} --quiet --no-cache --repo \"$WORK/second-restic\"");
+    let restic = unpacked(scene, "restic", "restic", |program| {
+        warm(Side::new(format!("{} backup \"$SHOP\" \"$STORAGE\"", repository(program))))
+    });
+    let borg_create = |program: &str, name: &str| {
+        // Exit code 1 is a warning.
+        format!(
+            "{program} create --compression zstd,3 \"$WORK/second-borg::{name}\" \"$SHOP\" \"$STORAGE\" || [ $? = 1 ]"
+        )
+    };
+    let borg = unpacked(scene, "borg", "borg", |program| {
+        warm(Side::new(borg_create(program, "second-{now}-{pid}")))
+    });
+    let of = |folder: &str, program: &str| {
+        scene.peer(folder, program).map(|path| format!("\"{}\"", path.display()))
+    };
+    let restic_setup = of("restic", "restic").map_or_else(String::new, |program| {
+        let repository = repository(&program);
+        format!(
+            "; rm -rf \"$WORK/second-restic\"; {repository} init; {repository} backup \"$SHOP\" \"$STORAGE\""
+        )
+    });
+    let borg_setup = of("borg", "borg").map_or_else(String::new, |program| {
+        let init = format!("{program} init --encryption none \"$WORK/second-borg\"");
+        format!("; rm -rf \"$WORK/second-borg\"; {init}; {}", borg_create(&program, "first"))
+    });
+    for (name, peer, more) in
+        [("restic backup, second", restic, restic_setup), ("borg create, second", borg, borg_setup)]
+    {
+        let pair = Pair::new("unchanged files, incremental", name, ours(), peer)
+            .goals(&[Goal::Wall(0.5), Goal::Cpu(0.5)]);
+        pairs.push(Pair { setup: Some(format!("{setup}{more}")), ..pair });
+    }
+    pairs
 }
 
 /// Database and files in one backup, and in one after the other.

@@ -24,6 +24,11 @@ pub use writer::IndexWriter;
 pub const INDEX_NAME: &str = "index.zst";
 /// The major version of the index's form.
 pub const INDEX_MAJOR: u32 = 1;
+/// What an index names as critical when its entries lie in the archives of several backups: whoever does not know it would
+/// read other files in their place.
+pub const CRITICAL_HELD_BY: &str = "held_by";
+/// The critical names that this program knows.
+const KNOWN_CRITICAL: &[&str] = &[CRITICAL_HELD_BY];
 /// How long a page's text should be, in bytes.
 pub const PAGE_SIZE_BYTES: usize = 64 << 10;
 /// How long a page's text may be, in bytes: one very long line makes one very long page.

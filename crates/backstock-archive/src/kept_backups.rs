@@ -9,7 +9,7 @@ use backstock_vocabulary::{ArtifactKind, Codec, Content, Level};
 use serde_json::Value;
 
 use crate::layout::{self, BackupFolder, MANIFEST_NAME};
-use crate::tree::{ExtractOptions, NoMonitor, Selection, extract};
+use crate::tree::{ExtractOptions, FilesSource, NoMonitor, Selection, extract};
 use crate::{
     ArtifactReader, ArtifactStream, IndexReader, ManifestArtifact, Owner, ReadAt, SignedManifest, check_part,
     open_parts,
@@ -121,9 +121,15 @@ fn their_files_are_extracted() {
         let reader = kept.reader(ArtifactKind::Files, ArtifactKind::FilesIndex);
         let folder = tempfile::tempdir().unwrap();
         let target = folder.path().join("shop");
-        let report =
-            extract(&reader, &index, &Selection::Everything, &target, &ExtractOptions::default(), &NoMonitor)
-                .unwrap();
+        let report = extract(
+            &FilesSource::alone(reader),
+            &index,
+            &Selection::Everything,
+            &target,
+            &ExtractOptions::default(),
+            &NoMonitor,
+        )
+        .unwrap();
         assert_eq!((report.files, report.symlinks, report.hard_links), (9, 2, 1), "{report:?}");
         assert_eq!((report.refused.count, report.damaged.count, report.absent.count), (0, 0, 0));
         let config = std::fs::read_to_string(target.join("link")).unwrap();

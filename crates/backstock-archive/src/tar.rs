@@ -1,9 +1,11 @@
 //! The form of the files artifact: POSIX.1-2001 pax members that stock `tar` extracts.
 //!
 //! Sources: POSIX.1-2017 `pax` (extended header and ustar interchange formats), the GNU tar manual's appendix on
-//! sparse formats (PAX 1.0), and star's `SCHILY.*` keywords for extended attributes and access control lists.
+//! sparse formats (PAX 1.0) and on its incremental format (dumpdir), and star's `SCHILY.*` keywords for extended attributes
+//! and access control lists.
 
 pub mod acl;
+pub mod dumpdir;
 pub mod member;
 pub mod pax;
 pub mod read;

@@ -9,19 +9,24 @@ mod entry;
 mod exchange;
 mod extract;
 mod facts;
+mod frame_jobs;
 mod inside;
+mod jobs;
 mod left_out;
 pub mod order;
 mod owners;
 mod read_item;
+mod ready;
 mod report;
 mod request;
 mod restore_file;
 mod selection;
+mod since;
+mod source;
 mod walk;
 
 pub use archive::{TreeCount, archive_tree, count_tree};
-pub use check::{CheckReport, check_archive};
+pub use check::{CheckReport, check_archive, check_held};
 pub use entry::{FileEntry, FileKind, FileState, FileTime};
 pub use exchange::{
     ExchangePlan, ExchangeReport, ExchangeRequest, ExchangeSummary, FileChange, LiveSink, PlannedRoot,
@@ -36,6 +41,8 @@ pub use request::{
 };
 pub use restore_file::Rights;
 pub use selection::{Selection, selected_entries};
+pub use since::{Baseline, Rehash};
+pub use source::FilesSource;
 
 #[cfg(test)]
 mod tests;

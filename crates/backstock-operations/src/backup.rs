@@ -10,7 +10,7 @@ mod report;
 mod spool;
 mod tables;
 
-use backstock_vocabulary::{Content, Outcome, Reason, RunKind, ShopId};
+use backstock_vocabulary::{BackupId, Content, Outcome, Reason, RunKind, ShopId};
 
 pub(crate) use commit::adopt;
 pub use plan::{
@@ -27,6 +27,7 @@ pub(crate) use spool::{
 use crate::connection;
 use crate::environment::Environment;
 use crate::error::{ErrorKind, OperationError, Result};
+use crate::levels;
 use crate::monitor::{Expected, Monitor, Phase};
 use crate::run::{RunRecord, RunSubject};
 
@@ -89,7 +90,9 @@ fn make(
 ) -> Result<BackupReport> {
     monitor.phase(Phase::Preparing, Expected::default());
     let mut commit = commit::Commit::prepare(environment, plan)?;
-    let spooled = spool::spool(environment, plan, run.id, monitor)?;
+    let chosen = levels::choose(environment, plan)?;
+    run.detail["level"] = serde_json::json!(chosen.level);
+    let spooled = spool::spool(environment, plan, (run.id, commit.backup()), &chosen, monitor)?;
     if monitor.is_cancelled() {
         return Err(interrupted());
     }
@@ -98,8 +101,13 @@ fn make(
         commit.abandon(environment);
         return Err(error);
     }
-    let report = commit.write_manifest(environment, run, &spooled)?;
+    let report = commit.write_manifest(environment, run, &spooled, &chosen)?;
     spooled.remove(environment)?;
+    if plan.files.is_some() && levels::can_be_a_parent(plan.reason) {
+        let full = chosen.parent.and_then(|parent| parent.chain.first().map(|full| full.backup));
+        let wanted: Vec<BackupId> = full.into_iter().chain([report.backup]).collect();
+        levels::forget_others(environment, plan.set.id, &wanted);
+    }
     if let Some(database) = plan.database.as_ref().filter(|_| plan.reason != Reason::PreRestore) {
         let file = environment.state.shop_connection(plan.shop.id);
         connection::keep(environment, &file, &connection_purpose(plan.shop.id), &database.database)?;

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use backstock_vocabulary::{RunId, ShopId};
+use backstock_vocabulary::{BackupId, RunId, SetId, ShopId};
 
 /// The state folder of one instance. Backups lie elsewhere (`backups`), never in it.
 #[derive(Debug, Clone)]
@@ -61,9 +61,14 @@ impl StateFolder {
         self.journals().join(run.to_string())
     }
 
-    /// The unsealed copy of the newest files index of a shop.
-    pub fn newest_files_index(&self, shop: ShopId) -> PathBuf {
-        self.root.join("index").join(format!("{shop}.files.zst"))
+    /// Where the unsealed copies of a set's files indexes lie.
+    pub fn files_indexes(&self, set: SetId) -> PathBuf {
+        self.root.join("index").join(set.to_string())
+    }
+
+    /// The unsealed copy of a backup's files index.
+    pub fn files_index(&self, set: SetId, backup: BackupId) -> PathBuf {
+        self.files_indexes(set).join(format!("{backup}.files.zst"))
     }
 
     /// The sealed connection to the database of a shop.

@@ -14,6 +14,7 @@ mod environment;
 mod error;
 mod folders;
 mod history;
+mod levels;
 mod monitor;
 mod read_count;
 mod rebuild;
@@ -41,6 +42,7 @@ pub use environment::Environment;
 pub use error::{ErrorKind, OperationError, Result, causes, chain};
 pub use folders::{StateFolder, UsualPlaces};
 pub use history::forget_old_history;
+pub use levels::{FullDay, FullDays, LevelChoice, LevelRules, LevelSettings};
 pub use monitor::{Expected, Monitor, Phase, Unwatched};
 pub use rebuild::{RebuildReport, SetIrregularity, rebuild_catalog};
 pub use restore::{

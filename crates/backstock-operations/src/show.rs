@@ -30,6 +30,8 @@ pub struct ListedBackup {
     pub started: jiff::Timestamp,
     /// How much of the files it holds by itself.
     pub level: Level,
+    /// The backup that it builds on.
+    pub parent: Option<BackupId>,
     /// Why it was made.
     pub reason: Reason,
     /// What it is worth.
@@ -157,6 +159,7 @@ fn listed(environment: &Environment, kept: &Kept, backup: &Backup) -> Result<Lis
         sequence: backup.sequence,
         started: backup.started,
         level: backup.level,
+        parent: backup.parent,
         reason: backup.reason,
         content: backup.content,
         stored_bytes: backup.stored_bytes,

@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 use std::ops::ControlFlow;
 
-use backstock_archive::check_part;
 use backstock_archive::manifest::ManifestArtifact;
+use backstock_archive::tree::{check_archive, check_held};
+use backstock_archive::{Part, check_part};
 use backstock_catalog::{Backup, Replica};
 use backstock_database::{
     Checksum, Contents, DumpedObject, RawText, check_rows_frame, check_statements, readable,
@@ -15,6 +16,7 @@ use serde::Serialize;
 use crate::backup::FilesSummary;
 use crate::environment::Environment;
 use crate::error::{Doing, ErrorKind, Result, chain};
+use crate::levels::{ancestors, files_of};
 use crate::monitor::{Expected, Monitor, Phase, TreeWatch};
 use crate::stored::StoredBackup;
 use crate::succession::Irregularity;
@@ -84,33 +86,86 @@ pub fn verify(
         Ok(stored) => stored,
         Err(error) if error.kind() == ErrorKind::Damaged => {
             report.damage.push(Damage { part: "manifest.json".to_owned(), what: chain(&error) });
-            mark(environment, &record, None, &report)?;
+            mark(environment, &record, None, Finding::Damaged)?;
             return Ok(report);
         }
         Err(error) => return Err(error),
     };
-    check_levels(environment, &stored, level, &mut report, monitor)?;
-    mark(environment, &record, Some(&stored.replica), &report)?;
+    let others = match ancestors(environment, &stored) {
+        Ok(others) => others,
+        Err(error) if error.kind() == ErrorKind::Damaged => {
+            report.damage.push(Damage { part: "chain".to_owned(), what: chain(&error) });
+            mark(environment, &record, Some(&stored.replica), Finding::Unproven)?;
+            return Ok(report);
+        }
+        Err(error) => return Err(error),
+    };
+    let mut members: Vec<Member<'_>> =
+        others.iter().map(|stored| Member { stored, is_other: true, is_damaged: false }).collect();
+    members.push(Member { stored: &stored, is_other: false, is_damaged: false });
+    check_levels(environment, &mut members, level, &mut report, monitor)?;
+    let are_others_good = members.iter().all(|member| !member.is_other || !member.is_damaged);
+    for member in &members {
+        let finding = match (member.is_damaged, member.is_other) {
+            (true, _) => Finding::Damaged,
+            // Of these only the files were looked at.
+            (false, true) => continue,
+            (false, false) if !are_others_good => Finding::Unproven,
+            (false, false) if report.reached >= Some(VerifyLevel::Bytes) => Finding::ReadBack,
+            (false, false) => continue,
+        };
+        mark(environment, &member.stored.record, Some(&member.stored.replica), finding)?;
+    }
     report.irregularities = stored.set_folder.irregularities(environment)?;
     Ok(report)
 }
 
+/// One backup of the chain that is checked; the last is the one that was asked for.
+struct Member<'a> {
+    stored: &'a StoredBackup,
+    /// It is one of those that the backup builds on: its files count, its database does not.
+    is_other: bool,
+    is_damaged: bool,
+}
+
+impl<'a> Member<'a> {
+    /// The parts that a restore needs.
+    fn parts(&self) -> impl Iterator<Item = &'a Part> + use<'a> {
+        let is_other = self.is_other;
+        let is_of_files = |kind| matches!(kind, ArtifactKind::Files | ArtifactKind::FilesIndex);
+        let artifacts = self.stored.signed.manifest.artifacts.iter();
+        artifacts
+            .filter(move |artifact| !is_other || is_of_files(artifact.kind))
+            .flat_map(|artifact| &artifact.parts)
+    }
+
+    fn damage(&mut self, report: &mut VerifyReport, part: &str, what: String) {
+        self.is_damaged = true;
+        let part = if self.is_other { format!("{}/{part}", self.stored.folder) } else { part.to_owned() };
+        report.damage.push(Damage { part, what });
+    }
+}
+
 fn check_levels(
     environment: &Environment,
-    stored: &StoredBackup,
+    members: &mut [Member<'_>],
     level: VerifyLevel,
     report: &mut VerifyReport,
     monitor: &dyn Monitor,
 ) -> Result<()> {
-    check_present(environment, stored, report)?;
+    for member in members.iter_mut() {
+        check_present(environment, member, report)?;
+    }
     if !report.damage.is_empty() {
         return Ok(());
     }
     report.reached = Some(VerifyLevel::Present);
     if level >= VerifyLevel::Bytes {
-        let total = stored.signed.manifest.stored_bytes();
+        let total = members.iter().flat_map(Member::parts).map(|part| part.size_bytes).sum();
         monitor.phase(Phase::Checking, Expected { bytes: Some(total), items: None });
-        check_bytes(environment, stored, report, monitor)?;
+        for member in members.iter_mut() {
+            check_bytes(environment, member, report, monitor)?;
+        }
         if !report.damage.is_empty() {
             return Ok(());
         }
@@ -118,12 +173,15 @@ fn check_levels(
     }
     if level >= VerifyLevel::Decoded {
         monitor.phase(Phase::Checking, Expected::default());
-        let act = check_decoded(environment, stored, report, monitor);
+        let act = check_decoded(environment, members, report, monitor);
         if let Err(error) = act {
             if error.kind() != ErrorKind::Damaged {
                 return Err(error);
             }
-            report.damage.push(Damage { part: stored.folder.clone(), what: chain(&error) });
+            if let Some(own) = members.last_mut() {
+                let folder = own.stored.folder.clone();
+                own.damage(report, &folder, chain(&error));
+            }
         }
         if !report.damage.is_empty() {
             return Ok(());
@@ -139,12 +197,23 @@ fn check_levels(
     Ok(())
 }
 
+/// What a check says of one replica.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Finding {
+    /// Something of it is not what was written.
+    Damaged,
+    /// It was read back and is right, with all that it builds on.
+    ReadBack,
+    /// It is there, but what it builds on is not right.
+    Unproven,
+}
+
 /// What was found goes to the catalog: a damaged replica never counts as a copy.
 fn mark(
     environment: &Environment,
     backup: &Backup,
     replica: Option<&Replica>,
-    report: &VerifyReport,
+    finding: Finding,
 ) -> Result<()> {
     let replicas = match replica {
         Some(replica) => vec![replica.clone()],
@@ -153,13 +222,17 @@ fn mark(
             .doing(format!("looking for the replicas of backup {}", backup.id.short()))?,
     };
     for mut replica in replicas {
-        if !report.damage.is_empty() {
-            replica.state = ReplicaState::Damaged;
-        } else if report.reached >= Some(VerifyLevel::Bytes) {
-            replica.state = ReplicaState::Verified;
-            replica.proof = Some(Proof::ReadBack);
-        } else {
-            continue;
+        match finding {
+            Finding::Damaged => replica.state = ReplicaState::Damaged,
+            Finding::ReadBack => {
+                replica.state = ReplicaState::Verified;
+                replica.proof = Some(Proof::ReadBack);
+            }
+            Finding::Unproven if replica.state == ReplicaState::Verified => {
+                replica.state = ReplicaState::Present;
+                replica.proof = Some(Proof::Size);
+            }
+            Finding::Unproven => {}
         }
         replica.checked = Some(environment.host.clock.now());
         environment
@@ -169,25 +242,31 @@ fn mark(
     Ok(())
 }
 
-fn check_present(environment: &Environment, stored: &StoredBackup, report: &mut VerifyReport) -> Result<()> {
-    for part in stored.signed.manifest.artifacts.iter().flat_map(|artifact| &artifact.parts) {
+fn check_present(
+    environment: &Environment,
+    member: &mut Member<'_>,
+    report: &mut VerifyReport,
+) -> Result<()> {
+    for part in member.parts() {
+        let stored = member.stored;
         let what = match stored.set_folder.part_size(environment, &stored.folder, part)? {
             Some(size_bytes) if size_bytes == part.size_bytes => continue,
             Some(size_bytes) => format!("{size_bytes} bytes are there, {} should be", part.size_bytes),
             None => "it is not there".to_owned(),
         };
-        report.damage.push(Damage { part: part.name.clone(), what });
+        member.damage(report, &part.name, what);
     }
     Ok(())
 }
 
 fn check_bytes(
     environment: &Environment,
-    stored: &StoredBackup,
+    member: &mut Member<'_>,
     report: &mut VerifyReport,
     monitor: &dyn Monitor,
 ) -> Result<()> {
-    for part in stored.signed.manifest.artifacts.iter().flat_map(|artifact| &artifact.parts) {
+    for part in member.parts() {
+        let stored = member.stored;
         let source = stored.set_folder.open_part(environment, &stored.folder, part)?;
         let mut progress = |count: u64| {
             monitor.bytes(count);
@@ -199,36 +278,48 @@ fn check_bytes(
         }
         let wrong = checked.doing(format!("reading {} of {}", part.name, stored.folder))?;
         report.read_bytes += part.size_bytes;
-        report
-            .damage
-            .extend(wrong.iter().map(|error| Damage { part: part.name.clone(), what: chain(error) }));
+        for error in &wrong {
+            member.damage(report, &part.name, chain(error));
+        }
     }
     Ok(())
 }
 
 fn check_decoded(
     environment: &Environment,
-    stored: &StoredBackup,
+    members: &mut [Member<'_>],
     report: &mut VerifyReport,
     monitor: &dyn Monitor,
 ) -> Result<()> {
+    let Some((own, others)) = members.split_last_mut() else { return Ok(()) };
+    let stored = own.stored;
     if let Some(artifact) = stored.signed.manifest.artifact(ArtifactKind::Database) {
+        let before = report.damage.len();
         check_database(environment, stored, artifact, report, monitor)?;
+        own.is_damaged |= report.damage.len() > before;
     }
-    if stored.has(ArtifactKind::Files) {
-        let (reader, index) = stored.artifact(environment, ArtifactKind::Files)?;
-        let act = || format!("decoding the files of {}", stored.folder);
-        let found =
-            backstock_archive::tree::check_archive(&reader, &index, &TreeWatch(monitor)).doing(act())?;
-        let summary: FilesSummary = index.summary().doing(act())?;
-        report.files = found.files;
-        report
-            .damage
-            .extend(found.faults.iter().map(|what| Damage { part: "files".to_owned(), what: what.clone() }));
-        if found.files != summary.report.files {
-            let what = format!("{} files are in it, {} were written", found.files, summary.report.files);
-            report.damage.push(Damage { part: "files".to_owned(), what });
+    if !stored.has(ArtifactKind::Files) {
+        return Ok(());
+    }
+    let (source, index) = files_of(environment, stored)?;
+    let watch = TreeWatch(monitor);
+    let act = || format!("decoding the files of {}", stored.folder);
+    let found = check_archive(&source, &index, &watch).doing(act())?;
+    report.files = found.files;
+    for what in found.faults {
+        own.damage(report, "files", what);
+    }
+    for (number, other) in (0..).zip(others) {
+        let held = check_held(&source, &index, number, &watch).doing(act())?;
+        report.files += held.files;
+        for what in held.faults {
+            other.damage(report, "files", what);
         }
+    }
+    let summary: FilesSummary = index.summary().doing(act())?;
+    if report.damage.is_empty() && report.files != summary.report.files {
+        let what = format!("{} files are in it, {} were written", report.files, summary.report.files);
+        own.damage(report, "files", what);
     }
     Ok(())
 }

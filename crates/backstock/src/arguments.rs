@@ -152,6 +152,19 @@ pub(crate) enum CodecArgument {
     Gzip,
 }
 
+/// How much of the files a backup takes. The database is always complete.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum BackupLevel {
+    /// Everything
+    Full,
+    /// What changed since the last full backup
+    Differential,
+    /// What changed since the last backup
+    Incremental,
+    /// What the set's plan says; without one a full backup a week and incremental ones between
+    Auto,
+}
+
 /// How deep to check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum LevelArgument {
@@ -198,6 +211,10 @@ pub(crate) struct BackupArguments {
     /// The folder in which backups are kept
     #[arg(long, value_name = "FOLDER", env = "BACKSTOCK_BACKUPS")]
     pub(crate) to: Option<PathBuf>,
+    /// How much of the files: all, or what changed since the last full backup, or since the last backup [default: what the set's
+    /// plan says, else full]
+    #[arg(long)]
+    pub(crate) level: Option<BackupLevel>,
     /// How to compress
     #[arg(long, default_value = "zstd")]
     pub(crate) codec: CodecArgument,

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use backstock_operations::{RetentionSettings, SetSettings, ShopOverrides};
+use backstock_operations::{LevelSettings, RetentionSettings, SetSettings, ShopOverrides};
 use serde::Deserialize;
 
 /// A configuration file of more bytes is none.
@@ -52,6 +52,9 @@ pub(crate) struct Configuration {
     /// Which backups are kept, where a set says nothing else.
     #[serde(default)]
     pub(crate) retention: RetentionSettings,
+    /// Which backups are full ones, where a set says nothing else.
+    #[serde(default)]
+    pub(crate) levels: LevelSettings,
     /// Sets that are managed by file.
     #[serde(default, rename = "set")]
     pub(crate) sets: Vec<SetTable>,
@@ -79,6 +82,8 @@ pub(crate) struct SetTable {
     pub(crate) outside_folder: std::collections::BTreeMap<String, PathBuf>,
     /// Which backups of it are kept, instead of what is said for all.
     pub(crate) retention: Option<RetentionSettings>,
+    /// Which backups of it are full ones, instead of what is said for all.
+    pub(crate) levels: Option<LevelSettings>,
     /// The database, where it cannot be read from the shop's own files.
     #[serde(default)]
     pub(crate) database: DatabaseTable,
@@ -117,9 +122,17 @@ impl Configuration {
 
     /// What is kept of a shop that is known by this folder or title: what its set says, else what is said for all.
     pub(crate) fn retention(&self, folder: Option<&Path>, title: &str) -> RetentionSettings {
+        self.set_of(folder, title).and_then(|set| set.retention).unwrap_or(self.retention)
+    }
+
+    /// Which backups of such a shop are full ones.
+    pub(crate) fn levels(&self, folder: Option<&Path>, title: &str) -> &LevelSettings {
+        self.set_of(folder, title).and_then(|set| set.levels.as_ref()).unwrap_or(&self.levels)
+    }
+
+    fn set_of(&self, folder: Option<&Path>, title: &str) -> Option<&SetTable> {
         let of_folder = self.sets.iter().find(|set| set.shop.is_some() && set.shop.as_deref() == folder);
-        let set = of_folder.or_else(|| self.sets.iter().find(|set| set.title == title));
-        set.and_then(|set| set.retention).unwrap_or(self.retention)
+        of_folder.or_else(|| self.sets.iter().find(|set| set.title == title))
     }
 
     /// The set whose shop is this folder.
@@ -179,6 +192,19 @@ mod tests {
         assert_eq!((of(Some("/srv/x"), "x").keep_last, of(None, "plain").keep_last), (Some(5), Some(5)));
         let negative = toml::from_str::<Configuration>("[retention]\nkeep_last = -1").unwrap_err();
         assert!(negative.to_string().contains("keep_last"), "{negative}");
+    }
+
+    #[test]
+    fn a_set_may_have_another_plan_of_levels_than_the_rest() {
+        let text = "[levels]\nmax_chain_length = 5\n[[set]]\ntitle = \"acme\"\n\
+                    [set.levels]\nfull = [\"sunday\", \"monthly\"]\notherwise = \"differential\"\nrehash_mib = 0\n";
+        let configuration: Configuration = toml::from_str(text).unwrap();
+        assert_eq!(configuration.levels(None, "other").max_chain_length, Some(5));
+        let acme = configuration.levels(None, "acme");
+        assert_eq!((acme.max_chain_length, acme.rehash_mib), (None, Some(0)));
+        assert!(acme.full.is_some() && acme.rules().is_ok());
+        let error = toml::from_str::<Configuration>("[levels]\nfull = \"someday\"").unwrap_err();
+        assert!(error.to_string().contains("someday"), "{error}");
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Reading an index: the directory at opening, then only the pages that are asked for, each checked before it is used.
 
+use std::ops::Range;
+
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 
@@ -12,7 +14,7 @@ use crate::index::directory::{self, Page, TRAILER_BYTES, Trailer, TrailerError};
 use crate::index::line::{
     EntryLine, FormatLine, FramesLine, HeaderLine, PageKind, SummaryLine, TextOrBase64,
 };
-use crate::index::{INDEX_MAJOR, compare_keys, is_at_or_below};
+use crate::index::{INDEX_MAJOR, KNOWN_CRITICAL, compare_keys, is_at_or_below};
 use crate::read_at::{ReadAt, read_fully};
 
 /// One entry of an index.
@@ -24,6 +26,9 @@ pub struct IndexEntry<E> {
     pub entry: E,
 }
 
+/// Receives the key of a line, its entry, and where it stands in its page's text.
+type EachLine<'a, E> = dyn FnMut(&[u8], E, Range<usize>) + 'a;
+
 /// Reads one index, in the memory of its directory and one page.
 #[derive(Debug)]
 pub struct IndexReader<R> {
@@ -32,6 +37,7 @@ pub struct IndexReader<R> {
     /// Asked for once: of a storage it may be a request.
     file_bytes: u64,
     pages: Vec<Page>,
+    directory_hash: Digest<32>,
 }
 
 impl<R: ReadAt> IndexReader<R> {
@@ -51,7 +57,13 @@ impl<R: ReadAt> IndexReader<R> {
     fn open_with(source: R, name: &str, facts: Option<&Part>) -> Result<Self> {
         let file_bytes =
             source.size_bytes().map_err(|source| Error::Read { part: name.to_owned(), offset: 0, source })?;
-        let mut this = Self { name: name.to_owned(), source, file_bytes, pages: Vec::new() };
+        let mut this = Self {
+            name: name.to_owned(),
+            source,
+            file_bytes,
+            pages: Vec::new(),
+            directory_hash: Digest([0; 32]),
+        };
         if let Some(facts) = facts
             && facts.size_bytes != file_bytes
         {
@@ -74,9 +86,11 @@ impl<R: ReadAt> IndexReader<R> {
             let what = "its directory is not the one that the manifest tells".to_owned();
             return Err(this.damaged(trailer_offset, TRAILER_BYTES as u64, what));
         }
+        this.directory_hash = trailer.directory_hash;
         this.pages = this.read_directory(&trailer)?;
         let format = this.page_lines::<FormatLine>(PageKind::Header)?.format;
-        if format.major != INDEX_MAJOR || !format.critical.is_empty() {
+        let is_known = |name: &String| KNOWN_CRITICAL.contains(&name.as_str());
+        if format.major != INDEX_MAJOR || !format.critical.iter().all(is_known) {
             return Err(Error::NewerFormat {
                 thing: name.to_owned(),
                 what: format!("version {}, critical: {}", format.major, format.critical.join(", ")),
@@ -109,6 +123,11 @@ impl<R: ReadAt> IndexReader<R> {
     /// The summary that its writer gave.
     pub fn summary<S: DeserializeOwned>(&self) -> Result<S> {
         Ok(self.page_lines::<SummaryLine<S>>(PageKind::Summary)?.summary)
+    }
+
+    /// BLAKE3 of its directory as stored, and through it of every page: what the manifest calls `directory_blake3`.
+    pub fn directory_blake3(&self) -> Digest<32> {
+        self.directory_hash
     }
 
     /// How many entries there are.
@@ -168,6 +187,33 @@ impl<R: ReadAt> IndexReader<R> {
             is_over = !matches!(item, Some(Ok(_)));
             item
         })
+    }
+
+    /// Gives each line of a page of entries, the first page being 0: its key, its entry, and where it stands in the page's text.
+    /// Returns that text; `None` when there are no more pages.
+    pub(crate) fn each_line<E: DeserializeOwned>(
+        &self,
+        number: usize,
+        each: &mut EachLine<'_, E>,
+    ) -> Result<Option<Vec<u8>>> {
+        let Some(page) = self.pages_of(PageKind::Entries).nth(number) else { return Ok(None) };
+        let text = self.page(page)?;
+        let (mut start, mut last): (usize, Option<Vec<u8>>) = (0, None);
+        for line in lines(&text) {
+            let EntryLine { key, key_base64, entry } = self.parse::<EntryLine<'_, E>>(page, line)?;
+            let decoded;
+            let key = match (&key, key_base64) {
+                (Some(text), None) => text.as_bytes(),
+                (_, base64) => {
+                    decoded = self.key(page, key, base64)?;
+                    &decoded
+                }
+            };
+            follow(&mut last, key, page).map_err(|what| self.damaged_page(page, what))?;
+            each(key, entry, start..start + line.len());
+            start += line.len();
+        }
+        Ok(Some(text))
     }
 
     /// The entry with exactly this key, from the one page that can hold it.
@@ -275,6 +321,21 @@ impl<R: ReadAt> IndexReader<R> {
     fn unreadable(&self, offset: u64, source: std::io::Error) -> Error {
         Error::Read { part: self.name.clone(), offset, source }
     }
+}
+
+/// Checks that a key comes after the one before, or is that with which its page begins.
+fn follow(last: &mut Option<Vec<u8>>, key: &[u8], page: &Page) -> Result<(), String> {
+    let is_in_order = match last.as_deref() {
+        Some(before) => compare_keys(before, key).is_lt(),
+        None => key == page.first_key,
+    };
+    if !is_in_order {
+        return Err("its keys are not in order".to_owned());
+    }
+    let last = last.get_or_insert_default();
+    last.clear();
+    last.extend_from_slice(key);
+    Ok(())
 }
 
 fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {

@@ -40,6 +40,16 @@ pub struct IndexWriter {
 impl IndexWriter {
     /// Creates `index.zst` in a folder, and writes the header that says what the entries are.
     pub fn create(host: &Host, folder: &Path, header: &impl Serialize) -> Result<Self> {
+        Self::create_critical(host, folder, header, &[])
+    }
+
+    /// The same, with names of what a reader must know to read on.
+    pub fn create_critical(
+        host: &Host,
+        folder: &Path,
+        header: &impl Serialize,
+        critical: &[&str],
+    ) -> Result<Self> {
         let name = folder.join(INDEX_NAME).display().to_string();
         let options = ArtifactOptions::of(Codec::Zstd, 1);
         let encoder =
@@ -58,7 +68,11 @@ impl IndexWriter {
             last_key: None,
             stored: Vec::new(),
         };
-        let format = Format { major: INDEX_MAJOR, minor: 0, critical: Vec::new() };
+        let format = Format {
+            major: INDEX_MAJOR,
+            minor: 0,
+            critical: critical.iter().map(|name| (*name).to_owned()).collect(),
+        };
         this.line(&HeaderLine { format, header })?;
         this.end_page(PageKind::Entries)?;
         Ok(this)
@@ -66,6 +80,21 @@ impl IndexWriter {
 
     /// Adds an entry under a key that comes after all keys before it (see [`compare_keys`]).
     pub fn add(&mut self, key: &[u8], entry: &impl Serialize) -> Result<()> {
+        self.begin_line(key)?;
+        let written = TextOrBase64::of(key);
+        self.line(&EntryLineOut { key: written.text, key_base64: written.base64, entry })?;
+        self.end_line()
+    }
+
+    /// Adds an entry as another index of this form has it: its line to the end, key included.
+    pub(crate) fn add_line(&mut self, key: &[u8], line: &[u8]) -> Result<()> {
+        self.begin_line(key)?;
+        self.page.extend_from_slice(line);
+        self.lines += 1;
+        self.end_line()
+    }
+
+    fn begin_line(&mut self, key: &[u8]) -> Result<()> {
         if let Some(last) = &mut self.last_key {
             if compare_keys(last, key).is_ge() {
                 return Err(Error::KeyOrder {
@@ -83,12 +112,11 @@ impl IndexWriter {
             self.first_key.clear();
             self.first_key.extend_from_slice(key);
         }
-        let written = TextOrBase64::of(key);
-        self.line(&EntryLineOut { key: written.text, key_base64: written.base64, entry })?;
-        if self.page.len() >= PAGE_SIZE_BYTES {
-            self.end_page(PageKind::Entries)?;
-        }
         Ok(())
+    }
+
+    fn end_line(&mut self) -> Result<()> {
+        if self.page.len() >= PAGE_SIZE_BYTES { self.end_page(PageKind::Entries) } else { Ok(()) }
     }
 
     /// Adds the artifact's frame table and a summary, then the directory, and makes the file durable.

@@ -3,7 +3,7 @@
 use tar::{EntryType, Header};
 
 use super::sparse::SparseMap;
-use super::{BLOCK_BYTES, acl, pad, pax};
+use super::{BLOCK_BYTES, acl, dumpdir, pad, pax};
 
 const USTAR_NAME_BYTES: usize = 100;
 const USTAR_OWNER_BYTES: usize = 31;
@@ -22,6 +22,9 @@ pub enum MemberKind<'a> {
     },
     /// A folder.
     Folder,
+    /// A folder of a backup that builds on another, with the names in it as [`super::dumpdir`] writes them: GNU tar removes what
+    /// is not among them.
+    ListedFolder(&'a [u8]),
     /// A symbolic link to this target.
     Symlink(&'a [u8]),
     /// A further name of the member with this path.
@@ -57,6 +60,7 @@ impl Member<'_> {
         match self.kind {
             MemberKind::File { sparse: Some(map), .. } => map.encode().len() as u64 + map.data_bytes(),
             MemberKind::File { size_bytes, sparse: None } => size_bytes,
+            MemberKind::ListedFolder(names) if !dumpdir::fits_into_records(names) => names.len() as u64,
             _ => 0,
         }
     }
@@ -64,13 +68,13 @@ impl Member<'_> {
     /// The path as it stands in the archive: folders end in `/`, and the root is `./`.
     fn archive_path(&self) -> Vec<u8> {
         let mut path = if self.path.is_empty() { b".".to_vec() } else { self.path.to_vec() };
-        if matches!(self.kind, MemberKind::Folder) {
+        if matches!(self.kind, MemberKind::Folder | MemberKind::ListedFolder(_)) {
             path.push(b'/');
         }
         path
     }
 
-    /// Appends the whole header, and the map of a file with holes.
+    /// Appends the whole header; the map of a file with holes, and a folder's names where they are too long for the header.
     pub fn write(&self, out: &mut Vec<u8>) {
         let path = self.archive_path();
         let body_bytes = self.body_bytes();
@@ -93,6 +97,12 @@ impl Member<'_> {
         out.extend_from_slice(self.ustar(&path, body_bytes).as_bytes());
         if let MemberKind::File { sparse: Some(map), .. } = self.kind {
             out.extend_from_slice(&map.encode());
+        }
+        if let MemberKind::ListedFolder(names) = self.kind
+            && body_bytes > 0
+        {
+            out.extend_from_slice(names);
+            pad(out, body_bytes);
         }
     }
 
@@ -133,6 +143,11 @@ impl Member<'_> {
         let (seconds, nanoseconds) = self.modified;
         if nanoseconds != 0 || u64::try_from(seconds).map_or(true, |seconds| seconds > OCTAL_11_LIMIT) {
             pax::push(&mut records, b"mtime", pax::time_text(seconds, nanoseconds).as_bytes());
+        }
+        if let MemberKind::ListedFolder(names) = self.kind
+            && body_bytes == 0
+        {
+            pax::push(&mut records, dumpdir::KEYWORD, names);
         }
         self.attribute_records(&mut records);
         records
@@ -178,7 +193,8 @@ impl Member<'_> {
         header.set_size(body_bytes.min(OCTAL_11_LIMIT));
         header.set_entry_type(match self.kind {
             MemberKind::File { .. } => EntryType::Regular,
-            MemberKind::Folder => EntryType::Directory,
+            MemberKind::ListedFolder(_) if body_bytes > 0 => EntryType::new(dumpdir::TYPE),
+            MemberKind::Folder | MemberKind::ListedFolder(_) => EntryType::Directory,
             MemberKind::Symlink(_) => EntryType::Symlink,
             MemberKind::HardLink(_) => EntryType::Link,
         });

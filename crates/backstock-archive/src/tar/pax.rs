@@ -2,8 +2,8 @@
 
 use super::Malformed;
 
-/// An extended header longer than this is refused: 64 KiB of attributes of each of two kinds, and a deep path.
-pub const EXTENDED_LIMIT_BYTES: u64 = 1 << 20;
+/// An extended header longer than this is refused: 512 KiB of attributes, as much of names in a folder, and a deep path.
+pub const EXTENDED_LIMIT_BYTES: u64 = 2 << 20;
 
 /// Appends one record.
 pub fn push(out: &mut Vec<u8>, keyword: &[u8], value: &[u8]) {

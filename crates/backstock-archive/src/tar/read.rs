@@ -7,7 +7,7 @@ use std::io::{self, Read};
 use tar::Header;
 
 use super::sparse::{MapParser, SparseMap};
-use super::{BLOCK_BYTES, Malformed, acl, padding_bytes, pax};
+use super::{BLOCK_BYTES, Malformed, acl, dumpdir, padding_bytes, pax};
 
 /// What a member is, read back.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,7 +44,7 @@ pub struct ReadMember {
     pub modified: (i64, u32),
     /// Extended attributes: name and value; lists in the kernel's form.
     pub attributes: Vec<(Vec<u8>, Vec<u8>)>,
-    /// Bytes of data that follow (the map of a file with holes is already read), without padding.
+    /// Bytes of data that follow (the map of a file with holes is already read), without padding: of a folder, the names in it.
     pub data_bytes: u64,
     /// Zero bytes after the data.
     pub padding_bytes: usize,
@@ -60,6 +60,7 @@ struct Records {
     modified: Option<(i64, u32)>,
     sparse_name: Option<Vec<u8>>,
     sparse_size: Option<u64>,
+    is_listed: bool,
     attributes: Vec<(Vec<u8>, Vec<u8>)>,
 }
 
@@ -121,6 +122,10 @@ fn read_records(bytes: &[u8]) -> Result<Records, Malformed> {
             b"gid" => records.gid = Some(id(value)?),
             b"mtime" => records.modified = Some(pax::parse_time(value)?),
             b"uname" | b"gname" => {}
+            dumpdir::KEYWORD => {
+                dumpdir::check(value)?;
+                records.is_listed = true;
+            }
             b"GNU.sparse.major" if value == b"1" => {}
             b"GNU.sparse.minor" if value == b"0" => {}
             b"GNU.sparse.name" => records.sparse_name = Some(value.to_vec()),
@@ -181,12 +186,19 @@ fn assemble(reader: &mut dyn Read, header: &Header, records: Records) -> io::Res
             ReadKind::File { size_bytes, sparse: Some(map) }
         }
         (b'5', None) if size == 0 => ReadKind::Folder,
+        (dumpdir::TYPE, None) if size <= dumpdir::LIMIT_BYTES && !records.is_listed => {
+            data_bytes = size;
+            ReadKind::Folder
+        }
         (b'2', None) if size == 0 => ReadKind::Symlink(link()),
         (b'1', None) if size == 0 => ReadKind::HardLink(link()),
         _ => return Err(refuse(Malformed("the type"))),
     };
     if sparse_read + data_bytes != size {
         return Err(refuse(Malformed("the size")));
+    }
+    if records.is_listed && kind != ReadKind::Folder {
+        return Err(refuse(Malformed("the list of a folder")));
     }
     let own_path = records.path.unwrap_or_else(|| cut_at_zero(&header.as_bytes()[..100]));
     let path = records.sparse_name.unwrap_or(own_path);

@@ -3,39 +3,46 @@
 //! Memory is bounded by the number of jobs in flight, each of which holds at most one batch or two frames of a long file,
 //! and by the content that all of them hold.
 
-use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use backstock_host::memory::{Room, Taken, buffer_to_give_back};
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::assemble::{Assembler, Output, stream_long};
-use super::entry::{FileKind, FileState};
+use super::entry::FileKind;
+use super::jobs::{Planner, Walked};
 use super::owners::Owners;
-use super::read_item::{Item, ItemReader, Outcome, Piece, STORE_FROM_BYTES, WHOLE_LIMIT_BYTES};
+use super::read_item::{Item, ItemReader, Outcome, Piece, STORE_FROM_BYTES};
+use super::ready::ReadyBatch;
 use super::report::{TreeMonitor, TreeReport};
 use super::request::{Excluder, TreeRequest};
+use super::since::{Baseline, Since};
 use super::walk::{Found, Walk, WalkSink};
 use crate::artifact::{ArtifactWriter, STORED_FRAME_LIMIT_BYTES};
 use crate::index::IndexWriter;
 use crate::{Error, Result};
 
 /// A batch ends at so many bytes of content: with its headers it can be a stored frame …
-const BATCH_BYTES: u64 = STORED_FRAME_LIMIT_BYTES as u64 - (128 << 10);
+pub(super) const BATCH_BYTES: u64 = STORED_FRAME_LIMIT_BYTES as u64 - (128 << 10);
 /// … or so many entries …
-const BATCH_ENTRIES: usize = 128;
+pub(super) const BATCH_ENTRIES: usize = 128;
 /// … or so many folders, since each keeps a handle open.
-const BATCH_FOLDERS: usize = 16;
+pub(super) const BATCH_FOLDERS: usize = 16;
 /// Jobs that may be ahead of the readers.
 const JOBS_AHEAD: usize = 4;
 /// So much content may have been read, or be about to be, that is not in a frame yet: photographs are read whole, and one
 /// for each reader and one ahead of it would be most of the memory that we may take.
-const READ_AHEAD_BYTES: u64 = 8 << 20;
+pub(super) const READ_AHEAD_BYTES: u64 = 8 << 20;
 /// More readers than this only cost memory.
 const READERS_LIMIT: usize = 32;
 
-/// What a job comes to, and the room that it takes until all of that is in frames.
-type Promised = (Receiver<Output>, Taken<Arc<Room>>);
+/// What comes next in the index.
+pub(super) enum Promised {
+    /// What a job comes to, and the room that it takes until all of that is in frames.
+    Job(Receiver<Output>, Taken<Arc<Room>>),
+    /// What needs no reader.
+    Ready(ReadyBatch),
+}
 
 pub(super) struct Job {
     pub(super) items: Vec<Item>,
@@ -44,30 +51,35 @@ pub(super) struct Job {
     pub(super) outputs: Sender<Output>,
 }
 
-/// Takes the files of all roots into an artifact, and one line for each into its index.
+/// Takes the files of all roots into an artifact, and one line for each into its index. With a baseline, what is as it was there
+/// gets its line alone.
 ///
 /// # Errors
 /// When a root cannot be read, an exclusion cannot be understood, the artifact cannot be written, or the monitor says
 /// so. What happens to single files is no error: it stands in the index and the report.
 pub fn archive_tree(
     request: &TreeRequest,
+    baseline: Option<Baseline<'_>>,
     artifact: &ArtifactWriter,
     index: &mut IndexWriter,
     monitor: &dyn TreeMonitor,
 ) -> Result<TreeReport> {
     let excluder = compile(request)?;
+    let own_number = baseline.as_ref().map_or(0, |baseline| baseline.own_number);
+    let since = baseline.map(|baseline| Since::new(baseline, request.started));
     let walk = Walk::new(request, &excluder)?;
+    let walk = if since.is_some() { walk.with_lists() } else { walk };
     let owners = Owners::of_this_machine();
     let reader = ItemReader { owners: &owners, monitor };
     let readers = request.readers.clamp(1, READERS_LIMIT);
     let (job_sender, job_receiver) = bounded::<Job>(JOBS_AHEAD);
     let (order_sender, order_receiver) = bounded::<Promised>(readers + JOBS_AHEAD);
     std::thread::scope(|scope| {
-        let walker = scope.spawn(move || {
-            let mut planner = Planner::new(job_sender, order_sender, monitor);
+        let shared = &reader;
+        let walker = scope.spawn(move || -> Result<Walked> {
+            let mut planner = Planner::new(shared, job_sender, order_sender, since);
             walk.run(&mut planner)?;
-            planner.flush()?;
-            Ok(planner.excluded)
+            planner.finish()
         });
         for _ in 0..readers {
             let (jobs, reader) = (job_receiver.clone(), &reader);
@@ -81,7 +93,7 @@ pub fn archive_tree(
             });
         }
         drop(job_receiver);
-        let mut assembler = Assembler::new(artifact, index, &reader, monitor);
+        let mut assembler = Assembler::new(own_number, artifact, index, &reader, monitor);
         let assembled = assemble(&mut assembler, &order_receiver, monitor);
         // After an error, readers wait for whoever takes what they have read, and the walker for the readers: they learn
         // that nobody does when their receivers go, and those lie in this queue.
@@ -108,7 +120,14 @@ fn assemble(
     order: &Receiver<Promised>,
     monitor: &dyn TreeMonitor,
 ) -> Result<()> {
-    for (outputs, _taken) in order {
+    for promised in order {
+        let (outputs, _taken) = match promised {
+            Promised::Job(outputs, taken) => (outputs, taken),
+            Promised::Ready(batch) => {
+                assembler.take_ready(batch)?;
+                continue;
+            }
+        };
         for output in outputs {
             if monitor.is_cancelled() {
                 return Err(Error::Cancelled);
@@ -167,103 +186,6 @@ fn batch_of(mut pieces: Vec<Piece>, bytes: &[u8]) -> Output {
         piece.bytes = start..own.len();
     }
     Output::Batch { bytes: own, pieces }
-}
-
-/// Receives what the walk finds and makes jobs of it.
-struct Planner<'a> {
-    jobs: Sender<Job>,
-    order: Sender<Promised>,
-    room: Arc<Room>,
-    monitor: &'a dyn TreeMonitor,
-    items: Vec<Item>,
-    planned_bytes: u64,
-    folders: HashSet<usize>,
-    /// First names of inodes that have more than one, with the number of names still to come.
-    names: HashMap<(u64, u64), (Vec<u8>, u64)>,
-    excluded: u64,
-}
-
-impl<'a> Planner<'a> {
-    fn new(jobs: Sender<Job>, order: Sender<Promised>, monitor: &'a dyn TreeMonitor) -> Self {
-        Self {
-            jobs,
-            order,
-            room: Arc::new(Room::new(READ_AHEAD_BYTES)),
-            monitor,
-            items: Vec::new(),
-            planned_bytes: 0,
-            folders: HashSet::new(),
-            names: HashMap::new(),
-            excluded: 0,
-        }
-    }
-
-    fn flush(&mut self) -> Result<()> {
-        if self.items.is_empty() {
-            return Ok(());
-        }
-        let items = std::mem::take(&mut self.items);
-        // A long file is handed over frame by frame, so that eight of them do not fill the memory.
-        let planned_bytes = std::mem::take(&mut self.planned_bytes);
-        let is_long = planned_bytes > WHOLE_LIMIT_BYTES;
-        let taken = self.room.take_shared(planned_bytes.min(WHOLE_LIMIT_BYTES));
-        self.folders.clear();
-        let (sender, receiver) = bounded(usize::from(!is_long));
-        self.order.send((receiver, taken)).map_err(|_| Error::Cancelled)?;
-        self.jobs.send(Job { items, planned_bytes, outputs: sender }).map_err(|_| Error::Cancelled)
-    }
-
-    /// The name under which this inode was found before, if it was.
-    fn first_name(&mut self, found: &Found) -> Option<Vec<u8>> {
-        let facts = found.facts.as_ref()?;
-        if !facts.kind.can_have_names() || facts.links < 2 || found.state != FileState::Stored {
-            return None;
-        }
-        match self.names.get_mut(&facts.identity()) {
-            Some((first, left)) => {
-                let first = first.clone();
-                *left = left.saturating_sub(1);
-                if *left == 0 {
-                    self.names.remove(&facts.identity());
-                }
-                Some(first)
-            }
-            None => {
-                self.names.insert(facts.identity(), (found.path.clone(), facts.links - 1));
-                None
-            }
-        }
-    }
-}
-
-impl WalkSink for Planner<'_> {
-    fn found(&mut self, found: Found) -> Result<()> {
-        if self.monitor.is_cancelled() {
-            return Err(Error::Cancelled);
-        }
-        let first_name = self.first_name(&found);
-        let bytes = match &found.facts {
-            Some(facts) if facts.kind == FileKind::File && first_name.is_none() => {
-                // The larger of the two would make a job of its own of every file with holes.
-                facts.size_bytes.min(facts.allocated_bytes.max(512))
-            }
-            _ => 0,
-        };
-        if self.planned_bytes + bytes > BATCH_BYTES {
-            self.flush()?;
-        }
-        self.planned_bytes += bytes;
-        self.folders.insert(Arc::as_ptr(&found.parent).addr());
-        self.items.push(Item { found, first_name });
-        let is_full = self.planned_bytes >= BATCH_BYTES
-            || self.items.len() >= BATCH_ENTRIES
-            || self.folders.len() >= BATCH_FOLDERS;
-        if is_full { self.flush() } else { Ok(()) }
-    }
-
-    fn excluded(&mut self) {
-        self.excluded += 1;
-    }
 }
 
 /// What a tree would come to, for plans and progress.

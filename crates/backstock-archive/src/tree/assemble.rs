@@ -7,7 +7,9 @@
 use std::collections::HashMap;
 
 use super::entry::{FileEntry, FileKind, FileState};
-use super::read_item::{ItemReader, Leaning, LongItem, Outcome, Piece};
+use super::jobs::Walked;
+use super::read_item::{ItemReader, Leaning, LongItem, Outcome, Piece, Sampled};
+use super::ready::{Ready, ReadyBatch};
 use super::report::{NamedPath, TreeMonitor, TreeNote, TreeReport, printable};
 use crate::artifact::{ArtifactWriter, FRAME_SIZE_BYTES, STORED_FRAME_LIMIT_BYTES, Storing};
 use crate::index::IndexWriter;
@@ -29,7 +31,14 @@ pub(crate) enum Output {
     /// The next frame of a long file, whole.
     LongFrame { bytes: Vec<u8>, storing: Storing, is_first: bool },
     /// The last frame of a long file, and its line.
-    LongEnd { bytes: Vec<u8>, storing: Storing, is_first: bool, entry: Box<FileEntry>, was_replaced: bool },
+    LongEnd {
+        bytes: Vec<u8>,
+        storing: Storing,
+        is_first: bool,
+        entry: Box<FileEntry>,
+        was_replaced: bool,
+        is_other: bool,
+    },
 }
 
 /// Builds frames.
@@ -42,6 +51,8 @@ pub(crate) struct Assembler<'a> {
     storing: Storing,
     /// In a stored frame: bytes since the last that belong there. In another: how far compressed content prevails.
     run_bytes: usize,
+    /// The number of this backup within its chain.
+    own_number: u32,
     next_frame: u64,
     long_frame: u64,
     /// First names that are not in the archive as the walk saw them, and the name that stands in for each.
@@ -51,6 +62,7 @@ pub(crate) struct Assembler<'a> {
 
 impl<'a> Assembler<'a> {
     pub(crate) fn new(
+        own_number: u32,
         artifact: &'a ArtifactWriter,
         index: &'a mut IndexWriter,
         reader: &'a ItemReader<'a>,
@@ -64,6 +76,7 @@ impl<'a> Assembler<'a> {
             frame: Vec::new(),
             storing: Storing::Compress,
             run_bytes: 0,
+            own_number,
             next_frame: 0,
             long_frame: 0,
             lost_names: HashMap::new(),
@@ -86,16 +99,54 @@ impl<'a> Assembler<'a> {
                 Ok(())
             }
             Output::LongFrame { bytes, storing, is_first } => self.long_bytes(bytes, storing, is_first),
-            Output::LongEnd { bytes, storing, is_first, mut entry, was_replaced } => {
+            Output::LongEnd { bytes, storing, is_first, mut entry, was_replaced, is_other } => {
                 self.long_bytes(bytes, storing, is_first)?;
                 // Also of one that could not be read to its end: a filler stands there, which nobody takes for it.
                 entry.frame = Some(self.long_frame);
+                entry.held_by = self.own_number;
                 if was_replaced || entry.state == FileState::Unreadable {
                     self.lost_names.insert(entry.path.clone(), None);
+                }
+                if is_other {
+                    self.hidden_change(&entry);
                 }
                 self.line(&entry)
             }
         }
+    }
+
+    /// Takes what needs no reader: lines as they are known, and members without content.
+    pub(crate) fn take_ready(&mut self, batch: ReadyBatch) -> Result<()> {
+        let ReadyBatch { bytes, keys, things } = batch;
+        for thing in things {
+            match thing {
+                Ready::Line { key, line, kind, size_bytes } => {
+                    let key = &keys[key];
+                    self.report.count_unchanged(kind, size_bytes);
+                    self.monitor.file(key, size_bytes);
+                    self.index.add_line(key, &bytes[line])?;
+                }
+                Ready::Entry(entry) => self.carried(&entry)?,
+                Ready::Piece(piece) => {
+                    let content = &bytes[piece.bytes.clone()];
+                    self.piece(*piece, content)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes the line of what another backup of the chain holds.
+    fn carried(&mut self, entry: &FileEntry) -> Result<()> {
+        self.report.unchanged += u64::from(entry.kind == FileKind::File && entry.stale.is_none());
+        self.line(entry)
+    }
+
+    fn hidden_change(&mut self, entry: &FileEntry) {
+        let reason = "its content is another one, though length and times are as they were";
+        self.report.hidden.add(&entry.path, Some(reason));
+        let named = NamedPath { path: printable(&entry.path), reason: Some(reason.to_owned()) };
+        self.monitor.note(&TreeNote { state: FileState::Changed, named });
     }
 
     /// A batch whose buffer becomes a frame as it is.
@@ -110,6 +161,7 @@ impl<'a> Assembler<'a> {
             }
             if !bytes.is_empty() {
                 entry.frame = Some(self.next_frame);
+                entry.held_by = self.own_number;
                 entry.offset_bytes = bytes.start as u64;
             }
             self.line(&entry)?;
@@ -119,17 +171,20 @@ impl<'a> Assembler<'a> {
     }
 
     /// Ends the archive.
-    pub(crate) fn finish(mut self, excluded: u64) -> Result<TreeReport> {
+    pub(crate) fn finish(mut self, walked: Walked) -> Result<TreeReport> {
         let mut end = Vec::new();
         crate::tar::member::write_end(&mut end);
         self.append(&end)?;
         self.cut()?;
+        let Walked { excluded, removed, sampled_to } = walked;
         self.report.excluded = excluded;
+        self.report.removed = removed;
+        self.report.sampled_to = sampled_to;
         Ok(self.report)
     }
 
     fn piece(&mut self, piece: Piece, bytes: &[u8]) -> Result<()> {
-        let Piece { mut entry, leaning, was_replaced, item, .. } = piece;
+        let Piece { mut entry, leaning, was_replaced, item, known, sampled, .. } = piece;
         if entry.kind == FileKind::HardLink
             && let Some(first) = &entry.link
             && let Some(stand_in) = self.lost_names.get(first)
@@ -140,12 +195,22 @@ impl<'a> Assembler<'a> {
                 None => Ok(()),
             };
         }
+        match (known, sampled) {
+            (Some(known), Some(Sampled::Same)) => return self.carried(&known),
+            (Some(mut known), _) if entry.state == FileState::Unreadable && bytes.is_empty() => {
+                known.stale = Some(entry.reason.unwrap_or_else(|| "it could not be read".to_owned()));
+                return self.carried(&known);
+            }
+            (_, Some(Sampled::Other)) => self.hidden_change(&entry),
+            _ => {}
+        }
         if was_replaced {
             self.lost_names.insert(entry.path.clone(), None);
         }
         if !bytes.is_empty() {
             self.make_room(leaning, bytes.len())?;
             entry.frame = Some(self.next_frame);
+            entry.held_by = self.own_number;
             entry.offset_bytes = self.frame.len() as u64;
             self.append(bytes)?;
         }
@@ -274,9 +339,10 @@ impl<'a> Assembler<'a> {
 
     fn line(&mut self, entry: &FileEntry) -> Result<()> {
         self.report.count(entry);
-        if entry.state != FileState::Stored {
-            let named = NamedPath { path: printable(&entry.path), reason: entry.reason.clone() };
-            self.monitor.note(&TreeNote { state: entry.state, named });
+        if entry.state != FileState::Stored || entry.stale.is_some() {
+            let state = if entry.stale.is_some() { FileState::Unreadable } else { entry.state };
+            let reason = entry.stale.clone().or_else(|| entry.reason.clone());
+            self.monitor.note(&TreeNote { state, named: NamedPath { path: printable(&entry.path), reason } });
         }
         self.monitor.file(&entry.path, entry.size_bytes);
         self.index.add(&entry.path, entry)
@@ -290,7 +356,8 @@ fn is_stored_frame(bytes: &[u8], pieces: &[Piece]) -> bool {
     for piece in pieces {
         let length = piece.bytes.len();
         // A further name may have to become a first one.
-        if piece.item.is_some() || length > 0 && piece.bytes.start != ends {
+        let is_judged = piece.known.is_some();
+        if is_judged || piece.item.is_some() || length > 0 && piece.bytes.start != ends {
             return false;
         }
         ends += length;
@@ -315,7 +382,7 @@ fn buffer_for(artifact: &ArtifactWriter, storing: Storing) -> Vec<u8> {
 /// Streams a long file as frames of its own.
 pub(crate) fn stream_long(
     reader: &ItemReader<'_>,
-    LongItem { found, open }: &LongItem,
+    LongItem { found, open, is_other }: &LongItem,
     artifact: &ArtifactWriter,
     send: &mut dyn FnMut(Output) -> Result<()>,
 ) -> Result<()> {
@@ -336,7 +403,8 @@ pub(crate) fn stream_long(
         reader.monitor.bytes((bytes.len() - before) as u64);
         if !has_more {
             let entry = Box::new(long.finish());
-            return send(Output::LongEnd { bytes, storing, is_first, entry, was_replaced });
+            let is_other = *is_other;
+            return send(Output::LongEnd { bytes, storing, is_first, entry, was_replaced, is_other });
         }
         send(Output::LongFrame { bytes, storing, is_first })?;
         is_first = false;

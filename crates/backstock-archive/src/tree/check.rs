@@ -5,9 +5,13 @@ use std::io::Read;
 use super::cursor::{FrameCursor, error_of};
 use super::entry::{FileEntry, FileKind};
 use super::report::{TreeMonitor, printable};
-use super::restore_file::{ARTIFACT, compare, read_content};
+use super::restore_file::{ARTIFACT, compare, read_content, read_entry};
+use super::source::FilesSource;
 use crate::tar::read::read_member;
-use crate::{ArtifactReader, Error, IndexReader, ReadAt, Result};
+use crate::{Error, IndexReader, ReadAt, Result};
+
+/// So many faults of one archive are told.
+const FAULTS_LIMIT: usize = 20;
 
 /// What a check of an archive found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -25,7 +29,7 @@ pub struct CheckReport {
 /// # Errors
 /// When the index or a frame cannot be read for a reason other than damage, or when the monitor stops it.
 pub fn check_archive<R: ReadAt>(
-    source: &ArtifactReader,
+    source: &FilesSource<'_>,
     index: &IndexReader<R>,
     monitor: &dyn TreeMonitor,
 ) -> Result<CheckReport> {
@@ -36,7 +40,7 @@ pub fn check_archive<R: ReadAt>(
             return Err(Error::Cancelled);
         }
         let entry = line?.entry;
-        if entry.frame.is_none() {
+        if entry.frame.is_none() || entry.held_by != source.own_number() {
             continue;
         }
         match check_member(&mut cursor, &entry, monitor) {
@@ -68,6 +72,50 @@ pub fn check_archive<R: ReadAt>(
     Ok(report)
 }
 
+/// Reads every member of a backup that lies in the archive of one that it builds on, given by its number in the chain: what a
+/// restore would read there.
+///
+/// # Errors
+/// As [`check_archive`].
+pub fn check_held<R: ReadAt>(
+    source: &FilesSource<'_>,
+    index: &IndexReader<R>,
+    number: u32,
+    monitor: &dyn TreeMonitor,
+) -> Result<CheckReport> {
+    let mut report = CheckReport::default();
+    let mut cursor = FrameCursor::new(source);
+    for line in index.entries::<FileEntry>() {
+        if monitor.is_cancelled() {
+            return Err(Error::Cancelled);
+        }
+        let entry = line?.entry;
+        if entry.held_by != number || !entry.is_stored() {
+            continue;
+        }
+        let checked = read_entry(&mut cursor, &entry).and_then(|member| match entry.kind {
+            FileKind::File => read_content(&mut cursor, &entry, &member, &mut |_, bytes| {
+                monitor.bytes(bytes.len() as u64);
+                Ok(())
+            }),
+            _ => Ok(()),
+        });
+        match checked {
+            Ok(()) => {
+                report.members += 1;
+                report.files += u64::from(entry.kind == FileKind::File);
+                monitor.file(&entry.path, entry.size_bytes);
+            }
+            Err(error) if error.is_damage() && report.faults.len() < FAULTS_LIMIT => {
+                report.faults.push(format!("{}: {}", printable(&entry.path), with_causes(&error)));
+            }
+            Err(error) if error.is_damage() => return Ok(report),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(report)
+}
+
 fn with_causes(error: &Error) -> String {
     let mut text = error.to_string();
     let mut cause = std::error::Error::source(error);
@@ -95,6 +143,10 @@ fn check_member(cursor: &mut FrameCursor<'_>, entry: &FileEntry, monitor: &dyn T
     if entry.kind == FileKind::File && !entry.is_stored() {
         // It could not be read to its end: what stands here only keeps its place.
         return skip(cursor, member.data_bytes + member.padding_bytes as u64, entry);
+    }
+    if entry.kind == FileKind::Folder {
+        // Its names, where they are too long for the header.
+        skip(cursor, member.data_bytes, entry)?;
     }
     if entry.kind == FileKind::File {
         read_content(cursor, entry, &member, &mut |_, bytes| {

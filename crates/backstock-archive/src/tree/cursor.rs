@@ -1,26 +1,31 @@
-//! The text of an artifact from one position on, frame by frame.
+//! The text of an archive from one position on, frame by frame.
 
 use std::io::{self, Read};
 
-use crate::artifact::ArtifactReader;
+use super::source::FilesSource;
 use crate::{Error, Result};
 
-/// Reads the text of an artifact from any position. Holds one frame.
+/// Reads the text of a chain's archives from any position. Holds one frame.
 pub(crate) struct FrameCursor<'a> {
-    source: &'a ArtifactReader,
+    source: &'a FilesSource<'a>,
+    /// The archive that is being read.
+    archive: u32,
     number: Option<u64>,
     frame: Vec<u8>,
     position: usize,
 }
 
 impl<'a> FrameCursor<'a> {
-    pub(crate) fn new(source: &'a ArtifactReader) -> Self {
-        Self { source, number: None, frame: Vec::new(), position: 0 }
+    /// At the beginning of the newest archive.
+    pub(crate) fn new(source: &'a FilesSource<'a>) -> Self {
+        Self { source, archive: source.own_number(), number: None, frame: Vec::new(), position: 0 }
     }
 
     /// Goes to a position in the text of a frame. The frame is read again only when it is another one.
-    pub(crate) fn seek(&mut self, number: u64, offset_bytes: u64) -> Result<()> {
-        if self.number != Some(number) {
+    pub(crate) fn seek(&mut self, archive: u32, number: u64, offset_bytes: u64) -> Result<()> {
+        if self.archive != archive || self.number != Some(number) {
+            self.number = None;
+            self.archive = archive;
             self.load(number)?;
         }
         self.position = usize::try_from(offset_bytes).unwrap_or(usize::MAX).min(self.frame.len());
@@ -30,7 +35,7 @@ impl<'a> FrameCursor<'a> {
     fn load(&mut self, number: u64) -> Result<()> {
         self.number = None;
         self.frame.clear();
-        self.frame = self.source.read_frame(number)?;
+        self.frame = self.source.archive(self.archive)?.read_frame(number)?;
         self.number = Some(number);
         self.position = 0;
         Ok(())
@@ -49,7 +54,7 @@ impl<'a> FrameCursor<'a> {
     pub(crate) fn take(&mut self, limit: u64) -> Result<&[u8]> {
         while self.position == self.frame.len() {
             let next = self.number.map_or(0, |number| number + 1);
-            if next >= self.source.frames().len() {
+            if next >= self.source.archive(self.archive)?.frames().len() {
                 return Ok(&[]);
             }
             self.load(next)?;

@@ -107,6 +107,13 @@ pub struct FileEntry {
     pub frame: Option<u64>,
     /// Where in that frame's plaintext, in bytes.
     pub offset_bytes: u64,
+    /// Which backup of the chain holds its member: 0 is the full one, and a backup that builds on others has the number of
+    /// those that it builds on (see the header's `chain`).
+    pub held_by: u32,
+    /// This is not how it is now, since that could not be read, but how an earlier backup of the chain has it; and why.
+    pub stale: Option<String>,
+    /// Of a folder: another file system is here than was before. What is missing below it may be carried on.
+    pub keeps_stale: bool,
     /// Whether it is stored with a map of its holes.
     pub sparse: bool,
     /// Extended attributes, access control lists among them: name and value.
@@ -143,6 +150,9 @@ impl FileEntry {
             blake3: None,
             frame: None,
             offset_bytes: 0,
+            held_by: 0,
+            stale: None,
+            keeps_stale: false,
             sparse: false,
             attributes: Vec::new(),
         }
@@ -191,6 +201,12 @@ struct FileLine {
     frame: Option<u64>,
     #[serde(skip_serializing_if = "is_zero", default)]
     offset_bytes: u64,
+    #[serde(skip_serializing_if = "is_held_by_full", default)]
+    held_by: u32,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    stale: Option<String>,
+    #[serde(skip_serializing_if = "is_false", default)]
+    keeps_stale: bool,
     #[serde(skip_serializing_if = "is_false", default)]
     sparse: bool,
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
@@ -208,6 +224,11 @@ fn is_one(number: &u64) -> bool {
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
 fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+fn is_held_by_full(number: &u32) -> bool {
     *number == 0
 }
 
@@ -263,6 +284,9 @@ impl From<FileEntry> for FileLine {
             blake3: entry.blake3.map(|hash| blake3::Hash::from_bytes(hash).to_hex().to_string()),
             frame: entry.frame,
             offset_bytes: entry.offset_bytes,
+            held_by: entry.held_by,
+            stale: entry.stale,
+            keeps_stale: entry.keeps_stale,
             sparse: entry.sparse,
             attributes_base64: entry
                 .attributes
@@ -306,6 +330,9 @@ impl TryFrom<FileLine> for FileEntry {
             blake3,
             frame: line.frame,
             offset_bytes: line.offset_bytes,
+            held_by: line.held_by,
+            stale: line.stale,
+            keeps_stale: line.keeps_stale,
             sparse: line.sparse,
             attributes,
         })

@@ -17,12 +17,13 @@ use serde::{Deserialize, Serialize};
 use super::cursor::FrameCursor;
 use super::entry::{FileEntry, FileKind, FileState};
 use super::facts::Facts;
+use super::frame_jobs::FrameJobs;
 use super::inside::{Inside, LastFolder};
 use super::order::{is_below, split};
 use super::report::{NameList, NamedPath, TreeMonitor, TreeNote, printable};
 use super::restore_file::{Rights, Shortfall, is_fatal, restore_file, restore_symlink, set_metadata};
 use super::selection::{Selection, chosen_entries};
-use crate::artifact::ArtifactReader;
+use super::source::FilesSource;
 use crate::index::IndexReader;
 use crate::read_at::ReadAt;
 use crate::{Error, Result};
@@ -95,7 +96,7 @@ impl ExtractReport {
 }
 
 struct Extraction<'a, R> {
-    source: &'a ArtifactReader,
+    source: &'a FilesSource<'a>,
     index: &'a IndexReader<R>,
     selection: &'a Selection,
     inside: Inside,
@@ -110,7 +111,7 @@ struct Extraction<'a, R> {
 /// When the target is not empty or cannot be written, or when the index cannot be read. What is wrong with single
 /// entries is no error: it stands in the report.
 pub fn extract<R: ReadAt + Sync>(
-    source: &ArtifactReader,
+    source: &FilesSource<'_>,
     index: &IndexReader<R>,
     selection: &Selection,
     target: &Path,
@@ -175,7 +176,7 @@ impl<R: ReadAt + Sync> Extraction<'_, R> {
                 })
                 .collect();
             drop(receiver);
-            let mut batch: Vec<FileEntry> = Vec::new();
+            let mut batches = FrameJobs::new(JOB_FILES);
             let mut last_folder = LastFolder::new(&self.inside);
             let refuse = |entry: &FileEntry| {
                 self.with_report(|report| report.refused.add(&entry.path, Some("its path leads outside")));
@@ -187,19 +188,18 @@ impl<R: ReadAt + Sync> Extraction<'_, R> {
                 }
                 match entry.kind {
                     FileKind::Folder => return self.make_folder(&entry, &mut last_folder),
-                    FileKind::File => {}
+                    FileKind::File if entry.held_by <= self.source.own_number() => {}
+                    FileKind::File => {
+                        return self.refuse(&entry, "it names a backup that is not in the chain");
+                    }
                     _ => return Ok(()),
                 }
-                let is_other = batch.first().is_some_and(|first| first.frame != entry.frame);
-                if is_other || batch.len() >= JOB_FILES {
-                    sender.send(std::mem::take(&mut batch)).map_err(|_| Error::Cancelled)?;
-                }
-                batch.push(entry);
-                Ok(())
+                let ready = batches.add(entry.held_by, entry.frame, entry);
+                ready.map_or(Ok(()), |batch| sender.send(batch).map_err(|_| Error::Cancelled))
             });
             if planned.is_ok() {
                 // When no worker is left, one of them has the error.
-                let _ = sender.send(batch);
+                let _ = batches.rest().try_for_each(|batch| sender.send(batch));
             }
             drop(sender);
             let mut worked = Ok(());
@@ -211,6 +211,11 @@ impl<R: ReadAt + Sync> Extraction<'_, R> {
             }
             worked.and(planned)
         })
+    }
+
+    fn refuse(&self, entry: &FileEntry, reason: &str) -> Result<()> {
+        self.with_report(|report| report.refused.add(&entry.path, Some(reason)));
+        Ok(())
     }
 
     fn absent(&self, entry: &FileEntry) {

@@ -33,6 +33,17 @@ pub(crate) struct Item {
     pub(crate) found: Found,
     /// The path under which the same inode was found before.
     pub(crate) first_name: Option<Vec<u8>>,
+    /// How the backup before has it, where that holds it.
+    pub(crate) known: Option<Box<FileEntry>>,
+    /// It looks untouched, and it is its turn to be read all the same: only other content makes it a changed one.
+    pub(crate) is_sample: bool,
+}
+
+impl Item {
+    /// Something that no earlier backup is known to have.
+    pub(crate) fn new(found: Found, first_name: Option<Vec<u8>>) -> Self {
+        Self { found, first_name, known: None, is_sample: false }
+    }
 }
 
 /// A file that is open, with everything its header needs.
@@ -71,6 +82,19 @@ pub(crate) struct Piece {
     pub(crate) was_replaced: bool,
     /// Kept for a further name, in case that its first could not be read.
     pub(crate) item: Option<Box<Item>>,
+    /// How the backup before has it, where that holds it.
+    pub(crate) known: Option<Box<FileEntry>>,
+    /// What the sample showed: that it is as it is known, or another content behind the same length and times.
+    pub(crate) sampled: Option<Sampled>,
+}
+
+/// What reading an untouched file showed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sampled {
+    /// The content that is known.
+    Same,
+    /// Another one.
+    Other,
 }
 
 /// What became of an item: either its bytes are in the buffer, or it is a long file that is to be streamed.
@@ -83,6 +107,8 @@ pub(crate) enum Outcome {
 pub(crate) struct LongItem {
     pub(crate) found: Found,
     pub(crate) open: OpenFile,
+    /// The sample showed another content.
+    pub(crate) is_other: bool,
 }
 
 /// What became of a file.
@@ -99,16 +125,24 @@ pub(crate) struct ItemReader<'a> {
 
 impl ItemReader<'_> {
     /// Appends an item's bytes to the buffer, unless it is a long file.
-    pub(crate) fn read(&self, item: Item, buffer: &mut Vec<u8>) -> Outcome {
+    pub(crate) fn read(&self, mut item: Item, buffer: &mut Vec<u8>) -> Outcome {
         let start = buffer.len();
+        let known = item.known.take();
         let is_link = item.first_name.is_some();
         let kind = item.found.facts.map_or(FileKind::Unknown, |facts| facts.kind);
         let mut piece = match kind {
             FileKind::File if item.found.state == FileState::Stored && !is_link => {
                 match self.read_file(&item.found, buffer) {
-                    Ok(Content::Whole(piece)) => piece,
+                    Ok(Content::Whole(piece)) => Self::judged(piece, item.is_sample, known.as_deref()),
+                    Ok(Content::TooLong(open)) if item.is_sample => {
+                        match self.sample_long(&item.found, &open, known.as_deref()) {
+                            Ok(piece) => piece,
+                            Err(long) => return Outcome::Long(long),
+                        }
+                    }
                     Ok(Content::TooLong(open)) => {
-                        return Outcome::Long(Box::new(LongItem { found: item.found, open }));
+                        let long = LongItem { found: item.found, open, is_other: false };
+                        return Outcome::Long(Box::new(long));
                     }
                     Err(error) => {
                         buffer.truncate(start);
@@ -118,15 +152,65 @@ impl ItemReader<'_> {
             }
             _ => self.read_other(&item, buffer),
         };
+        if piece.sampled == Some(Sampled::Same) {
+            buffer.truncate(start);
+        }
+        piece.known = known;
         piece.bytes = start..buffer.len();
         if is_link {
+            item.known.clone_from(&piece.known);
             piece.item = Some(Box::new(item));
         }
         Outcome::Done(Box::new(piece))
     }
 
     fn piece(entry: FileEntry, leaning: Leaning) -> Piece {
-        Piece { entry, bytes: 0..0, leaning, was_replaced: false, item: None }
+        Piece { entry, bytes: 0..0, leaning, was_replaced: false, item: None, known: None, sampled: None }
+    }
+
+    /// What a file that was read as a sample showed.
+    fn judged(mut piece: Piece, is_sample: bool, known: Option<&FileEntry>) -> Piece {
+        if is_sample && let Some(known) = known {
+            let is_same = piece.entry.state == FileState::Stored && has_content_of(&piece.entry, known);
+            piece.sampled = Some(if is_same { Sampled::Same } else { Sampled::Other });
+        }
+        piece
+    }
+
+    /// Reads a long file without keeping it. What does not have the content that is known is to be streamed.
+    fn sample_long(
+        &self,
+        found: &Found,
+        open: &OpenFile,
+        known: Option<&FileEntry>,
+    ) -> Result<Piece, Box<LongItem>> {
+        let mut entry = self.file_entry(found, open);
+        let mut content = ContentReader::new(&open.file, open.facts.size_bytes, open.map.as_ref());
+        let mut buffer = Vec::new();
+        loop {
+            buffer.clear();
+            match content.append(&mut buffer, 1 << 20) {
+                Ok(0) => break,
+                Ok(count) => self.monitor.bytes(count as u64),
+                Err(_) => break,
+            }
+            if self.monitor.is_cancelled() {
+                break;
+            }
+        }
+        entry.blake3 = Some(content.hash());
+        let is_whole = content.read_bytes == open.stored_bytes() && !content.was_short;
+        if is_whole && known.is_some_and(|known| has_content_of(&entry, known)) {
+            let piece = Self::piece(entry, Leaning::Compress);
+            return Ok(Piece { sampled: Some(Sampled::Same), ..piece });
+        }
+        // From its beginning again; only what could be read whole is known to be another one.
+        match Self::open(found) {
+            Ok(open) => {
+                Err(Box::new(LongItem { found: found.clone(), open, is_other: is_whole && known.is_some() }))
+            }
+            Err(error) => Ok(self.failed(found, &error)),
+        }
     }
 
     fn failed(&self, found: &Found, error: &io::Error) -> Piece {
@@ -144,6 +228,7 @@ impl ItemReader<'_> {
         let mut entry = FileEntry::new(found.path.clone(), kind, found.state);
         entry.reason.clone_from(&found.reason);
         entry.attributes.clone_from(&found.attributes);
+        entry.keeps_stale = found.keeps_stale;
         if let Some(facts) = facts {
             entry.size_bytes = if kind == FileKind::File { facts.size_bytes } else { 0 };
             entry.mode = facts.mode;
@@ -177,12 +262,15 @@ impl ItemReader<'_> {
     }
 
     /// Folders, links, and what only has a line in the index.
-    fn read_other(&self, item: &Item, buffer: &mut Vec<u8>) -> Piece {
+    pub(crate) fn read_other(&self, item: &Item, buffer: &mut Vec<u8>) -> Piece {
         let found = &item.found;
         let mut entry = self.entry(found, found.facts.as_ref());
         let is_gone = matches!(entry.state, FileState::Vanished | FileState::Skipped);
         match (entry.kind, &item.first_name) {
-            (FileKind::Folder, _) if !is_gone => Self::write_header(&entry, MemberKind::Folder, buffer),
+            (FileKind::Folder, _) if !is_gone => {
+                let kind = found.listing.as_deref().map_or(MemberKind::Folder, MemberKind::ListedFolder);
+                Self::write_header(&entry, kind, buffer);
+            }
             (FileKind::File | FileKind::Symlink, Some(first)) if entry.state == FileState::Stored => {
                 entry.kind = FileKind::HardLink;
                 entry.size_bytes = 0;
@@ -346,6 +434,11 @@ impl<'a> LongFile<'a> {
         }
         self.entry
     }
+}
+
+/// Whether a file that was just read has the content of another entry.
+fn has_content_of(entry: &FileEntry, known: &FileEntry) -> bool {
+    (entry.blake3, entry.size_bytes, entry.sparse) == (known.blake3, known.size_bytes, known.sparse)
 }
 
 fn at_offset(error: &io::Error, offset: u64) -> io::Error {

@@ -1,5 +1,6 @@
 //! What archiving or extracting a tree came to: counts, bytes, and the first names of what went otherwise.
 
+use backstock_vocabulary::RawText;
 use serde::{Deserialize, Serialize};
 
 use super::entry::{FileEntry, FileKind, FileState};
@@ -82,6 +83,21 @@ pub struct TreeReport {
     pub unreadable: NameList,
     /// Sockets, pipes and devices, and folders that are never taken.
     pub skipped: NameList,
+    /// Of a backup that builds on others: files that are as they were, and lie in those.
+    #[serde(default)]
+    pub unchanged: u64,
+    /// What the backup before has and is not there any more.
+    #[serde(default)]
+    pub removed: NameList,
+    /// Exception: could not be read; the backup has it as an earlier one of its chain does.
+    #[serde(default)]
+    pub stale: NameList,
+    /// Note: the content changed, though length and times did not. A sample showed it.
+    #[serde(default)]
+    pub hidden: NameList,
+    /// After which path the next sample begins.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sampled_to: Option<RawText>,
 }
 
 impl TreeReport {
@@ -95,13 +111,25 @@ impl TreeReport {
             FileState::Unreadable => self.unreadable.add(&entry.path, reason),
             FileState::Skipped => self.skipped.add(&entry.path, reason),
         }
-        if !entry.is_stored() {
-            return;
+        if let Some(reason) = &entry.stale {
+            self.stale.add(&entry.path, Some(reason));
         }
-        match entry.kind {
+        if entry.is_stored() {
+            self.count_stored(entry.kind, entry.size_bytes);
+        }
+    }
+
+    /// Counts one line of an index that is carried on as it is.
+    pub(crate) fn count_unchanged(&mut self, kind: FileKind, size_bytes: u64) {
+        self.unchanged += u64::from(kind == FileKind::File);
+        self.count_stored(kind, size_bytes);
+    }
+
+    fn count_stored(&mut self, kind: FileKind, size_bytes: u64) {
+        match kind {
             FileKind::File => {
                 self.files += 1;
-                self.content_bytes += entry.size_bytes;
+                self.content_bytes += size_bytes;
             }
             FileKind::Folder => self.folders += 1,
             FileKind::Symlink => self.symlinks += 1,

@@ -66,7 +66,7 @@ pub(crate) fn is_fatal(error: &Error) -> bool {
 /// Reads the member that an entry's position leads to, and compares the two.
 pub(crate) fn read_entry(cursor: &mut FrameCursor<'_>, entry: &FileEntry) -> Result<ReadMember> {
     let frame = entry.frame.ok_or_else(|| refuse(entry, "it is not in the archive"))?;
-    cursor.seek(frame, entry.offset_bytes)?;
+    cursor.seek(entry.held_by, frame, entry.offset_bytes)?;
     let member = read_member(cursor)
         .map_err(|error| error_of(error, ARTIFACT, &entry.path))?
         .ok_or_else(|| refuse(entry, "the archive ends where it should begin"))?;

@@ -3,6 +3,9 @@
 pub(super) mod fixture;
 pub(super) mod snapshot;
 
+mod chain;
+mod chain_cases;
+mod chain_unseen;
 mod check;
 mod faults;
 mod hostile;

@@ -12,13 +12,14 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::Arc;
 
-use rustix::fs::{Mode, OFlags, RawDir};
+use rustix::fs::{FileType, Mode, OFlags, RawDir};
 use rustix::io::Errno;
 
 use super::entry::{FileKind, FileState};
 use super::facts::{self, Facts};
 use super::order;
 use super::request::{Excluder, OUTSIDE, TreeRequest, TreeRoot, Verdict};
+use crate::tar::dumpdir;
 use crate::{Error, Result};
 
 /// So many of the deepest folders on the way down keep their handle; others are opened again on the way back.
@@ -27,7 +28,7 @@ const OPEN_LEVELS: usize = 32;
 const LISTING_BUFFER_BYTES: usize = 32 << 10;
 
 /// Something that the walk came by.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Found {
     pub(crate) path: Vec<u8>,
     /// The folder it is in, and its name there. A root is found in itself, under the name `.`.
@@ -37,9 +38,33 @@ pub(crate) struct Found {
     pub(crate) facts: Option<Facts>,
     /// A folder's extended attributes (others are read when they are opened).
     pub(crate) attributes: Vec<(Vec<u8>, Vec<u8>)>,
+    /// A folder's names as tar lists them, where the request wants that and all of them could be read.
+    pub(crate) listing: Option<Vec<u8>>,
     /// Stored so far, or what stands against it.
     pub(crate) state: FileState,
     pub(crate) reason: Option<String>,
+    /// The rest of its folder is not visited: nothing can be said of it.
+    pub(crate) ends_folder: bool,
+    /// Of a folder: another file system is here than before, and what is missing below it cannot be called gone.
+    pub(crate) keeps_stale: bool,
+}
+
+impl Found {
+    /// Something against which nothing stands.
+    pub(crate) fn seen(path: Vec<u8>, parent: Arc<OwnedFd>, name: &[u8], facts: Option<Facts>) -> Self {
+        Self {
+            path,
+            parent,
+            name: name.to_vec(),
+            facts,
+            attributes: Vec::new(),
+            listing: None,
+            state: FileState::Stored,
+            reason: None,
+            ends_folder: false,
+            keeps_stale: false,
+        }
+    }
 }
 
 /// Receives what the walk comes by, in the order of the index. An error ends the walk.
@@ -53,29 +78,55 @@ pub(crate) trait WalkSink {
 #[derive(Debug, Default)]
 struct Names {
     bytes: Vec<u8>,
-    spans: Vec<(u32, u8)>,
+    spans: Vec<Name>,
+}
+
+/// One name of a folder: eight bytes, since folders hold half a million of them.
+#[derive(Debug, Clone, Copy)]
+struct Name {
+    start: u32,
+    length: u8,
+    kind: NameKind,
+    /// What the exclusions say, where that was asked already.
+    verdict: Option<Verdict>,
+}
+
+/// What a listing says a name is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum NameKind {
+    Folder,
+    /// A file or a link.
+    Kept,
+    /// A socket, a pipe, a device.
+    NotKept,
+    /// The file system does not tell.
+    Unknown,
 }
 
 impl Names {
-    fn get(&self, at: usize) -> Option<&[u8]> {
-        let (start, length) = *self.spans.get(at)?;
-        let start = start as usize;
-        Some(&self.bytes[start..start + usize::from(length)])
+    fn get(&self, at: usize) -> Option<(&[u8], Option<Verdict>)> {
+        let name = self.spans.get(at)?;
+        Some((name.of(&self.bytes), name.verdict))
     }
 
-    fn add(&mut self, name: &[u8]) -> io::Result<()> {
+    fn add(&mut self, name: &[u8], kind: NameKind) -> io::Result<()> {
         let too_many = || io::Error::other("it holds too many names");
         let start = u32::try_from(self.bytes.len()).map_err(|_| too_many())?;
         let length = u8::try_from(name.len()).map_err(|_| too_many())?;
         self.bytes.extend_from_slice(name);
-        self.spans.push((start, length));
+        self.spans.push(Name { start, length, kind, verdict: None });
         Ok(())
     }
 
     fn sort(&mut self) {
         let bytes = &self.bytes;
-        let name = |(start, length): (u32, u8)| &bytes[start as usize..start as usize + usize::from(length)];
-        self.spans.sort_unstable_by(|left, right| name(*left).cmp(name(*right)));
+        self.spans.sort_unstable_by(|left, right| left.of(bytes).cmp(right.of(bytes)));
+    }
+}
+
+impl Name {
+    fn of(self, bytes: &[u8]) -> &[u8] {
+        &bytes[self.start as usize..self.start as usize + usize::from(self.length)]
     }
 }
 
@@ -98,6 +149,8 @@ pub(crate) struct Walk<'a> {
     outside: Option<Vec<u8>>,
     /// Mounts that do not answer: never touched.
     silent: Vec<Vec<u8>>,
+    /// Whether folders are found with the list of their names.
+    lists: bool,
     stack: Vec<Level>,
 }
 
@@ -132,7 +185,12 @@ impl<'a> Walk<'a> {
         let outside = pending.back().map(|root| order::split(&root.prefix).0.to_vec());
         let outside = outside.filter(|top| !top.is_empty());
         let silent = request.roots.iter().flat_map(silent_below).collect();
-        Ok(Self { excluder, never, pending, outside, silent, stack: Vec::new() })
+        Ok(Self { excluder, never, pending, outside, silent, lists: false, stack: Vec::new() })
+    }
+
+    /// The same walk, on which folders are found with the list of their names.
+    pub(crate) fn with_lists(self) -> Self {
+        Self { lists: true, ..self }
     }
 
     /// Walks everything.
@@ -143,7 +201,7 @@ impl<'a> Walk<'a> {
                 [] => true,
                 [root] => {
                     let place = self.outside.as_deref().unwrap_or(OUTSIDE);
-                    root.path.is_empty() && root.names.get(root.next).is_none_or(|name| name > place)
+                    root.path.is_empty() && root.names.get(root.next).is_none_or(|(name, _)| name > place)
                 }
                 _ => false,
             };
@@ -153,10 +211,10 @@ impl<'a> Walk<'a> {
             }
             let Some(level) = self.stack.last_mut() else { return Ok(()) };
             match level.names.get(level.next) {
-                Some(name) => {
+                Some((name, verdict)) => {
                     let name = name.to_vec();
                     level.next += 1;
-                    self.visit(&name, sink)?;
+                    self.visit(&name, verdict, sink)?;
                 }
                 None => {
                     self.stack.pop();
@@ -173,17 +231,11 @@ impl<'a> Walk<'a> {
                 .map_err(|error| fault(error.into()))?;
         let facts = Facts::of_handle(&handle).map_err(fault)?;
         let attributes = facts::attributes(&handle).map_err(fault)?;
-        let names = list(&handle).map_err(fault)?;
+        let mut names = list(&handle).map_err(fault)?;
+        let listing = self.listing(&root.prefix, &handle, &mut names);
         let handle = Arc::new(handle);
-        sink.found(Found {
-            path: root.prefix.clone(),
-            parent: Arc::clone(&handle),
-            name: b".".to_vec(),
-            facts: Some(facts),
-            attributes,
-            state: FileState::Stored,
-            reason: None,
-        })?;
+        let seen = Found::seen(root.prefix.clone(), Arc::clone(&handle), b".", Some(facts));
+        sink.found(Found { attributes, listing, ..seen })?;
         self.stack.push(Level {
             path: root.prefix.clone(),
             name: Vec::new(),
@@ -196,10 +248,42 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    fn visit(&mut self, name: &[u8], sink: &mut dyn WalkSink) -> Result<()> {
+    /// The names of a folder that are taken, as tar lists them; what the exclusions say of each is kept with it.
+    fn listing(&self, path: &[u8], folder: &OwnedFd, names: &mut Names) -> Option<Vec<u8>> {
+        if !self.lists {
+            return None;
+        }
+        let Names { bytes, spans } = names;
+        let mut list = Vec::with_capacity(bytes.len() + 2 * spans.len() + 1);
+        let mut below = order::join(path, b"");
+        let begin = below.len();
+        for span in spans {
+            let name = span.of(bytes);
+            below.truncate(begin);
+            below.extend_from_slice(name);
+            let verdict = self.excluder.verdict(&below);
+            span.verdict = Some(verdict);
+            let kind = match span.kind {
+                NameKind::Unknown => {
+                    Facts::of_name(folder, name).map_or(NameKind::NotKept, |facts| facts.kind.into())
+                }
+                kind => kind,
+            };
+            if verdict != Verdict::Leave && kind != NameKind::NotKept {
+                dumpdir::push(&mut list, name, kind == NameKind::Folder);
+            }
+        }
+        if let Some(top) = self.outside.as_ref().filter(|_| path.is_empty()) {
+            dumpdir::push(&mut list, top, true);
+        }
+        dumpdir::end(&mut list);
+        Some(list)
+    }
+
+    fn visit(&mut self, name: &[u8], verdict: Option<Verdict>, sink: &mut dyn WalkSink) -> Result<()> {
         let Some(level) = self.stack.last() else { return Ok(()) };
         let path = order::join(&level.path, name);
-        let verdict = self.excluder.verdict(&path);
+        let verdict = verdict.unwrap_or_else(|| self.excluder.verdict(&path));
         if verdict == Verdict::Leave {
             sink.excluded();
             return Ok(());
@@ -211,7 +295,8 @@ impl<'a> Walk<'a> {
                 let Some(level) = self.stack.last_mut() else { return Ok(()) };
                 level.next = level.names.spans.len();
                 let Some(root) = self.root_handle() else { return Ok(()) };
-                return sink.found(trouble(path, root, name, None, &error));
+                let found = trouble(path, root, name, None, &error);
+                return sink.found(Found { ends_folder: true, ..found });
             }
         };
         if self.outside.as_ref() == Some(&path) {
@@ -236,15 +321,8 @@ impl<'a> Walk<'a> {
             FileKind::Unknown => (FileState::Skipped, Some("of a kind that is not known")),
             _ => (FileState::Stored, None),
         };
-        sink.found(Found {
-            path,
-            parent,
-            name: name.to_vec(),
-            facts: Some(facts),
-            attributes: Vec::new(),
-            state,
-            reason: reason.map(str::to_owned),
-        })
+        let seen = Found::seen(path, parent, name, Some(facts));
+        sink.found(Found { state, reason: reason.map(str::to_owned), ..seen })
     }
 
     fn visit_folder(
@@ -265,22 +343,18 @@ impl<'a> Walk<'a> {
             Ok(opened) => opened,
             Err(error) => return sink.found(trouble(path, parent, name, Some(*seen), &error)),
         };
-        let mut found = Found {
-            path: path.clone(),
-            parent,
-            name: name.to_vec(),
-            facts: Some(facts),
-            attributes,
-            state: FileState::Stored,
-            reason: None,
-        };
+        let seen = Found::seen(path.clone(), parent, name, Some(facts));
+        let mut found = Found { attributes, ..seen };
         if self.never.contains(&facts.identity()) {
             found.state = FileState::Skipped;
             found.reason = Some("backups or state are kept here".to_owned());
             return sink.found(found);
         }
         let names = match if verdict == Verdict::TakeEmpty { Ok(Names::default()) } else { list(&handle) } {
-            Ok(names) => names,
+            Ok(mut names) => {
+                found.listing = self.listing(&found.path, &handle, &mut names);
+                names
+            }
             Err(error) => {
                 found.state = state_of(&error);
                 found.reason = Some(reason_of(&error));
@@ -343,6 +417,27 @@ fn silent_below(root: &TreeRoot) -> Vec<Vec<u8>> {
     below.map(|path| order::join(&root.prefix, path.as_os_str().as_bytes())).collect()
 }
 
+impl From<FileType> for NameKind {
+    fn from(kind: FileType) -> Self {
+        match kind {
+            FileType::Directory => Self::Folder,
+            FileType::RegularFile | FileType::Symlink => Self::Kept,
+            FileType::Unknown => Self::Unknown,
+            _ => Self::NotKept,
+        }
+    }
+}
+
+impl From<FileKind> for NameKind {
+    fn from(kind: FileKind) -> Self {
+        match kind {
+            FileKind::Folder => Self::Folder,
+            FileKind::File | FileKind::Symlink | FileKind::HardLink => Self::Kept,
+            FileKind::Fifo | FileKind::Socket | FileKind::Device | FileKind::Unknown => Self::NotKept,
+        }
+    }
+}
+
 fn identity_of(path: &Path) -> Option<(u64, u64)> {
     let stat = rustix::fs::stat(path).ok()?;
     Some(Facts::of(&stat).identity())
@@ -356,7 +451,7 @@ fn list(folder: &OwnedFd) -> io::Result<Names> {
         let entry = entry?;
         let name = entry.file_name().to_bytes();
         if name != b"." && name != b".." {
-            names.add(name)?;
+            names.add(name, entry.file_type().into())?;
         }
     }
     names.sort();
@@ -391,13 +486,6 @@ fn trouble(
     facts: Option<Facts>,
     error: &io::Error,
 ) -> Found {
-    Found {
-        path,
-        parent,
-        name: name.to_vec(),
-        facts,
-        attributes: Vec::new(),
-        state: state_of(error),
-        reason: Some(reason_of(error)),
-    }
+    let seen = Found::seen(path, parent, name, facts);
+    Found { state: state_of(error), reason: Some(reason_of(error)), ..seen }
 }

@@ -7,7 +7,7 @@
 use std::path::Path;
 
 use backstock_archive::layout::BackupFolder;
-use backstock_archive::manifest::{Manifest, SignedManifest};
+use backstock_archive::manifest::{Manifest, Parent, SignedManifest};
 use backstock_archive::owner::{Head, Owner};
 use backstock_archive::{Digest, Sha256, layout};
 use backstock_catalog::{Backup, Problem, Replica, RunArtifact};
@@ -19,6 +19,7 @@ use super::spool::{RESERVE_BYTES, Spooled};
 use crate::destination::{Inventory, SetFolder};
 use crate::environment::Environment;
 use crate::error::{Doing, ErrorKind, OperationError, Result, chain};
+use crate::levels::ChosenLevel;
 use crate::monitor::Monitor;
 use crate::run::RunRecord;
 
@@ -70,6 +71,11 @@ impl<'a> Commit<'a> {
         let started = environment.host.clock.now();
         let name = BackupFolder::of(started, backup).to_string();
         Ok(Self { plan, folder, backup, started, name, head, sequence })
+    }
+
+    /// The backup that is being made.
+    pub(super) fn backup(&self) -> BackupId {
+        self.backup
     }
 
     /// Puts every part.
@@ -142,8 +148,9 @@ impl<'a> Commit<'a> {
         environment: &Environment,
         run: &mut RunRecord,
         spooled: &Spooled,
+        chosen: &ChosenLevel,
     ) -> Result<BackupReport> {
-        let manifest = self.manifest(environment, run, spooled);
+        let manifest = self.manifest(environment, run, spooled, chosen);
         let bytes = manifest.sign(&environment.key).doing("signing the manifest")?;
         backstock_host::failpoint::reach("backup.before_manifest").doing("storing the manifest")?;
         self.folder.put_small(environment, &self.name, layout::MANIFEST_NAME, &bytes)?;
@@ -171,10 +178,17 @@ impl<'a> Commit<'a> {
             destination.status = Outcome::Success;
             destination.message = format!("{}/{}", self.folder.name, self.name);
         }
-        Ok(self.report(&manifest, run, spooled))
+        let why_full = chosen.why_full.clone();
+        Ok(BackupReport { why_full, ..self.report(&manifest, run, spooled) })
     }
 
-    fn manifest(&self, environment: &Environment, run: &RunRecord, spooled: &Spooled) -> Manifest {
+    fn manifest(
+        &self,
+        environment: &Environment,
+        run: &RunRecord,
+        spooled: &Spooled,
+        chosen: &ChosenLevel,
+    ) -> Manifest {
         let exceptions = spooled.gathered.exceptions.clone();
         let content = if self.plan.unusable.is_some() {
             Content::Unusable
@@ -193,8 +207,11 @@ impl<'a> Commit<'a> {
             run: run.id,
             sequence: self.sequence,
             previous_manifest_sha256: self.head.as_ref().map(|head| head.manifest_sha256),
-            level: self.plan.level,
-            parent: None,
+            level: chosen.level,
+            parent: chosen.parent.as_ref().map(|parent| Parent {
+                backup: parent.stored.record.id,
+                manifest_sha256: parent.stored.signed.sha256,
+            }),
             definition_sha256: Digest(self.plan.definition_sha256),
             started: self.started,
             finished: environment.host.clock.now(),
@@ -213,8 +230,13 @@ impl<'a> Commit<'a> {
             sequence: manifest.sequence,
             storage: self.folder.place.record.title.clone(),
             folder: format!("{}/{}", self.folder.name, self.name),
+            level: manifest.level,
+            parent: manifest.parent.as_ref().map(|parent| parent.backup),
+            why_full: None,
             content: manifest.content,
             stored_bytes: manifest.stored_bytes(),
+            unchanged_files: spooled.gathered.unchanged_files,
+            removed_files: spooled.gathered.removed_files,
             tables: spooled.gathered.tables,
             rows: spooled.gathered.rows,
             files: spooled.gathered.files,

@@ -2,13 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
+use backstock_archive::artifact::PART_SIZE_BYTES;
 use backstock_archive::manifest::Manifest;
 use backstock_archive::tree::{Exclusions, Renewable, TreeRoot};
 use backstock_catalog::{RunDestination, Set, Shop};
 use backstock_database::{Pattern, TableSelection};
 use backstock_platform::{ExcludedPath, ShopLayout};
 use backstock_storage::placement;
-use backstock_vocabulary::{Codec, Level, Outcome, Reason, RunKind, Scope, SetId, ShopId};
+use backstock_vocabulary::{Codec, Outcome, Reason, RunKind, Scope, SetId, ShopId};
 use ring::digest::{SHA256, digest};
 use serde::Serialize;
 
@@ -17,6 +18,7 @@ use crate::destination::Place;
 use crate::dump_files::ImportedDump;
 use crate::environment::Environment;
 use crate::error::{Doing, ErrorKind, OperationError, Result};
+use crate::levels::{LevelChoice, LevelRules};
 use crate::restore::open_journals;
 use crate::run::RunSubject;
 use crate::subject::{ShopDatabase, Subject, has_database};
@@ -49,6 +51,10 @@ pub struct BackupRequest {
     pub take_over: bool,
     /// Folders that a web server shows, besides the shop's own.
     pub web_roots: Vec<PathBuf>,
+    /// How much of the files; what the plan of the set says where nothing is given.
+    pub level: Option<LevelChoice>,
+    /// The plan of the set, and how long chains may become.
+    pub levels: LevelRules,
 }
 
 impl BackupRequest {
@@ -66,6 +72,8 @@ impl BackupRequest {
             reason: Reason::Manual,
             take_over: false,
             web_roots: Vec::new(),
+            level: None,
+            levels: LevelRules::default(),
         }
     }
 }
@@ -79,8 +87,10 @@ pub struct BackupPlan {
     pub set: Set,
     /// What to take.
     pub scope: Scope,
-    /// How much of the files.
-    pub level: Level,
+    /// How much of the files; what the plan of the set says where nothing is given.
+    pub level: Option<LevelChoice>,
+    /// The plan of the set, and how long chains may become.
+    pub levels: LevelRules,
     /// Why.
     pub reason: Reason,
     /// How to compress.
@@ -160,7 +170,8 @@ pub fn plan_backup(
         shop,
         set,
         scope,
-        level: Level::Full,
+        level: request.level,
+        levels: request.levels.clone(),
         reason: request.reason,
         codec: request.codec,
         database,
@@ -356,6 +367,7 @@ fn renewable(roots: &[TreeRoot], layout: &ShopLayout, excluded: &ExcludedPath) -
     })
 }
 
+/// SHA-256 of everything that two backups of one chain must have in common: a list of inputs, each with its label.
 fn definition_of(
     scope: Scope,
     request: &BackupRequest,
@@ -363,47 +375,38 @@ fn definition_of(
     files: Option<&FilesPlan>,
     subject: &Subject,
 ) -> Result<[u8; 32]> {
-    #[derive(Serialize)]
-    struct Definition<'a> {
-        format: String,
-        scope: Scope,
-        codec: Codec,
-        platform: &'a str,
-        table_prefix: Option<&'a str>,
-        // A path need not be text.
-        roots: Vec<(Vec<u8>, backstock_database::RawText)>,
-        exclusions: Option<&'a Exclusions>,
-        tables: [Vec<&'a str>; 3],
-    }
-    let texts = |patterns: &'_ [Pattern]| -> Vec<String> {
+    let texts = |patterns: &[Pattern]| -> Vec<String> {
         patterns.iter().map(|pattern| pattern.as_str().to_owned()).collect()
     };
     let selection = database.map(|database| &database.selection).cloned().unwrap_or_default();
-    let lists =
-        [texts(&selection.only), texts(&selection.contents_excluded), texts(&selection.excluded_entirely)];
     let layout = subject.layout.as_ref();
-    let raw = |root: &'_ TreeRoot| {
+    // A path need not be text.
+    let raw = |root: &TreeRoot| {
         let path = root.path.as_os_str().as_encoded_bytes().to_vec();
         (root.prefix.clone(), backstock_database::RawText(path))
     };
-    let definition = Definition {
-        format: serde_json::to_string(&Manifest::format()).unwrap_or_default(),
-        scope,
-        codec: request.codec,
-        platform: layout.map_or("database", |layout| layout.platform),
-        table_prefix: layout.and_then(|layout| layout.table_prefix.as_deref()),
-        roots: files.map(|files| files.roots.iter().map(raw).collect()).unwrap_or_default(),
-        exclusions: files.map(|files| &files.exclusions),
-        tables: [
-            lists[0].iter().map(String::as_str).collect(),
-            lists[1].iter().map(String::as_str).collect(),
-            lists[2].iter().map(String::as_str).collect(),
-        ],
-    };
-    let bytes = serde_json::to_vec(&definition).doing("describing what the backup takes")?;
+    let roots: Vec<_> = files.map(|files| files.roots.iter().map(raw).collect()).unwrap_or_default();
+    let inputs = [
+        ("format", json(&Manifest::format())?),
+        ("scope", json(&scope)?),
+        ("codec", json(&request.codec)?),
+        ("part_size_bytes", json(&PART_SIZE_BYTES)?),
+        ("platform", json(&layout.map_or("database", |layout| layout.platform))?),
+        ("table_prefix", json(&layout.and_then(|layout| layout.table_prefix.as_deref()))?),
+        ("roots", json(&roots)?),
+        ("exclusions", json(&files.map(|files| &files.exclusions))?),
+        ("only_tables", json(&texts(&selection.only))?),
+        ("contents_excluded", json(&texts(&selection.contents_excluded))?),
+        ("excluded_entirely", json(&texts(&selection.excluded_entirely))?),
+    ];
+    let bytes = serde_json::to_vec(&inputs).doing("describing what the backup takes")?;
     let mut hash = [0; 32];
     hash.copy_from_slice(digest(&SHA256, &bytes).as_ref());
     Ok(hash)
+}
+
+fn json(value: &impl Serialize) -> Result<serde_json::Value> {
+    serde_json::to_value(value).doing("describing what the backup takes")
 }
 
 /// A title as a folder's name: lower-case letters, digits and single hyphens, at most 40 of them.
@@ -456,7 +459,7 @@ impl BackupPlan {
     }
 
     pub(crate) fn detail(&self) -> serde_json::Value {
-        serde_json::json!({ "scope": self.scope, "level": self.level, "reason": self.reason, "codec": self.codec })
+        serde_json::json!({ "scope": self.scope, "asked_level": self.level, "reason": self.reason, "codec": self.codec })
     }
 }
 

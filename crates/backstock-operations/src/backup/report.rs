@@ -1,7 +1,7 @@
 //! What came of a backup, as the command line and the API show it.
 
 use backstock_catalog::Severity;
-use backstock_vocabulary::{BackupId, Content};
+use backstock_vocabulary::{BackupId, Content, Level};
 use serde::{Deserialize, Serialize};
 
 /// What came of a backup.
@@ -17,6 +17,13 @@ pub struct BackupReport {
     pub storage: String,
     /// The folder in that storage.
     pub folder: String,
+    /// How much of the files it holds itself.
+    pub level: Level,
+    /// The backup that it builds on.
+    pub parent: Option<BackupId>,
+    /// Why it is full although something else was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub why_full: Option<String>,
     /// What it is worth.
     pub content: Content,
     /// Length of all artifacts in bytes.
@@ -25,8 +32,12 @@ pub struct BackupReport {
     pub tables: u64,
     /// Rows of all tables.
     pub rows: u64,
-    /// Files in it.
+    /// Files in it, with those that lie in the backups that it builds on.
     pub files: u64,
+    /// Files that are as they were, and lie in the backups that it builds on.
+    pub unchanged_files: u64,
+    /// What the backup before has and is gone.
+    pub removed_files: u64,
     /// Length of those files in bytes.
     pub content_bytes: u64,
     /// How long it took, in milliseconds.

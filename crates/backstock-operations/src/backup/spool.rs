@@ -15,7 +15,7 @@ use backstock_archive::manifest::{ExceptionCounts, ManifestArtifact};
 use backstock_archive::tree::{Exclusions, TreeReport};
 use backstock_archive::{ArtifactOptions, FrameRoom, layout};
 use backstock_database::{DatabaseFacts, RawText, ServerFacts};
-use backstock_vocabulary::{ArtifactKind, Codec, RunId};
+use backstock_vocabulary::{ArtifactKind, BackupId, Codec, RunId};
 use serde::{Deserialize, Serialize};
 
 use super::interrupted;
@@ -23,6 +23,7 @@ use super::plan::BackupPlan;
 use super::report::ReportedProblem;
 use crate::environment::Environment;
 use crate::error::{Doing, ErrorKind, OperationError, Result};
+use crate::levels::{ChainLink, ChosenLevel};
 use crate::monitor::{Expected, Monitor, Phase};
 use crate::spool_folder::SpoolFolder;
 
@@ -46,6 +47,9 @@ pub(crate) struct FilesHeader {
     pub(crate) roots: Vec<RootHeader>,
     /// What was left out: a restore neither compares it nor takes it for extra.
     pub(crate) exclusions: Exclusions,
+    /// The backups that it builds on, the full one first: `held_by` counts in this list, and its length means the backup itself.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) chain: Vec<ChainLink>,
 }
 
 /// The shop, so that a rebuilt catalog knows it again.
@@ -98,6 +102,8 @@ pub(super) struct Gathered {
     pub(super) rows: u64,
     pub(super) files: u64,
     pub(super) content_bytes: u64,
+    pub(super) unchanged_files: u64,
+    pub(super) removed_files: u64,
 }
 
 impl Gathered {
@@ -111,6 +117,8 @@ impl Gathered {
         self.rows += other.rows;
         self.files += other.files;
         self.content_bytes += other.content_bytes;
+        self.unchanged_files += other.unchanged_files;
+        self.removed_files += other.removed_files;
     }
 }
 
@@ -145,6 +153,8 @@ struct Spooling<'a> {
     environment: &'a Environment,
     plan: &'a BackupPlan,
     folder: &'a Path,
+    backup: BackupId,
+    chosen: &'a ChosenLevel,
     room: Arc<FrameRoom>,
 }
 
@@ -152,7 +162,8 @@ struct Spooling<'a> {
 pub(super) fn spool(
     environment: &Environment,
     plan: &BackupPlan,
-    run: RunId,
+    (run, backup): (RunId, BackupId),
+    chosen: &ChosenLevel,
     monitor: &dyn Monitor,
 ) -> Result<Spooled> {
     let in_use = SpoolFolder::create(environment, run)?;
@@ -166,7 +177,7 @@ pub(super) fn spool(
         ));
     }
     let room = FrameRoom::for_workers(processors());
-    let spooling = Spooling { environment, plan, folder: &folder, room };
+    let spooling = Spooling { environment, plan, folder: &folder, backup, chosen, room };
     for half in side_by_side(&spooling, monitor)? {
         gathered.add(half);
     }

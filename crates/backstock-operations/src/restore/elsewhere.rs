@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use backstock_archive::tree::{self, ExtractOptions, ExtractReport, FileKind, FileState, Rights, Selection};
 use backstock_catalog::Backup;
 use backstock_database::{Pattern, TableSelection};
-use backstock_vocabulary::{ArtifactKind, BackupId};
+use backstock_vocabulary::BackupId;
 use serde::Serialize;
 
 use super::act::OpenRestore;
@@ -14,6 +14,7 @@ use super::undo::ChangedSince;
 use crate::backup::dump_to_folder;
 use crate::environment::Environment;
 use crate::error::{Doing, ErrorKind, OperationError, Result};
+use crate::levels::files_of;
 use crate::monitor::{Expected, Monitor, Phase, TreeWatch};
 use crate::stored::StoredBackup;
 
@@ -62,7 +63,7 @@ pub fn plan_files_elsewhere(
     let id = backup.id;
     expect_empty(environment, folder)?;
     let stored = StoredBackup::open(environment, backup)?;
-    let (_, index) = stored.artifact(environment, ArtifactKind::Files)?;
+    let (_, index) = files_of(environment, &stored)?;
     let mut plan = ElsewherePlan { backup: id, folder: folder.to_owned(), files: 0, bytes: 0 };
     let mut count = 0_u64;
     let act = || format!("reading what the backup {} holds", id.short());
@@ -109,7 +110,7 @@ pub fn restore_files_elsewhere(
     let id = backup.id;
     expect_empty(environment, folder)?;
     let stored = StoredBackup::open(environment, backup)?;
-    let (reader, index) = stored.artifact(environment, ArtifactKind::Files)?;
+    let (reader, index) = files_of(environment, &stored)?;
     monitor.phase(Phase::Staging, Expected::default());
     let selection = selection_of(files);
     let rights = Rights { setuid, ..Rights::usual() };

@@ -14,6 +14,7 @@ use super::plan::Parts;
 use crate::backup::roots_of;
 use crate::environment::Environment;
 use crate::error::{Doing, ErrorKind, OperationError, Result};
+use crate::levels::files_of;
 use crate::monitor::{Expected, Monitor, Phase, TreeWatch, UnstoppableTreeWatch};
 use crate::stored::StoredBackup;
 use crate::subject::Subject;
@@ -190,7 +191,7 @@ pub(super) fn stage(
     part: &FilesPart,
     monitor: &dyn Monitor,
 ) -> Result<(u64, Vec<String>)> {
-    let (reader, _) = stored.artifact(environment, ArtifactKind::Files)?;
+    let (reader, _) = files_of(environment, stored)?;
     monitor.phase(Phase::Staging, Expected { bytes: Some(part.summary().needed_bytes), items: None });
     let report =
         stage_exchange(&environment.host, &part.exchange, &reader, STAGING_WORKERS, &TreeWatch(monitor))

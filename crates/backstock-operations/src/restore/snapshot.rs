@@ -3,7 +3,7 @@
 
 use backstock_archive::tree::Exclusions;
 use backstock_database::Pattern;
-use backstock_vocabulary::{BackupId, Content, Level, Reason, Scope, VerifyLevel};
+use backstock_vocabulary::{BackupId, Content, Reason, Scope, VerifyLevel};
 
 use super::journal::{Journal, JournalFolder};
 use super::plan::RestorePlan;
@@ -83,7 +83,6 @@ fn snapshot_plan(environment: &Environment, plan: &RestorePlan) -> Result<backup
         ..BackupRequest::everything(stored.place_folder()?)
     };
     let mut snapshot = backup::plan_backup(environment, &subject, &request)?;
-    snapshot.level = Level::Full;
     snapshot.unusable = None;
     if let (Some(database), Some(load)) = (&mut snapshot.database, &plan.database) {
         let is_part = load.left_alone.iter().any(|name| !name.as_bytes().is_empty());

@@ -1,16 +1,16 @@
 //! `backstock backup`: database and files of a shop.
 
 use backstock_operations::{
-    AfterBackup, BackupPlan, BackupReport, BackupRequest, ErrorKind, OperationError, PruneReport,
-    RetentionPolicy, SetSettings, Unwatched, accept_expired, backup, chain, plan_backup, prune_after_backup,
-    refuse_bad_places,
+    AfterBackup, BackupPlan, BackupReport, BackupRequest, ErrorKind, LevelChoice, LevelRules, OperationError,
+    PruneReport, RetentionPolicy, SetSettings, Subject, Unwatched, accept_expired, backup, chain,
+    plan_backup, prune_after_backup, refuse_bad_places,
 };
 use backstock_vocabulary::{Codec, Content, Reason, Scope};
 use serde::Serialize;
 
 use super::prune::{settings_of, what_was_done};
 use super::{Document, Result, WithPhases, forget_history};
-use crate::arguments::{BackupArguments, CodecArgument, Only};
+use crate::arguments::{BackupArguments, BackupLevel, CodecArgument, Only};
 use crate::exit::{Code, CommandError};
 use crate::progress::PhaseAccount;
 use crate::session::Session;
@@ -40,7 +40,9 @@ pub(super) fn run(session: &Session, arguments: &BackupArguments) -> Result {
     for note in &subject.notes {
         session.terminal.say(&format!("note: {}", printable(note)));
     }
-    let plan = plan_backup(&environment, &subject, &request(session, arguments, set))?;
+    let levels = levels(session, &subject, &set)?;
+    let request = BackupRequest { levels, ..request(session, arguments, set) };
+    let plan = plan_backup(&environment, &subject, &request)?;
     let retention = retention(session, arguments, &plan)?;
     if arguments.dry_run {
         show_plan(session, &plan);
@@ -113,7 +115,25 @@ fn request(session: &Session, arguments: &BackupArguments, set: SetSettings) -> 
         reason: Reason::Manual,
         take_over: arguments.take_over,
         web_roots: Vec::new(),
+        level: arguments.level.map(|level| match level {
+            BackupLevel::Full => LevelChoice::Full,
+            BackupLevel::Differential => LevelChoice::Differential,
+            BackupLevel::Incremental => LevelChoice::Incremental,
+            BackupLevel::Auto => LevelChoice::Auto,
+        }),
+        levels: LevelRules::default(),
     }
+}
+
+/// What the configuration says of the levels of a shop's backups.
+fn levels(
+    session: &Session,
+    subject: &Subject,
+    set: &SetSettings,
+) -> std::result::Result<LevelRules, CommandError> {
+    let folder = subject.layout.as_ref().map(|layout| layout.root.as_path());
+    let title = if set.title.is_empty() { &subject.title } else { &set.title };
+    Ok(session.configuration.levels(folder, title).rules()?)
 }
 
 pub(super) fn scope_of(only: Option<Only>) -> Scope {
@@ -200,12 +220,24 @@ fn show(session: &Session, report: &BackupReport, pruned: Option<&AfterBackup>, 
         let weight = if problem.is_exception { "missing" } else { "note" };
         terminal.say(&format!("{weight}: {}: {}", printable(&problem.subject), printable(&problem.message)));
     }
+    if let Some(why) = &report.why_full {
+        terminal.warn(&format!("this backup is a full one: {}", printable(why)));
+    }
     terminal.data(&format!(
         "backup {} of {} is {}",
         report.backup.short(),
         printable(&report.shop),
         report.content
     ));
+    if let Some(parent) = report.parent {
+        terminal.data(&format!(
+            "  {} on {}: {} files are as they were, {} things are gone",
+            report.level,
+            parent.short(),
+            report.unchanged_files,
+            report.removed_files
+        ));
+    }
     terminal.data(&format!(
         "  {}",
         contents_text(report.tables, report.rows, report.files, Some(report.content_bytes))

@@ -23,6 +23,9 @@ pub(super) fn run(session: &Session, arguments: &ShowArguments) -> Result {
     row("shop", listed.shop.clone());
     row("made", format!("{:.0} to {:.0}", listed.started, shown.finished));
     row("what", format!("{}, {}, number {} of its set", listed.level, listed.reason, listed.sequence));
+    if let Some(parent) = listed.parent {
+        row("builds on", parent.to_string());
+    }
     row("content", listed.content.to_string());
     row("manifest", format!("sha256 {}", shown.manifest_sha256));
     for artifact in &shown.artifacts {

@@ -31,6 +31,8 @@ mod kept_backups;
 #[cfg(test)]
 mod large_rows;
 #[cfg(test)]
+mod levels;
+#[cfg(test)]
 #[cfg(feature = "failpoints")]
 mod limits;
 #[cfg(test)]

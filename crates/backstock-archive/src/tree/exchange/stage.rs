@@ -14,17 +14,18 @@ use serde::{Deserialize, Serialize};
 use super::super::cursor::FrameCursor;
 use super::super::entry::{FileEntry, FileKind};
 use super::super::facts::Facts;
+use super::super::frame_jobs::FrameJobs;
 use super::super::inside::Inside;
 use super::super::order::split;
 use super::super::report::{NameList, TreeMonitor};
 use super::super::restore_file::{restore_file, restore_symlink};
+use super::super::source::FilesSource;
 use super::discard::empty_folder;
 use super::plan_file::{Staged, StepReader};
 use super::request::{ExchangePlan, PlannedRoot};
 use super::roots::tree_roots;
 use super::slots::{SLOTS, slot_name};
 use super::step::{Origin, Step};
-use crate::artifact::ArtifactReader;
 use crate::{Error, Result};
 
 const JOB_STEPS: usize = 128;
@@ -42,7 +43,7 @@ pub struct StageReport {
 
 struct Staging<'a> {
     plan: &'a ExchangePlan,
-    source: &'a ArtifactReader,
+    source: &'a FilesSource<'a>,
     monitor: &'a dyn TreeMonitor,
     new_folders: Vec<Arc<OwnedFd>>,
     state: Mutex<(StageReport, Vec<u64>)>,
@@ -56,7 +57,7 @@ struct Staging<'a> {
 pub fn stage(
     host: &Host,
     plan: &ExchangePlan,
-    source: &ArtifactReader,
+    source: &FilesSource<'_>,
     workers: usize,
     monitor: &dyn TreeMonitor,
 ) -> Result<StageReport> {
@@ -147,8 +148,7 @@ impl Staging<'_> {
                 })
                 .collect();
             drop(receiver);
-            let frame = |step: &Step| step.entry.as_ref().and_then(|entry| entry.frame);
-            let mut batch: Vec<Step> = Vec::new();
+            let mut batches = FrameJobs::new(JOB_STEPS);
             let read = StepReader::open(host, self.plan)?.forward(&mut |step| {
                 if self.monitor.is_cancelled() {
                     return Err(Error::Cancelled);
@@ -156,15 +156,14 @@ impl Staging<'_> {
                 if !step.is_staged() || step.origin != Some(Origin::Archive) {
                     return Ok(());
                 }
-                if batch.len() >= JOB_STEPS || batch.first().is_some_and(|first| frame(first) != frame(&step))
-                {
-                    sender.send(std::mem::take(&mut batch)).map_err(|_| Error::Cancelled)?;
-                }
-                batch.push(step);
-                Ok(())
+                let entry = step.entry.as_ref();
+                let (archive, frame) = entry.map_or((0, None), |entry| (entry.held_by, entry.frame));
+                self.source.has(archive)?;
+                let ready = batches.add(archive, frame, step);
+                ready.map_or(Ok(()), |batch| sender.send(batch).map_err(|_| Error::Cancelled))
             });
             if read.is_ok() {
-                let _ = sender.send(batch);
+                let _ = batches.rest().try_for_each(|batch| sender.send(batch));
             }
             drop(sender);
             let mut worked = Ok(());

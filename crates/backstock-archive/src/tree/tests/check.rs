@@ -34,7 +34,7 @@ fn altered(text: impl Fn(&mut Vec<u8>), lines: impl Fn(&mut Vec<FileEntry>)) -> 
     }
     let backup = back_up(&request(&shop), Codec::Zstd);
     assert_eq!(backup.artifact.frames.len(), 1);
-    let mut frame = backup.reader().read_frame(0).unwrap();
+    let mut frame = backup.archive().read_frame(0).unwrap();
     let mut entries = backup.entries();
     text(&mut frame);
     lines(&mut entries);
@@ -54,7 +54,7 @@ fn altered(text: impl Fn(&mut Vec<u8>), lines: impl Fn(&mut Vec<FileEntry>)) -> 
     let frames: FrameTable = index.frame_table().unwrap();
     let facts = crate::ManifestArtifact::data(ArtifactKind::Files, &artifact);
     let reader = ArtifactReader::open(&facts, vec![file], frames).unwrap();
-    check_archive(&reader, &index, &NoMonitor).unwrap()
+    check_archive(&FilesSource::alone(reader), &index, &NoMonitor).unwrap()
 }
 
 #[test]
@@ -87,14 +87,9 @@ fn f26_a_long_file_that_cannot_be_read_to_its_end_is_named_and_never_taken_for_a
     let handle = std::sync::Arc::new(
         rustix::fs::open(&shop, rustix::fs::OFlags::DIRECTORY, rustix::fs::Mode::empty()).unwrap(),
     );
-    let seen = |name: &str| walk::Found {
-        path: name.as_bytes().to_vec(),
-        name: name.as_bytes().to_vec(),
-        facts: Some(facts::Facts::of_name(&*handle, name.as_bytes()).unwrap()),
-        parent: std::sync::Arc::clone(&handle),
-        attributes: Vec::new(),
-        state: FileState::Stored,
-        reason: None,
+    let seen = |name: &str| {
+        let facts = facts::Facts::of_name(&*handle, name.as_bytes()).unwrap();
+        walk::Found::seen(name.into(), std::sync::Arc::clone(&handle), name.as_bytes(), Some(facts))
     };
     let host = backstock_host::Host::real();
     let options = ArtifactOptions::of(Codec::Zstd, 1);
@@ -102,18 +97,18 @@ fn f26_a_long_file_that_cannot_be_read_to_its_end_is_named_and_never_taken_for_a
     let mut index = IndexWriter::create(&host, folder.path(), &"header").unwrap();
     let owners = owners::Owners::default();
     let reader = read_item::ItemReader { owners: &owners, monitor: &NoMonitor };
-    let mut assembler = assemble::Assembler::new(&writer, &mut index, &reader, &NoMonitor);
+    let mut assembler = assemble::Assembler::new(0, &writer, &mut index, &reader, &NoMonitor);
     let bad = seen("bad");
     let mut open = read_item::ItemReader::open(&bad).unwrap();
     // A handle that cannot read answers every read with an error, as a bad disk does.
     open.file = fs::OpenOptions::new().write(true).open(&path).unwrap();
-    let bad = read_item::LongItem { found: bad, open };
+    let bad = read_item::LongItem { found: bad, open, is_other: false };
     assemble::stream_long(&reader, &bad, &writer, &mut |output| assembler.take(output).map(drop)).unwrap();
     let mut bytes = Vec::new();
-    let item = read_item::Item { found: seen("good"), first_name: None };
+    let item = read_item::Item::new(seen("good"), None);
     let read_item::Outcome::Done(piece) = reader.read(item, &mut bytes) else { panic!("long") };
     assembler.take(assemble::Output::Batch { bytes, pieces: vec![*piece] }).unwrap();
-    let report = assembler.finish(0).unwrap();
+    let report = assembler.finish(jobs::Walked::default()).unwrap();
     assert_eq!((report.files, report.unreadable.count), (1, 1), "{report:?}");
     let artifact = writer.finish().unwrap();
     let index = index.finish(&artifact.frames, &report).unwrap();

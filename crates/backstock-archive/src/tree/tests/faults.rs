@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use backstock_vocabulary::Codec;
 
 use super::super::*;
-use super::fixture::{back_up, noise, request, set_time, try_back_up, write};
+use super::fixture::{as_nobody, back_up, noise, request, set_time, try_back_up, write};
 use super::snapshot::{assert_same, snapshot};
 use crate::artifact::ArtifactReader;
 
@@ -79,15 +79,8 @@ fn f61_a_name_that_the_walk_saw_and_the_reader_did_not_find_is_vanished() {
             Some(_) => symlink("/etc/passwd", &path).unwrap(),
             None => {}
         }
-        let found = walk::Found {
-            path: seen.path.clone(),
-            name: seen.name.clone(),
-            parent: std::sync::Arc::clone(&seen.parent),
-            attributes: Vec::new(),
-            reason: None,
-            ..seen
-        };
-        let item = read_item::Item { found, first_name: None };
+        let found = walk::Found { attributes: Vec::new(), reason: None, ..seen.clone() };
+        let item = read_item::Item::new(found, None);
         let mut buffer = b"before".to_vec();
         let read_item::Outcome::Done(piece) = reader.read(item, &mut buffer) else { panic!("long") };
         assert_eq!(piece.entry.state, FileState::Vanished, "{put_there:?}");
@@ -104,7 +97,7 @@ fn f62_a_job_is_handed_over_in_the_order_of_the_index() {
         write(folder.path(), name, name.as_bytes());
     }
     let parent = open_folder(folder.path());
-    let item = |name: &str| read_item::Item { found: found(&parent, name.as_bytes()), first_name: None };
+    let item = |name: &str| read_item::Item::new(found(&parent, name.as_bytes()), None);
     let items = ["a", "b", "c", "d"].map(item).into();
     write(folder.path(), "c", &noise(1, 5 << 20));
     let host = backstock_host::Host::real();
@@ -184,24 +177,6 @@ fn f62_files_that_grow_and_shrink_are_notes_and_never_break_the_archive() {
     assert!(changed > 0, "the writer was never noticed");
 }
 
-/// Runs a part of this test program as another user, since root may read everything.
-fn as_nobody(shop: &Path) -> (TreeReport, Vec<FileEntry>) {
-    let shop = shop.to_owned();
-    std::thread::spawn(move || {
-        if rustix::process::geteuid().is_root() {
-            // The user of one thread only; the file system then asks for this user's rights.
-            rustix::thread::set_thread_groups(&[]).unwrap();
-            let (uid, gid) = (rustix::process::Uid::from_raw(65_534), rustix::process::Gid::from_raw(65_534));
-            rustix::thread::set_thread_res_gid(gid, gid, gid).unwrap();
-            rustix::thread::set_thread_res_uid(uid, uid, uid).unwrap();
-        }
-        let backup = back_up(&request(&shop), Codec::Zstd);
-        (backup.report.clone(), backup.entries())
-    })
-    .join()
-    .unwrap()
-}
-
 #[test]
 fn f63_unreadable_files_and_folders_are_exceptions_and_never_empty_files() {
     let folder = tempfile::tempdir().unwrap();
@@ -214,7 +189,12 @@ fn f63_unreadable_files_and_folders_are_exceptions_and_never_empty_files() {
     for (name, mode) in [("closed.php", 0o000), ("closed", 0o000), ("listed-only", 0o444)] {
         fs::set_permissions(shop.join(name), fs::Permissions::from_mode(mode)).unwrap();
     }
-    let (report, entries) = as_nobody(&shop);
+    let walked = shop.clone();
+    let nobody = as_nobody(move || {
+        let backup = back_up(&request(&walked), Codec::Zstd);
+        (backup.report.clone(), backup.entries())
+    });
+    let (report, entries) = nobody.join().unwrap();
     let state = |path: &[u8]| {
         let entry = entries.iter().find(|entry| entry.path == path).unwrap();
         (entry.state, entry.reason.clone(), entry.frame.is_some())
@@ -239,15 +219,8 @@ fn f63_an_unreadable_root_is_an_error() {
 
 /// What the walk would have found under a name.
 fn found(parent: &std::sync::Arc<std::os::fd::OwnedFd>, name: &[u8]) -> walk::Found {
-    walk::Found {
-        path: name.to_vec(),
-        name: name.to_vec(),
-        facts: Some(facts::Facts::of_name(&**parent, name).unwrap()),
-        parent: std::sync::Arc::clone(parent),
-        attributes: Vec::new(),
-        state: FileState::Stored,
-        reason: None,
-    }
+    let facts = facts::Facts::of_name(&**parent, name).unwrap();
+    walk::Found::seen(name.to_vec(), std::sync::Arc::clone(parent), name, Some(facts))
 }
 
 fn open_folder(path: &Path) -> std::sync::Arc<std::os::fd::OwnedFd> {
@@ -265,7 +238,7 @@ fn f65_further_names_of_a_file_that_was_replaced_do_not_lead_to_the_other_file()
     let parent = open_folder(&shop);
     let items: Vec<read_item::Item> = [("a", None), ("y", Some(b"a".to_vec())), ("z", Some(b"a".to_vec()))]
         .into_iter()
-        .map(|(name, first_name)| read_item::Item { found: found(&parent, name.as_bytes()), first_name })
+        .map(|(name, first_name)| read_item::Item::new(found(&parent, name.as_bytes()), first_name))
         .collect();
     // After the walk, and before the reader: the first name now stands for another file.
     fs::write(shop.join("b"), b"another").unwrap();
@@ -277,13 +250,13 @@ fn f65_further_names_of_a_file_that_was_replaced_do_not_lead_to_the_other_file()
     let mut index = crate::index::IndexWriter::create(&host, folder.path(), &"header").unwrap();
     let owners = owners::Owners::default();
     let reader = read_item::ItemReader { owners: &owners, monitor: &NoMonitor };
-    let mut assembler = assemble::Assembler::new(&writer, &mut index, &reader, &NoMonitor);
+    let mut assembler = assemble::Assembler::new(0, &writer, &mut index, &reader, &NoMonitor);
     for item in items {
         let mut bytes = Vec::new();
         let read_item::Outcome::Done(piece) = reader.read(item, &mut bytes) else { panic!("long") };
         assembler.take(assemble::Output::Batch { bytes, pieces: vec![*piece] }).unwrap();
     }
-    let report = assembler.finish(0).unwrap();
+    let report = assembler.finish(jobs::Walked::default()).unwrap();
     assert_eq!((report.files, report.hard_links), (2, 1), "{report:?}");
     let artifact = writer.finish().unwrap();
     index.finish(&artifact.frames, &report).unwrap();
@@ -358,7 +331,7 @@ fn f69_a_folder_swapped_for_a_link_never_leads_outside() {
         });
         for _ in 0..15 {
             let backup = back_up(&request(&shop), Codec::Zstd);
-            let reader: ArtifactReader = backup.reader();
+            let reader: ArtifactReader = backup.archive();
             for number in 0..reader.frames().len() {
                 let text = reader.read_frame(number).unwrap();
                 assert!(!text.windows(canary.len()).any(|window| window == canary));

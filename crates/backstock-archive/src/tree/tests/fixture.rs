@@ -133,6 +133,22 @@ pub(in crate::tree) fn torture(root: &Path) {
     set_time(root, 1_500_000_000, 999_999_999);
 }
 
+/// Runs something as another user, since root may read everything.
+pub(in crate::tree) fn as_nobody<T: Send + 'static>(
+    act: impl FnOnce() -> T + Send + 'static,
+) -> std::thread::JoinHandle<T> {
+    std::thread::spawn(move || {
+        if rustix::process::geteuid().is_root() {
+            // The user of one thread only; the file system then asks for this user's rights.
+            rustix::thread::set_thread_groups(&[]).unwrap();
+            let (uid, gid) = (rustix::process::Uid::from_raw(65_534), rustix::process::Gid::from_raw(65_534));
+            rustix::thread::set_thread_res_gid(gid, gid, gid).unwrap();
+            rustix::thread::set_thread_res_uid(uid, uid, uid).unwrap();
+        }
+        act()
+    })
+}
+
 pub(in crate::tree) struct Backup {
     pub(in crate::tree) folder: tempfile::TempDir,
     pub(in crate::tree) artifact: Artifact,
@@ -164,7 +180,7 @@ pub(in crate::tree) fn try_back_up(
     let name = if codec == Codec::Zstd { "files.tar.zst" } else { "files.tgz" };
     let writer = ArtifactWriter::create(&host, folder.path(), name, &ArtifactOptions::of(codec, 2)).unwrap();
     let mut index = IndexWriter::create(&host, folder.path(), &"header").unwrap();
-    let report = archive_tree(request, &writer, &mut index, monitor)?;
+    let report = archive_tree(request, None, &writer, &mut index, monitor)?;
     let artifact = writer.finish()?;
     let index = index.finish(&artifact.frames, &report)?;
     Ok(Backup { folder, artifact, index, report })
@@ -175,7 +191,11 @@ impl Backup {
         self.folder.path().join(&self.artifact.name)
     }
 
-    pub(in crate::tree) fn reader(&self) -> ArtifactReader {
+    pub(in crate::tree) fn reader(&self) -> FilesSource<'static> {
+        FilesSource::alone(self.archive())
+    }
+
+    pub(in crate::tree) fn archive(&self) -> ArtifactReader {
         let parts = self
             .artifact
             .parts
@@ -194,6 +214,20 @@ impl Backup {
 
     pub(in crate::tree) fn entries(&self) -> Vec<FileEntry> {
         self.index().entries::<FileEntry>().map(|line| line.unwrap().entry).collect()
+    }
+
+    /// Writes the index again with other entries.
+    pub(in crate::tree) fn edit_index(&mut self, edit: impl Fn(&mut FileEntry)) {
+        let (frames, report): (_, TreeReport) =
+            (self.index().frame_table().unwrap(), self.index().summary().unwrap());
+        let entries = self.entries();
+        fs::remove_file(self.folder.path().join(&self.index.name)).unwrap();
+        let mut index = IndexWriter::create(&Host::real(), self.folder.path(), &"header").unwrap();
+        for mut entry in entries {
+            edit(&mut entry);
+            index.add(&entry.path, &entry).unwrap();
+        }
+        self.index = index.finish(&frames, &report).unwrap();
     }
 
     pub(in crate::tree) fn entry(&self, path: &[u8]) -> FileEntry {

@@ -2,8 +2,11 @@
 
 use std::thread;
 
+use backstock_archive::index::{CRITICAL_HELD_BY, INDEX_NAME};
 use backstock_archive::manifest::ManifestArtifact;
-use backstock_archive::tree::{self, DEFAULT_READERS, TreeMonitor, TreeNote, TreeReport, TreeRequest};
+use backstock_archive::tree::{
+    self, Baseline, DEFAULT_READERS, TreeMonitor, TreeNote, TreeReport, TreeRequest,
+};
 use backstock_archive::{ArtifactOptions, ArtifactWriter, IndexWriter};
 use backstock_database::RawText;
 use backstock_vocabulary::ArtifactKind;
@@ -14,6 +17,7 @@ use super::{
     FilesHeader, FilesSummary, Gathered, RootHeader, Spooling, artifact_place, options, shop_header,
 };
 use crate::error::{Doing, Result};
+use crate::levels::{self, ParentBackup, can_be_a_parent};
 use crate::monitor::{Expected, Monitor, Phase, TreeWatch};
 
 /// Archives the files into an artifact, with its index.
@@ -36,17 +40,28 @@ pub(super) fn spool(spooling: &Spooling<'_>, files: &FilesPlan, monitor: &dyn Mo
         prefix: RawText(root.prefix.clone()),
         folder: RawText(root.path.as_os_str().as_encoded_bytes().to_vec()),
     });
-    let header =
-        FilesHeader { shop: shop_header(plan), roots: roots.collect(), exclusions: files.exclusions.clone() };
-    let mut index = IndexWriter::create(&environment.host, &folder, &header).doing(act())?;
+    let parent = spooling.chosen.parent.as_ref();
+    let header = FilesHeader {
+        shop: shop_header(plan),
+        roots: roots.collect(),
+        exclusions: files.exclusions.clone(),
+        chain: parent.map(|parent| parent.chain.clone()).unwrap_or_default(),
+    };
+    let critical: &[&str] = if parent.is_some() { &[CRITICAL_HELD_BY] } else { &[] };
+    let index = IndexWriter::create_critical(&environment.host, &folder, &header, critical);
+    let mut index = index.doing(act())?;
+    let baseline = parent.map(baseline).transpose()?;
     let report = thread::scope(|scope| {
         if monitor.wants_totals() {
             scope.spawn(|| tell_totals(&request, monitor));
         }
-        tree::archive_tree(&request, &artifact, &mut index, &TreeWatch(monitor)).doing(act())
+        tree::archive_tree(&request, baseline, &artifact, &mut index, &TreeWatch(monitor)).doing(act())
     })?;
     let artifact = artifact.finish().doing(act())?;
     let part = index.finish(&artifact.frames, &FilesSummary { report: report.clone() }).doing(act())?;
+    if can_be_a_parent(plan.reason) {
+        levels::keep(environment, plan.set.id, spooling.backup, &folder.join(INDEX_NAME))?;
+    }
     let mut gathered = Gathered {
         artifacts: vec![
             ManifestArtifact::data(ArtifactKind::Files, &artifact),
@@ -54,12 +69,21 @@ pub(super) fn spool(spooling: &Spooling<'_>, files: &FilesPlan, monitor: &dyn Mo
         ],
         files: report.files,
         content_bytes: report.content_bytes,
+        unchanged_files: report.unchanged,
+        removed_files: report.removed.count,
         ..Gathered::default()
     };
-    gathered.exceptions.files = report.unreadable.count;
-    gathered.exceptions.notes = report.vanished.count + report.changed.count;
+    gathered.exceptions.files = report.unreadable.count + report.stale.count;
+    gathered.exceptions.notes = report.vanished.count + report.changed.count + report.hidden.count;
     add_file_problems(&report, &mut gathered.problems);
     Ok(gathered)
+}
+
+/// The backup before, as the archive of files takes it.
+fn baseline(parent: &ParentBackup) -> Result<Baseline<'_>> {
+    let rehash = levels::sample_begin(&parent.index, parent.rehash_bytes)?;
+    let own_number = u32::try_from(parent.chain.len()).unwrap_or(u32::MAX);
+    Ok(Baseline::new(&parent.index, own_number, parent.stored.signed.manifest.started, rehash))
 }
 
 /// Counts what there is while it is already being read. The names that this walk warms up are read soon after.
@@ -85,6 +109,8 @@ impl TreeMonitor for Counting<'_> {
 pub(crate) fn add_file_problems(report: &TreeReport, problems: &mut Vec<ReportedProblem>) {
     let lists = [
         ("unreadable", true, &report.unreadable, "could not be read"),
+        ("stale", true, &report.stale, "could not be read; an earlier version is kept"),
+        ("hidden-change", false, &report.hidden, "changed behind the same length and times"),
         ("vanished", false, &report.vanished, "was gone before it could be read"),
         ("changed", false, &report.changed, "was written to while it was read"),
         ("skipped", false, &report.skipped, "is of a kind that is not kept"),

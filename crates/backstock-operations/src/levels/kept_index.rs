@@ -1,0 +1,87 @@
+//! The copies of files indexes in the state folder: what changed since a backup is told by its index, and the server may not
+//! be able to open the one at the destination.
+//!
+//! There is one for the newest backup of a set and one for the full backup of its chain. It is durable before the manifest, and is
+//! believed only when its directory has the hash that the signed manifest tells.
+
+use std::path::Path;
+
+use backstock_archive::manifest::Manifest;
+use backstock_archive::tree::Rehash;
+use backstock_archive::{IndexReader, ReadAt};
+use backstock_vocabulary::{ArtifactKind, BackupId, SetId};
+
+use crate::backup::FilesSummary;
+use crate::environment::Environment;
+use crate::error::{Doing, Result, chain};
+use crate::stored::StoredIndex;
+
+/// Bytes that are copied at a time.
+const COPY_BYTES: usize = 256 << 10;
+
+/// Copies a files index that was just written, durably.
+pub(crate) fn keep(environment: &Environment, set: SetId, backup: BackupId, index: &Path) -> Result<()> {
+    let files = &environment.host.files;
+    let path = environment.state.files_index(set, backup);
+    let folder = environment.state.files_indexes(set);
+    let act = || format!("keeping the files index {}", path.display());
+    files.create_folder(&folder).doing(act())?;
+    let source = files.open(index).doing(act())?;
+    let mut target = files.create_new(&path).doing(act())?;
+    let mut buffer = vec![0; COPY_BYTES];
+    let mut offset = 0;
+    loop {
+        let count = source.read_at(&mut buffer, offset).doing(act())?;
+        if count == 0 {
+            break;
+        }
+        target.write_all(&buffer[..count]).doing(act())?;
+        offset += count as u64;
+    }
+    target.sync().doing(act())?;
+    backstock_host::failpoint::reach("backup.index_kept").doing(act())?;
+    files.sync_folder(&folder).doing(act())
+}
+
+/// Opens the copy of a backup's files index. The error is why it cannot be used.
+pub(super) fn open(
+    environment: &Environment,
+    manifest: &Manifest,
+) -> std::result::Result<StoredIndex, String> {
+    let short = manifest.backup.short();
+    let path = environment.state.files_index(manifest.set, manifest.backup);
+    let file =
+        environment.host.files.open(&path).map_err(|_| {
+            format!("the copy of the files index of {short} in the state folder is not there")
+        })?;
+    let source: Box<dyn ReadAt> = Box::new(file);
+    let told = manifest.artifact(ArtifactKind::FilesIndex).and_then(|index| index.parts.first());
+    let told = told.and_then(|part| part.directory_blake3);
+    let index = IndexReader::open_unsigned(source, &path.display().to_string());
+    let damaged = |what: String| format!("the copy of the files index of {short} cannot be used: {what}");
+    let index = index.map_err(|error| damaged(error.to_string()))?;
+    if told != Some(index.directory_blake3()) {
+        return Err(damaged("it is not the one that the manifest tells".to_owned()));
+    }
+    Ok(index)
+}
+
+/// Removes the copies of a set that no later backup can build on.
+pub(crate) fn forget_others(environment: &Environment, set: SetId, wanted: &[BackupId]) {
+    let folder = environment.state.files_indexes(set);
+    let wanted: Vec<_> = wanted.iter().map(|backup| environment.state.files_index(set, *backup)).collect();
+    for (path, _) in environment.host.files.list(&folder).unwrap_or_default() {
+        if wanted.contains(&path) {
+            continue;
+        }
+        if let Err(error) = environment.host.files.remove_file(&path).doing("removing an old files index") {
+            tracing::warn!("{}: {}", path.display(), chain(&error));
+        }
+    }
+}
+
+/// Which sample comes next, after that of the backup that is built on.
+pub(crate) fn sample_begin(index: &StoredIndex, budget_bytes: u64) -> Result<Rehash> {
+    let summary: FilesSummary = index.summary().doing("reading the files index of the backup before")?;
+    Ok(Rehash { budget_bytes, after: summary.report.sampled_to.map(|path| path.0) })
+}
