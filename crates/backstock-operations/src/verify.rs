@@ -62,11 +62,39 @@ impl VerifyReport {
     }
 }
 
-/// Checks a backup down to a level.
+/// What of a chain is checked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reach {
+    /// The backup and all that it builds on.
+    Chain,
+    /// The backup alone.
+    Itself,
+}
+
+/// Checks a backup down to a level, with all that it builds on.
 pub fn verify(
     environment: &Environment,
     backup: Backup,
     level: VerifyLevel,
+    monitor: &dyn Monitor,
+) -> Result<VerifyReport> {
+    verify_reach(environment, backup, (level, Reach::Chain), monitor)
+}
+
+/// Reads the parts of one backup back, and of those that it builds on none: whoever has proven these before need not read them
+/// again with each backup.
+pub(crate) fn read_back_itself(
+    environment: &Environment,
+    backup: Backup,
+    monitor: &dyn Monitor,
+) -> Result<VerifyReport> {
+    verify_reach(environment, backup, (VerifyLevel::Bytes, Reach::Itself), monitor)
+}
+
+fn verify_reach(
+    environment: &Environment,
+    backup: Backup,
+    (level, reach): (VerifyLevel, Reach),
     monitor: &dyn Monitor,
 ) -> Result<VerifyReport> {
     let mut report = VerifyReport {
@@ -100,6 +128,7 @@ pub fn verify(
         }
         Err(error) => return Err(error),
     };
+    let others = if reach == Reach::Chain { others } else { Vec::new() };
     let mut members: Vec<Member<'_>> =
         others.iter().map(|stored| Member { stored, is_other: true, is_damaged: false }).collect();
     members.push(Member { stored: &stored, is_other: false, is_damaged: false });

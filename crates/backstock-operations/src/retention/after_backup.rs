@@ -2,7 +2,7 @@
 //! can be read back. Data is lost here, by the same plan and the same act as in `prune`.
 
 use backstock_catalog::{Confirmation, Shop};
-use backstock_vocabulary::{BackupId, ReplicaState, SetId, VerifyLevel};
+use backstock_vocabulary::{BackupId, ReplicaState, SetId};
 
 use super::act::{PruneReport, prune};
 use super::brake::Brake;
@@ -13,7 +13,7 @@ use super::policy::RetentionPolicy;
 use crate::environment::Environment;
 use crate::error::{Doing, ErrorKind, OperationError, Result};
 use crate::monitor::Monitor;
-use crate::verify::verify;
+use crate::verify::read_back_itself;
 
 /// What retention did after a backup.
 #[derive(Debug)]
@@ -153,7 +153,7 @@ fn prove(environment: &Environment, backup: BackupId, monitor: &dyn Monitor) -> 
     let Some(record) = environment.wait(environment.catalog.backup(backup)).doing(act())? else {
         return Ok(());
     };
-    let report = verify(environment, record, VerifyLevel::Bytes, monitor)?;
+    let report = read_back_itself(environment, record, monitor)?;
     match report.damage.first() {
         None => Ok(()),
         Some(damage) => Err(OperationError::hinted(

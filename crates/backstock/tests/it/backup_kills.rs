@@ -35,11 +35,17 @@ fn sequences(place: &Place) -> Vec<u64> {
 /// After a death: nothing half made is listed, the next backup succeeds, and nothing is left over.
 #[track_caller]
 fn check_after_death(shop: &PlainShop, case: &str) {
+    check_after_death_with(shop, &[], case);
+}
+
+/// The same where the next backup is made by more arguments.
+#[track_caller]
+fn check_after_death_with(shop: &PlainShop, more: &[&str], case: &str) {
     let listed = shop.place.list();
     let whole = manifests(&shop.place);
     assert!(listed.len() <= whole, "{case}: {} are listed, {whole} have a manifest", listed.len());
     assert!(listed.len() + 1 >= whole, "{case}: more than one manifest is unknown");
-    shop.back_up();
+    shop.place.run(&shop.backup_arguments(more)).expect(0);
     assert_eq!(shop.place.list().len(), whole + 1, "{case}: the whole one is adopted once, and one is new");
     assert_eq!(leftovers(&shop.place), Vec::<String>::new(), "{case}");
     let expected: Vec<u64> = (1..=whole as u64 + 1).collect();
@@ -83,6 +89,42 @@ fn a_backup_killed_at_any_point_is_never_half_there() {
         outcomes(&shop.place).iter().filter(|outcome| **outcome == Outcome::Interrupted).count();
     assert!(interrupted + 3 >= dead, "{interrupted} of {dead} runs are marked");
     shop.place.run(&["verify", "latest"]).expect(0);
+}
+
+/// The same for backups that build on others: what died is never built on, and every point of what is listed comes back.
+#[test]
+fn an_incremental_backup_killed_at_any_point_is_never_half_there() {
+    let Some(shop) = PlainShop::new(ServerKind::MariaDb) else { return };
+    shop.back_up();
+    let more = ["--level", "incremental"];
+    let arguments = shop.backup_arguments(&more);
+    let (run, hits) = shop.place.hits(&arguments);
+    run.expect(0);
+    assert!(hits.iter().any(|(name, _)| name == "backup.index_kept"), "{hits:?}");
+    let mut dead = 0;
+    for (name, number) in &hits {
+        let case = format!("{name}=kill:{number}");
+        fs::write(shop.root().join("changing.txt"), case.repeat(20)).unwrap();
+        let run = shop.place.run_with(&case, &arguments);
+        if run.code.is_some() {
+            run.expect(0);
+            continue;
+        }
+        dead += 1;
+        check_after_death_with(&shop, &more, &case);
+        let to = format!("restored-{dead}");
+        shop.place.run(&["restore", "latest", "--to", &to]).expect(0);
+        let restored = fs::read_to_string(shop.place.folder().join(&to).join("changing.txt")).unwrap();
+        assert_eq!(restored, case.repeat(20));
+        fs::remove_dir_all(shop.place.folder().join(&to)).unwrap();
+    }
+    assert!(dead * 10 >= hits.len() * 8, "{dead} of {} orders killed", hits.len());
+    let listed = shop.place.list();
+    let incremental = listed.iter().filter(|backup| backup["level"] == "incremental").count();
+    assert!(incremental > listed.len() / 2, "{incremental} of {}", listed.len());
+    for backup in listed.iter().step_by(5) {
+        shop.place.run(&["verify", backup["backup"].as_str().unwrap(), "--level", "decoded"]).expect(0);
+    }
 }
 
 /// Database and files are read side by side: what is told is why, and not that the other half was ended.

@@ -189,7 +189,8 @@ fn a_differential_builds_on_the_full_one_alone() {
     assert_eq!(report["parent"].as_str(), Some(chain.backups[0].0.as_str()));
     let next = chain.back_up(&["--level", "incremental"]);
     assert_eq!(next["parent"].as_str(), Some(chain.backups[3].0.as_str()));
-    fs::remove_dir_all(chain.folder(1)).unwrap();
+    // What neither of them builds on may be damaged.
+    fs::remove_file(chain.folder(1).join("files/files.tar.zst")).unwrap();
     for (id, frozen) in &chain.backups[3..] {
         chain.place.run(&["verify", id, "--level", "decoded"]).expect(0);
         let to = format!("restored-{id}");
@@ -304,6 +305,48 @@ fn a_plan_decides_and_a_chain_does_not_become_longer_than_it_may() {
     chain.run(&[]).expect_error(15, &["`otherwise` needs the days"]);
     configure(&chain, "[levels]\nfull = \"never\"\n");
     chain.run(&[]).expect(2);
+}
+
+/// What a kept backup builds on stays; a chain that nobody needs goes whole.
+#[test]
+fn retention_keeps_what_kept_backups_build_on() {
+    let mut chain = Chain::of_three();
+    let policy = "[retention]\nkeep_last = 1\ngrace_hours = 0\nafter_backup = false\n";
+    fs::write(chain.place.configuration(), policy).unwrap();
+    for (id, _) in &chain.backups {
+        chain.place.run(&["verify", id, "--level", "bytes"]).expect(0);
+    }
+    let plan = chain.place.run(&["prune", "--dry-run", "--json"]).expect(0).json();
+    let backups = plan["destinations"][0]["backups"].as_array().unwrap().clone();
+    let verdicts: Vec<&str> = backups.iter().map(|backup| backup["verdict"].as_str().unwrap()).collect();
+    assert_eq!(verdicts, ["keep"; 3], "{plan}");
+    let full = chain.backups[0].0.clone();
+    chain.place.run(&["delete", &full, "--yes"]).expect_error(15, &["stays at"]);
+    chain.back_up(&[]);
+    chain.place.run(&["verify", "latest", "--level", "bytes"]).expect(0);
+    chain.place.run(&["prune", "--yes"]).expect(0);
+    assert_eq!(chain.place.list().len(), 1);
+    let report = chain.back_up(&["--level", "incremental"]);
+    assert_eq!(report["parent"].as_str(), Some(chain.backups[3].0.as_str()));
+    chain.place.run(&["verify", "latest", "--level", "decoded"]).expect(0);
+}
+
+/// After each backup only that one is read back, however long its chain is.
+#[test]
+fn letting_older_backups_go_reads_the_new_one_alone() {
+    let mut chain = Chain::quiet();
+    fs::write(chain.place.configuration(), "[retention]\nkeep_last = 2\ngrace_hours = 0\n").unwrap();
+    for level in ["full", "full", "incremental", "full", "incremental", "incremental"] {
+        chain.back_up(&["--level", level]);
+    }
+    let listed = chain.place.list();
+    let levels: Vec<&str> = listed.iter().map(|backup| backup["level"].as_str().unwrap()).collect();
+    assert_eq!(levels, ["incremental", "incremental", "full"]);
+    for (id, frozen) in &chain.backups[3..] {
+        let to = format!("restored-{id}");
+        chain.place.run(&["restore", id, "--to", &to]).expect(0);
+        assert!(picture(&chain.place.folder().join(&to)) == *frozen);
+    }
 }
 
 /// A rebuilt catalog knows the chains again, and the next backup builds on them.
