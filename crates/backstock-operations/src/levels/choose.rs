@@ -88,12 +88,14 @@ fn candidates(environment: &Environment, plan: &BackupPlan) -> Result<Vec<Backup
     let backups = environment.wait(catalog.list_backups(Some(plan.shop.id))).doing(act())?;
     let replicas = environment.wait(catalog.list_replicas()).doing(act())?;
     let marks = environment.wait(catalog.list_marks()).doing(act())?;
+    let strangers = environment.wait(catalog.list_strangers()).doing(act())?;
     let storage = plan.place.record.id;
     let is_here = |backup: &Backup| {
         let mut of_it =
             replicas.iter().filter(|replica| replica.backup == backup.id && replica.storage == storage);
         of_it.any(|replica| matches!(replica.state, ReplicaState::Present | ReplicaState::Verified))
             && !marks.iter().any(|mark| mark.backup == backup.id)
+            && !strangers.contains(&backup.id)
     };
     let mut found: Vec<Backup> = backups
         .into_iter()

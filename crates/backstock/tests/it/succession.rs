@@ -170,9 +170,12 @@ fn a_planted_backup_counts_for_nothing() {
     let kept = Kept::new("keep_last = 2\ngrace_hours = 0\n");
     kept.back_up(2);
     let (own, planted) = (kept.id(2), plant(&kept, 2));
-    for run in
-        [kept.place.run(&["backup", kept.root.to_str().unwrap(), "--no-prune"]).expect(0), rebuild(&kept)]
-    {
+    for run in [
+        kept.place
+            .run(&["backup", kept.root.to_str().unwrap(), "--level", "incremental", "--no-prune"])
+            .expect(0),
+        rebuild(&kept),
+    ] {
         assert!(run.stderr.contains("nobody vouches for"), "{run:?}");
         let listed = kept.place.list();
         let is_strangers: Vec<(u64, bool)> = listed
@@ -183,6 +186,7 @@ fn a_planted_backup_counts_for_nothing() {
     }
     let latest = kept.place.run(&["show", "latest", "--json"]).expect(0).json();
     assert_eq!(latest["sequence"], 4, "not the planted one, whatever its date");
+    assert_eq!(latest["parent"], own.as_str(), "nothing is built on a stranger's");
     kept.place.run(&["verify", "latest", "--level", "bytes"]).expect(0);
     let run = kept.prune(&["--yes"]).expect(0);
     assert!(run.stderr.contains("goes by hand"), "{run:?}");
