@@ -17,7 +17,8 @@ pub enum RowHash {
 }
 
 impl RowHash {
-    fn number(self, text: &[u8]) -> u128 {
+    /// The number of a text.
+    pub fn number(self, text: &[u8]) -> u128 {
         match self {
             Self::Xxh3 => XxHash3_128::oneshot(text),
             Self::Blake3 => {

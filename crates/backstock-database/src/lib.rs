@@ -28,9 +28,10 @@ pub use kinds::mysql::connection::{
 pub use kinds::mysql::ddl::Span;
 pub use kinds::mysql::dump::{checksum_table, dump, list_tables, probe};
 pub use kinds::mysql::foreign::{dump_foreign, scan_foreign, scan_foreign_offline};
-pub use kinds::mysql::live::{LiveDatabase, look_at_database};
+pub use kinds::mysql::live::{LiveDatabase, LiveReader, look_at_database};
 pub use kinds::mysql::load::{load_aside, load_in_place, plan_load};
 pub use kinds::mysql::rights::Rights;
+pub use kinds::mysql::row_values::{RowValues, each_row_of_frame};
 pub use kinds::mysql::session::prepare_to_read;
 pub use kinds::mysql::sql::{RowsFacts, SqlFault, StatementFacts, check_rows_frame, check_statements};
 pub use kinds::mysql::sql::{quote_name, quote_text};

@@ -1,5 +1,5 @@
-//! What differs between two backups of a shop, or between one and the live shop. Of backups the indexes alone are read: the
-//! archives are not opened.
+//! What differs between two backups of a shop, or between one and the live shop. Of backups the indexes are read, and of
+//! the archives nothing but the frames of those tables that differ and whose rows matter on the shop's platform.
 //!
 //! The indexes are sorted by path and by object, so that both are read once, side by side, with a page of each in
 //! memory. Each difference goes to the caller as it is found; nothing is collected here but counts.
@@ -7,9 +7,11 @@
 mod database;
 mod difference;
 mod files;
+mod item;
 mod lines;
 mod live;
 mod merge;
+mod rows;
 #[cfg(test)]
 mod tests;
 
@@ -23,8 +25,10 @@ use serde::de::DeserializeOwned;
 pub use difference::{
     DatabaseCounts, DiffSide, DiffSummary, Difference, FileChange, FileCounts, ObjectName, OneFile, Side,
 };
+pub use item::ToldDifference;
 pub use lines::LineChange;
 pub use live::diff_with_live;
+pub use rows::{NamedValue, RowName, ShownValue, ValueChange};
 
 use crate::backup::{
     DatabaseHeader, DatabaseSummary, FilesHeader, RootHeader, ShopHeader, interrupted, renewable_places,
@@ -34,9 +38,11 @@ use crate::error::{Doing, ErrorKind, OperationError, Result};
 use crate::monitor::{Expected, Monitor, Phase};
 use crate::show::shop_of;
 use crate::stored::{StoredBackup, StoredIndex};
-use database::{BlindSpots, DatabaseDiff, DatabaseRules};
+use database::{BlindSpots, DatabaseDiff, DatabaseRules, RowSources};
 use files::{FileRules, FilesDiff};
+use item::Namer;
 use merge::merge;
+use rows::StoredRows;
 
 /// Compares two backups of one shop. Every difference goes to `sink` as it is found: files first, in the order of their
 /// paths, then the database.
@@ -50,7 +56,7 @@ pub fn diff(
     before: Backup,
     after: Backup,
     monitor: &dyn Monitor,
-    sink: &mut dyn FnMut(Difference),
+    sink: &mut dyn FnMut(ToldDifference),
 ) -> Result<DiffSummary> {
     if before.shop != after.shop {
         let message = format!("{} and {} are backups of two shops", before.id.short(), after.id.short());
@@ -65,7 +71,8 @@ pub fn diff(
         let message = "one of the two backups has the files alone, the other one the database";
         return Err(OperationError::plain(ErrorKind::NotFound, message));
     }
-    let pair = Pair { environment, before: &before, after: &after, monitor };
+    let namer = Namer::of(&environment.key);
+    let pair = Pair { environment, namer, before: &before, after: &after, monitor };
     let mut notes = Vec::new();
     let files = if has_files { Some(pair.files(sink, &mut notes)?) } else { None };
     let database = if has_database { Some(pair.database(sink, &mut notes)?) } else { None };
@@ -92,6 +99,7 @@ fn side(stored: &StoredBackup) -> DiffSide {
 /// The two backups, opened.
 struct Pair<'a> {
     environment: &'a Environment,
+    namer: Namer,
     before: &'a StoredBackup,
     after: &'a StoredBackup,
     monitor: &'a dyn Monitor,
@@ -102,7 +110,7 @@ impl Pair<'_> {
         Ok((self.before.index(self.environment, kind)?, self.after.index(self.environment, kind)?))
     }
 
-    fn files(&self, sink: &mut dyn FnMut(Difference), notes: &mut Vec<String>) -> Result<FileCounts> {
+    fn files(&self, sink: &mut dyn FnMut(ToldDifference), notes: &mut Vec<String>) -> Result<FileCounts> {
         let (before, after) = self.indexes(ArtifactKind::FilesIndex)?;
         let headers = (self.before.files_header(&before)?, self.after.files_header(&after)?);
         let rules = file_rules(&headers.0, &headers.1)?;
@@ -114,7 +122,7 @@ impl Pair<'_> {
         }));
         let total = before.entry_count().max(after.entry_count());
         self.monitor.phase(Phase::Comparing, Expected { bytes: None, items: Some(total) });
-        let mut diff = FilesDiff::new(&rules, sink);
+        let mut diff = FilesDiff::new(&rules, &self.namer, sink);
         merge(
             entries::<FileEntry>(&before, self.before),
             entries::<FileEntry>(&after, self.after),
@@ -144,7 +152,11 @@ impl Pair<'_> {
         Ok(())
     }
 
-    fn database(&self, sink: &mut dyn FnMut(Difference), notes: &mut Vec<String>) -> Result<DatabaseCounts> {
+    fn database(
+        &self,
+        sink: &mut dyn FnMut(ToldDifference),
+        notes: &mut Vec<String>,
+    ) -> Result<DatabaseCounts> {
         let (before, after) = self.indexes(ArtifactKind::DatabaseIndex)?;
         let summary = |index: &StoredIndex, stored: &StoredBackup| {
             index
@@ -154,21 +166,25 @@ impl Pair<'_> {
         let (early, late) = (summary(&before, self.before)?, summary(&after, self.after)?);
         let header: DatabaseHeader =
             after.header().doing(format!("reading the database index of {}", self.after.folder))?;
+        let is_cancelled = || self.monitor.is_cancelled();
+        let rows = |stored| StoredRows::new(self.environment, stored, &is_cancelled);
+        let (early_rows, late_rows) = (rows(self.before), rows(self.after));
         let rules = DatabaseRules {
             layout: layout_of(&header.shop)?,
             before_blind: BlindSpots::of(&early.problems),
             after_blind: BlindSpots::of(&late.problems),
             same_vendor: early.server.vendor == late.server.vendor,
             counts_alone: false,
+            rows: Some(RowSources { before: &early_rows, after: &late_rows }),
         };
         self.monitor.phase(Phase::Comparing, Expected::default());
-        let mut diff = DatabaseDiff::new(&rules, sink);
+        let mut diff = DatabaseDiff::new(&rules, &self.namer, sink);
         diff.defaults(&early.database, &late.database);
         merge(
             entries::<DumpedObject>(&before, self.before),
             entries::<DumpedObject>(&after, self.after),
             &mut |key, before, after| {
-                diff.object(&key, before.as_ref(), after.as_ref());
+                diff.object(&key, before.as_ref(), after.as_ref())?;
                 self.go_on()
             },
         )?;

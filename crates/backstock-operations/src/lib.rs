@@ -29,13 +29,14 @@ mod succession;
 mod verify;
 
 pub use backstock_archive::tree::{FileKind, printable as printable_path};
+pub use backstock_platform::RowGroup;
 pub use backup::{
     BackupPlan, BackupReport, BackupRequest, DatabasePlan, FilesPlan, ReportedProblem, backup, plan_backup,
     refuse_bad_places, refuse_published_state,
 };
 pub use diff::{
-    DatabaseCounts, DiffSide, DiffSummary, Difference, FileChange, FileCounts, LineChange, ObjectName,
-    OneFile, Side, diff, diff_with_live,
+    DatabaseCounts, DiffSide, DiffSummary, Difference, FileChange, FileCounts, LineChange, NamedValue,
+    ObjectName, OneFile, RowName, ShownValue, Side, ToldDifference, ValueChange, diff, diff_with_live,
 };
 pub use dump_files::{DumpFiles, ImportedDump};
 pub use environment::Environment;

@@ -6,6 +6,7 @@ use crate::environment::Environment;
 use crate::error::Result;
 use crate::folder::Folder;
 use crate::layout::ShopLayout;
+use crate::matters::PlatformRows;
 
 mod laravel;
 mod magento;
@@ -51,6 +52,11 @@ pub trait Platform: Send + Sync {
     /// # Errors
     /// When the folder itself cannot be read.
     fn layout(&self, root: &Folder, environment: &dyn Environment) -> Result<ShopLayout>;
+
+    /// The tables whose rows are shown when two states of a shop are compared.
+    fn rows(&self) -> PlatformRows {
+        PlatformRows::NONE
+    }
 }
 
 /// Every platform; the first that is most sure wins.

@@ -14,6 +14,7 @@ mod folder;
 mod kinds;
 mod layout;
 mod links;
+mod matters;
 mod pattern;
 mod php_config;
 mod reading;
@@ -34,6 +35,7 @@ pub use kinds::{Confidence, KINDS, Match, Platform, kind};
 pub use layout::{
     Condition, ExcludedPath, KindName, Obstacle, OutsideFile, OutsideFolder, Query, ShopLayout, Unclear,
 };
+pub use matters::{MatteringTable, NamedBy, PlatformRows, RowGroup, is_secret_name, is_secret_value};
 pub use pattern::TablePattern;
 pub use php_config::{STACK_BYTES, try_php};
 pub use settings::{Certainty, DatabaseSettings, Password};

@@ -13,6 +13,7 @@ pub mod live;
 pub mod load;
 pub(crate) mod objects;
 pub mod rights;
+pub mod row_values;
 pub(crate) mod row_writer;
 pub(crate) mod rows;
 pub(crate) mod schema;

@@ -7,8 +7,11 @@ use backstock_platform::ShopLayout;
 use backstock_vocabulary::RawText;
 
 use super::difference::{DatabaseCounts, Difference, ObjectName, Side};
+use super::item::{Namer, ToldDifference};
 use super::lines::changed_lines;
+use super::rows::{RowChange, RowSource, RowsFound, TablePair};
 use crate::backup::ReportedProblem;
+use crate::error::{ErrorKind, Result, chain};
 
 /// What one side could not see of its database.
 #[derive(Debug, Default)]
@@ -44,9 +47,16 @@ impl BlindSpots {
     }
 }
 
+/// Where the rows of both sides can be read, for the tables that matter.
+#[derive(Clone, Copy)]
+pub(super) struct RowSources<'a> {
+    pub(super) before: &'a dyn RowSource,
+    pub(super) after: &'a dyn RowSource,
+}
+
 /// What is known of the two sides as a whole.
-#[derive(Debug, Default)]
-pub(super) struct DatabaseRules {
+#[derive(Default)]
+pub(super) struct DatabaseRules<'a> {
     /// The platform's words, which tell the tables whose rows can be made anew.
     pub(super) layout: Option<ShopLayout>,
     pub(super) before_blind: BlindSpots,
@@ -55,18 +65,27 @@ pub(super) struct DatabaseRules {
     pub(super) same_vendor: bool,
     /// Whether of the later side's rows nothing is known but their number, and that not of every table.
     pub(super) counts_alone: bool,
+    /// Where rows can be read.
+    pub(super) rows: Option<RowSources<'a>>,
 }
 
 /// Compares the objects, in the order of their keys.
 pub(super) struct DatabaseDiff<'a> {
-    rules: &'a DatabaseRules,
-    sink: &'a mut dyn FnMut(Difference),
+    rules: &'a DatabaseRules<'a>,
+    namer: &'a Namer,
+    sink: &'a mut dyn FnMut(ToldDifference),
     counts: DatabaseCounts,
+    /// Tables that tell which rows of others matter, on both sides.
+    naming: Vec<(TableRecord, TableRecord)>,
 }
 
 impl<'a> DatabaseDiff<'a> {
-    pub(super) fn new(rules: &'a DatabaseRules, sink: &'a mut dyn FnMut(Difference)) -> Self {
-        Self { rules, sink, counts: DatabaseCounts::default() }
+    pub(super) fn new(
+        rules: &'a DatabaseRules<'a>,
+        namer: &'a Namer,
+        sink: &'a mut dyn FnMut(ToldDifference),
+    ) -> Self {
+        Self { rules, namer, sink, counts: DatabaseCounts::default(), naming: Vec::new() }
     }
 
     pub(super) fn counts(self) -> DatabaseCounts {
@@ -92,22 +111,35 @@ impl<'a> DatabaseDiff<'a> {
     }
 
     /// One key, with what each side has under it.
-    pub(super) fn object(&mut self, key: &[u8], before: Option<&DumpedObject>, after: Option<&DumpedObject>) {
+    ///
+    /// # Errors
+    /// Where the rows of a table that matters were being read and the reading was stopped.
+    pub(super) fn object(
+        &mut self,
+        key: &[u8],
+        before: Option<&DumpedObject>,
+        after: Option<&DumpedObject>,
+    ) -> Result<()> {
         let object = object_name(key);
         match (before, after) {
             (None, None) => {}
-            (Some(_), None) => self.alone(object, Side::After),
-            (None, Some(_)) => self.alone(object, Side::Before),
+            (Some(before), None) => self.alone(object, &before.comparable_text(), Side::After),
+            (None, Some(after)) => self.alone(object, &after.comparable_text(), Side::Before),
             (Some(before), Some(after)) => {
                 self.definitions(object, &before.comparable_text(), &after.comparable_text());
                 if let (DumpedObject::Table(before), DumpedObject::Table(after)) = (before, after) {
-                    self.rows(before, after);
+                    // Names are in order, and `usermeta` stands before `users`.
+                    if self.rules.layout.as_ref().is_some_and(|layout| layout.is_naming_table(&after.name)) {
+                        self.naming.push((before.clone(), after.clone()));
+                    }
+                    self.rows(before, after)?;
                 }
             }
         }
+        Ok(())
     }
 
-    fn alone(&mut self, object: ObjectName, lacking: Side) {
+    fn alone(&mut self, object: ObjectName, text: &[u8], lacking: Side) {
         let blind = match lacking {
             Side::Before => &self.rules.before_blind,
             Side::After => &self.rules.after_blind,
@@ -115,13 +147,13 @@ impl<'a> DatabaseDiff<'a> {
         if let Some(reason) = blind.may_hide(&object) {
             self.counts.unknown += 1;
             let reason = reason.to_owned();
-            (self.sink)(Difference::ObjectUnknown { object, reason });
+            self.tell(&[], Difference::ObjectUnknown { object, reason });
         } else if lacking == Side::Before {
             self.counts.added += 1;
-            (self.sink)(Difference::ObjectAdded(object));
+            self.tell(&[b"", text], Difference::ObjectAdded(object));
         } else {
             self.counts.removed += 1;
-            (self.sink)(Difference::ObjectRemoved(object));
+            self.tell(&[text, b""], Difference::ObjectRemoved(object));
         }
     }
 
@@ -131,29 +163,31 @@ impl<'a> DatabaseDiff<'a> {
             self.counts.equal += 1;
         } else {
             self.counts.definitions += 1;
-            (self.sink)(Difference::DefinitionChanged { object, lines });
+            self.tell(&[before, after], Difference::DefinitionChanged { object, lines });
         }
     }
 
-    fn rows(&mut self, before: &TableRecord, after: &TableRecord) {
-        let layout = self.rules.layout.as_ref();
+    fn rows(&mut self, before: &TableRecord, after: &TableRecord) -> Result<()> {
         let compared = match before.compare_rows(after) {
             RowsCompared::Values if !self.rules.same_vendor => {
                 RowsCompared::Unknown("its rows were read from servers of two vendors")
             }
             compared => compared,
         };
-        let table = after.name.clone();
         let is_told = compared == RowsCompared::Count || !self.rules.counts_alone;
-        if compared == RowsCompared::Equal || !is_told || Self::are_out_of_reach(before, after) {
-            return;
+        if compared == RowsCompared::Equal || Self::are_out_of_reach(before, after) {
+            return Ok(());
         }
-        if layout.is_some_and(|layout| layout.exclusion(&table).is_some()) {
-            self.counts.renewable += 1;
-            return;
+        if self.rules.layout.as_ref().is_some_and(|layout| layout.is_noise_table(&after.name)) {
+            self.counts.renewable += u64::from(is_told);
+            return Ok(());
         }
+        if self.one_by_one(before, after)? || !is_told {
+            return Ok(());
+        }
+        let table = after.name.clone();
         let difference = match compared {
-            RowsCompared::Equal => return,
+            RowsCompared::Equal => return Ok(()),
             RowsCompared::Count => {
                 self.counts.row_counts += 1;
                 Difference::RowCountChanged { table, before: before.row_count, after: after.row_count }
@@ -163,12 +197,73 @@ impl<'a> DatabaseDiff<'a> {
                 Difference::ValuesChanged { table, rows: after.row_count }
             }
             RowsCompared::Unknown(why) => {
-                self.counts.unknown += 1;
-                let object = ObjectName { kind: "table".to_owned(), name: table };
-                Difference::ObjectUnknown { object, reason: why.to_owned() }
+                self.unknown_rows(table, why.to_owned());
+                return Ok(());
             }
         };
-        (self.sink)(difference);
+        let counts = [before.row_count.to_le_bytes(), after.row_count.to_le_bytes()].concat();
+        self.tell(&[&counts], difference);
+        Ok(())
+    }
+
+    /// Gives a difference to the sink, under the name that what it is about and these states make.
+    fn tell(&mut self, states: &[&[u8]], difference: Difference) {
+        let (what, name) = difference.subject();
+        let mut parts = vec![what.as_bytes(), name];
+        parts.extend_from_slice(states);
+        let item = self.namer.name(&parts);
+        (self.sink)(ToldDifference { item, difference });
+    }
+
+    fn unknown_rows(&mut self, table: RawText, reason: String) {
+        self.counts.unknown += 1;
+        let object = ObjectName { kind: "table".to_owned(), name: table };
+        self.tell(&[], Difference::ObjectUnknown { object, reason });
+    }
+
+    /// Compares the rows of a table that matters. `false` where it does not, or its rows cannot be read one by one.
+    fn one_by_one(&mut self, before: &TableRecord, after: &TableRecord) -> Result<bool> {
+        let rules = self.rules.layout.as_ref().and_then(|layout| layout.mattering_table(&after.name));
+        let (Some(rules), Some(sources)) = (rules, self.rules.rows) else { return Ok(false) };
+        let are_there = |record: &TableRecord| {
+            record.contents == backstock_database::Contents::Included && record.foreign.is_none()
+        };
+        if !are_there(before) || !are_there(after) {
+            return Ok(false);
+        }
+        let naming = rules.named_by().and_then(|named| {
+            let layout = self.rules.layout.as_ref()?;
+            self.naming.iter().find_map(|(one, other)| {
+                let rules = layout.mattering_table(&other.name).filter(|rules| rules.name == named.table)?;
+                Some((one, other, rules))
+            })
+        });
+        let pair = TablePair { before, after, rules, named_by: naming };
+        match pair.compare(sources.before, sources.after) {
+            Ok(RowsFound::All(changes)) => {
+                changes.into_iter().for_each(|change| self.row(change));
+                Ok(true)
+            }
+            Ok(RowsFound::TooMuch(why)) => {
+                self.unknown_rows(after.name.clone(), why);
+                Ok(false)
+            }
+            Err(error) if error.kind() == ErrorKind::Interrupted => Err(error),
+            Err(error) => {
+                self.unknown_rows(after.name.clone(), chain(&error));
+                Ok(false)
+            }
+        }
+    }
+
+    fn row(&mut self, change: RowChange) {
+        let RowChange { states, difference } = change;
+        match &difference {
+            Difference::RowAdded { .. } => self.counts.rows_added += 1,
+            Difference::RowRemoved { .. } => self.counts.rows_removed += 1,
+            _ => self.counts.rows_changed += 1,
+        }
+        self.tell(&[&states[0], &states[1]], difference);
     }
 
     /// Whether neither side was to have the rows, so that nothing is missing.

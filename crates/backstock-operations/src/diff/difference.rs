@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 
 use super::lines::LineChange;
+use super::rows::{NamedValue, RowName, ValueChange};
 
 /// Which of the two states.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -71,6 +72,30 @@ pub enum Difference {
         /// Its rows.
         rows: u64,
     },
+    /// A row of a table that matters, which only the later state has.
+    RowAdded {
+        /// Which row.
+        #[serde(flatten)]
+        row: RowName,
+        /// Its values beside the key, without empty ones.
+        values: Vec<NamedValue>,
+    },
+    /// A row of a table that matters, which only the earlier state has.
+    RowRemoved {
+        /// Which row.
+        #[serde(flatten)]
+        row: RowName,
+        /// Its values beside the key, without empty ones.
+        values: Vec<NamedValue>,
+    },
+    /// A row of a table that matters, with other values.
+    RowChanged {
+        /// Which row.
+        #[serde(flatten)]
+        row: RowName,
+        /// What is otherwise.
+        changes: Vec<ValueChange>,
+    },
     /// An object, or a table's rows, of which one side does not know enough.
     ObjectUnknown {
         /// The object.
@@ -79,6 +104,26 @@ pub enum Difference {
         /// Why.
         reason: String,
     },
+}
+
+impl Difference {
+    /// What it is about, as a word and a name that no other thing of a shop has together.
+    pub(super) fn subject(&self) -> (&str, &[u8]) {
+        match self {
+            Self::FileAdded(file) | Self::FileRemoved(file) => ("file", &file.path),
+            Self::FileChanged { path, .. } | Self::FileUnknown { path, .. } => ("file", path),
+            Self::ObjectAdded(object)
+            | Self::ObjectRemoved(object)
+            | Self::DefinitionChanged { object, .. }
+            | Self::ObjectUnknown { object, .. } => (&object.kind, &object.name),
+            Self::RowCountChanged { table, .. } | Self::ValuesChanged { table, .. } => {
+                ("rows of table", table)
+            }
+            Self::RowAdded { row, .. } | Self::RowRemoved { row, .. } | Self::RowChanged { row, .. } => {
+                ("row of table", &row.table)
+            }
+        }
+    }
 }
 
 /// A file, folder or link that one side has alone.
@@ -196,9 +241,15 @@ pub struct DatabaseCounts {
     pub removed: u64,
     /// Objects with another definition.
     pub definitions: u64,
-    /// Tables with another number of rows.
+    /// Rows of tables that matter, on the later side alone.
+    pub rows_added: u64,
+    /// Rows of tables that matter, on the earlier side alone.
+    pub rows_removed: u64,
+    /// Rows of tables that matter, with other values.
+    pub rows_changed: u64,
+    /// Tables with another number of rows, of those whose rows are not shown.
     pub row_counts: u64,
-    /// Tables with as many rows and other values.
+    /// Tables with as many rows and other values, of those whose rows are not shown.
     pub values: u64,
     /// Objects and tables that are not known well enough on one side.
     pub unknown: u64,
@@ -218,7 +269,9 @@ impl FileCounts {
 impl DatabaseCounts {
     /// Whether nothing differs and everything is known.
     pub fn is_equal(&self) -> bool {
-        self.added + self.removed + self.definitions + self.row_counts + self.values + self.unknown == 0
+        let rows = self.rows_added + self.rows_removed + self.rows_changed;
+        self.added + self.removed + self.definitions + rows + self.row_counts + self.values + self.unknown
+            == 0
     }
 }
 

@@ -8,6 +8,7 @@ use backstock_archive::tree::{FileEntry, FileKind, FileState, LeftOut};
 use backstock_vocabulary::RawText;
 
 use super::difference::{Difference, FileChange, FileCounts, OneFile, Side};
+use super::item::{Namer, ToldDifference};
 use crate::restore::is_program_among_media;
 
 /// What the reports of the two sides need to be read rightly.
@@ -43,7 +44,8 @@ impl FileRules {
 /// Compares the files, path by path in their order.
 pub(super) struct FilesDiff<'a> {
     rules: &'a FileRules,
-    sink: &'a mut dyn FnMut(Difference),
+    namer: &'a Namer,
+    sink: &'a mut dyn FnMut(ToldDifference),
     counts: FileCounts,
     /// The folder that the earlier side knows nothing below of, and the later one.
     before_gap: Option<Vec<u8>>,
@@ -51,8 +53,12 @@ pub(super) struct FilesDiff<'a> {
 }
 
 impl<'a> FilesDiff<'a> {
-    pub(super) fn new(rules: &'a FileRules, sink: &'a mut dyn FnMut(Difference)) -> Self {
-        Self { rules, sink, counts: FileCounts::default(), before_gap: None, after_gap: None }
+    pub(super) fn new(
+        rules: &'a FileRules,
+        namer: &'a Namer,
+        sink: &'a mut dyn FnMut(ToldDifference),
+    ) -> Self {
+        Self { rules, namer, sink, counts: FileCounts::default(), before_gap: None, after_gap: None }
     }
 
     pub(super) fn counts(self) -> FileCounts {
@@ -95,6 +101,11 @@ impl<'a> FilesDiff<'a> {
             self.counts.renewable += 1;
         } else {
             self.counts.misplaced_programs += u64::from(is_new_program);
+            let state = state_of(entry);
+            let item = self.namer.name(&match lacking {
+                Side::Before => [path.as_slice(), b"", &state],
+                Side::After => [path.as_slice(), &state, b""],
+            });
             let file = OneFile {
                 path: RawText(path),
                 kind: entry.kind,
@@ -103,20 +114,24 @@ impl<'a> FilesDiff<'a> {
             };
             if lacking == Side::Before {
                 self.counts.added += 1;
-                (self.sink)(Difference::FileAdded(file));
+                (self.sink)(ToldDifference { item, difference: Difference::FileAdded(file) });
             } else {
                 self.counts.removed += 1;
-                (self.sink)(Difference::FileRemoved(file));
+                (self.sink)(ToldDifference { item, difference: Difference::FileRemoved(file) });
             }
         }
     }
 
     fn both(&mut self, path: Vec<u8>, before: &FileEntry, after: &FileEntry) {
+        let namer = self.namer;
+        let item = |path: &[u8]| namer.name(&[path, &state_of(before), &state_of(after)]);
         let unknown = [(Side::After, after, before), (Side::Before, before, after)];
         if let Some((side, entry, _)) = unknown.into_iter().find(|(_, one, other)| is_unknown(one, other)) {
             self.counts.unknown += 1;
             let reason = entry.reason.clone().unwrap_or_else(|| "it could not be read".to_owned());
-            (self.sink)(Difference::FileUnknown { path: RawText(path), side, reason });
+            let item = item(&path);
+            let difference = Difference::FileUnknown { path: RawText(path), side, reason };
+            (self.sink)(ToldDifference { item, difference });
             return;
         }
         let changes = changes(before, after);
@@ -136,8 +151,31 @@ impl<'a> FilesDiff<'a> {
         self.counts.changed += 1;
         self.counts.misplaced_programs += u64::from(is_other_program);
         let is_misplaced_program = is_other_program;
-        (self.sink)(Difference::FileChanged { path: RawText(path), is_misplaced_program, changes });
+        let item = item(&path);
+        let difference = Difference::FileChanged { path: RawText(path), is_misplaced_program, changes };
+        (self.sink)(ToldDifference { item, difference });
     }
+}
+
+/// What tells one state of a file from another without reading it, as a later backup would. A link is its target.
+fn state_of(entry: &FileEntry) -> Vec<u8> {
+    let mut state = format!("{:?} {} {}:{}", entry.kind, entry.mode, entry.uid, entry.gid);
+    if entry.kind == FileKind::File {
+        let (modified, changed) = (&entry.modified, &entry.changed);
+        state.push_str(&format!(
+            " {} {} {}.{} {}.{}",
+            entry.size_bytes,
+            entry.inode,
+            modified.seconds,
+            modified.nanoseconds,
+            changed.seconds,
+            changed.nanoseconds
+        ));
+    }
+    let mut state = state.into_bytes();
+    state.push(b' ');
+    state.extend_from_slice(entry.link.as_deref().unwrap_or_default());
+    state
 }
 
 /// Whether a side that has this entry knows nothing of what lies below it.

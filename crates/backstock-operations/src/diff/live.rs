@@ -8,10 +8,12 @@ use backstock_catalog::Backup;
 use backstock_database::{DumpedObject, look_at_database};
 use backstock_vocabulary::ArtifactKind;
 
-use super::database::{BlindSpots, DatabaseDiff, DatabaseRules};
-use super::difference::{DatabaseCounts, DiffSide, DiffSummary, Difference, FileCounts};
+use super::database::{BlindSpots, DatabaseDiff, DatabaseRules, RowSources};
+use super::difference::{DatabaseCounts, DiffSide, DiffSummary, FileCounts};
 use super::files::FilesDiff;
+use super::item::{Namer, ToldDifference};
 use super::merge::merge;
+use super::rows::{LiveRows, StoredRows};
 use super::{entries, file_rules, layout_of, side};
 use crate::backup::{DatabaseHeader, DatabaseSummary, interrupted, object_key};
 use crate::environment::Environment;
@@ -33,11 +35,11 @@ pub fn diff_with_live(
     before: Backup,
     subject: &Subject,
     monitor: &dyn Monitor,
-    sink: &mut dyn FnMut(Difference),
+    sink: &mut dyn FnMut(ToldDifference),
 ) -> Result<DiffSummary> {
     let started = environment.host.clock.now();
     let stored = StoredBackup::open(environment, before)?;
-    let look = Look { environment, stored: &stored, subject, monitor };
+    let look = Look { environment, namer: Namer::of(&environment.key), stored: &stored, subject, monitor };
     let mut notes = Vec::new();
     let has = |kind| stored.has(kind);
     let files = if has(ArtifactKind::FilesIndex) { Some(look.files(sink)?) } else { None };
@@ -57,13 +59,14 @@ pub fn diff_with_live(
 /// A backup and the shop that it is held against.
 struct Look<'a> {
     environment: &'a Environment,
+    namer: Namer,
     stored: &'a StoredBackup,
     subject: &'a Subject,
     monitor: &'a dyn Monitor,
 }
 
 impl Look<'_> {
-    fn files(&self, sink: &mut dyn FnMut(Difference)) -> Result<FileCounts> {
+    fn files(&self, sink: &mut dyn FnMut(ToldDifference)) -> Result<FileCounts> {
         let index = self.stored.index(self.environment, ArtifactKind::FilesIndex)?;
         let header = self.stored.files_header(&index)?;
         // The live side is walked by the rules that the backup was made by.
@@ -77,7 +80,7 @@ impl Look<'_> {
         };
         let total = Some(index.entry_count());
         self.monitor.phase(Phase::Comparing, Expected { bytes: None, items: total });
-        let mut diff = FilesDiff::new(&rules, sink);
+        let mut diff = FilesDiff::new(&rules, &self.namer, sink);
         compare_with_live(&index, &walked, &TreeWatch(self.monitor), &mut |path, before, live| {
             diff.path(path, before, live);
             Ok(())
@@ -86,7 +89,11 @@ impl Look<'_> {
         Ok(diff.counts())
     }
 
-    fn database(&self, sink: &mut dyn FnMut(Difference), notes: &mut Vec<String>) -> Result<DatabaseCounts> {
+    fn database(
+        &self,
+        sink: &mut dyn FnMut(ToldDifference),
+        notes: &mut Vec<String>,
+    ) -> Result<DatabaseCounts> {
         let index = self.stored.index(self.environment, ArtifactKind::DatabaseIndex)?;
         let act = || format!("reading the database index of {}", self.stored.folder);
         let early: DatabaseSummary = index.summary().doing(act())?;
@@ -99,7 +106,10 @@ impl Look<'_> {
         self.monitor.phase(Phase::Comparing, Expected::default());
         let live = look_at_database(&database.server, &database.name, &not_ours, COUNTED_BYTES)
             .doing(format!("looking at the database of {}", self.subject.title))?;
-        notes.push("the rows of live tables are compared by their number alone".to_owned());
+        notes.push(
+            "the rows of live tables are compared by their number alone, but for those of the tables that matter"
+                .to_owned(),
+        );
         if live.uncounted > 0 {
             notes.push(format!(
                 "{} tables are larger than {} MiB and were not counted",
@@ -107,23 +117,27 @@ impl Look<'_> {
                 COUNTED_BYTES >> 20
             ));
         }
+        let is_cancelled = || self.monitor.is_cancelled();
+        let stored_rows = StoredRows::new(self.environment, self.stored, &is_cancelled);
+        let live_rows = LiveRows::new(database, &is_cancelled);
         let rules = DatabaseRules {
             layout: layout_of(&header.shop)?,
             before_blind: BlindSpots::of(&early.problems),
             after_blind: BlindSpots::of_look(&live.problems),
             same_vendor: early.server.vendor == live.server.vendor,
             counts_alone: true,
+            rows: Some(RowSources { before: &stored_rows, after: &live_rows }),
         };
         let mut objects: Vec<IndexEntry<DumpedObject>> =
             live.objects.into_iter().map(|entry| IndexEntry { key: object_key(&entry), entry }).collect();
         objects.sort_by(|one, other| compare_keys(&one.key, &other.key));
-        let mut diff = DatabaseDiff::new(&rules, sink);
+        let mut diff = DatabaseDiff::new(&rules, &self.namer, sink);
         diff.defaults(&early.database, &live.database);
         merge(
             entries::<DumpedObject>(&index, self.stored),
             objects.into_iter().map(Ok),
             &mut |key, before, live| {
-                diff.object(&key, before.as_ref(), live.as_ref());
+                diff.object(&key, before.as_ref(), live.as_ref())?;
                 if self.monitor.is_cancelled() { Err(interrupted()) } else { Ok(()) }
             },
         )?;

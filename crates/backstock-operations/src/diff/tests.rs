@@ -10,6 +10,7 @@ use proptest::prelude::*;
 use super::database::{BlindSpots, DatabaseDiff, DatabaseRules};
 use super::difference::{DatabaseCounts, Difference, FileChange, FileCounts, ObjectName, Side};
 use super::files::{FileRules, FilesDiff};
+use super::item::{Namer, ToldDifference};
 use super::merge::merge;
 use crate::backup::ReportedProblem;
 use crate::error::{Doing, ErrorKind, Result};
@@ -47,8 +48,9 @@ fn stream(entries: &[FileEntry]) -> impl Iterator<Item = Result<IndexEntry<FileE
 
 fn compare(rules: &FileRules, before: &[FileEntry], after: &[FileEntry]) -> (Vec<Difference>, FileCounts) {
     let mut found = Vec::new();
-    let mut sink = |difference| found.push(difference);
-    let mut diff = FilesDiff::new(rules, &mut sink);
+    let mut sink = |told: ToldDifference| found.push(told.difference);
+    let namer = Namer::for_test();
+    let mut diff = FilesDiff::new(rules, &namer, &mut sink);
     merge(stream(before), stream(after), &mut |path, before, after| {
         diff.path(path, before, after);
         Ok(())
@@ -308,14 +310,15 @@ fn an_object_that_an_account_may_not_see_is_not_removed() {
 }
 
 /// Compares a state that has these objects with one that has none.
-fn objects(rules: &DatabaseRules, keys: &[&str]) -> (Vec<Difference>, DatabaseCounts) {
+fn objects(rules: &DatabaseRules<'_>, keys: &[&str]) -> (Vec<Difference>, DatabaseCounts) {
     let line = r#"{"kind":"sequence","name":"s","definition":"CREATE SEQUENCE `s`","next_value":"1","cycle_count":0}"#;
     let object: backstock_database::DumpedObject = serde_json::from_str(line).unwrap();
     let mut found = Vec::new();
-    let mut sink = |difference| found.push(difference);
-    let mut diff = DatabaseDiff::new(rules, &mut sink);
+    let mut sink = |told: ToldDifference| found.push(told.difference);
+    let namer = Namer::for_test();
+    let mut diff = DatabaseDiff::new(rules, &namer, &mut sink);
     for key in keys {
-        diff.object(key.as_bytes(), Some(&object), None);
+        diff.object(key.as_bytes(), Some(&object), None).unwrap();
     }
     let counts = diff.counts();
     (found, counts)

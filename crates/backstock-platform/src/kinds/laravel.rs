@@ -12,6 +12,7 @@ use crate::error::Result;
 use crate::folder::{CONFIG_LIMIT_BYTES, Folder};
 use crate::kinds::{Confidence, Match, Platform};
 use crate::layout::{Obstacle, Query, ShopLayout, Unclear};
+use crate::matters::{self, PlatformRows};
 use crate::php_config::{self, Data, Key, Reading, Unread, Value};
 use crate::reading::{Credentials, DATABASE_FLAGS, LocalPort};
 use crate::step::{Maintenance, ShopPath, Step};
@@ -59,6 +60,10 @@ impl Platform for Laravel {
 
     fn title(&self) -> &'static str {
         "Laravel"
+    }
+
+    fn rows(&self) -> PlatformRows {
+        matters::LARAVEL
     }
 
     fn recognise(&self, root: &Folder) -> Option<Match> {

@@ -10,6 +10,7 @@ use crate::error::Result;
 use crate::folder::Folder;
 use crate::kinds::{Confidence, Match, Platform};
 use crate::layout::{Condition, Obstacle, Query, ShopLayout};
+use crate::matters::{self, PlatformRows};
 use crate::php_config::{self, Data, Evaluated, Key, Reading, Value};
 use crate::reading::{Credentials, LocalPort};
 use crate::step::{Maintenance, ShopPath, Step};
@@ -89,6 +90,10 @@ impl Platform for Magento {
 
     fn title(&self) -> &'static str {
         "Magento"
+    }
+
+    fn rows(&self) -> PlatformRows {
+        matters::MAGENTO
     }
 
     fn recognise(&self, root: &Folder) -> Option<Match> {

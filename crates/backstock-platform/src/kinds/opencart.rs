@@ -7,6 +7,7 @@ use crate::error::Result;
 use crate::folder::{CONFIG_LIMIT_BYTES, Folder};
 use crate::kinds::{Confidence, Match, Platform};
 use crate::layout::{Condition, Query, ShopLayout};
+use crate::matters::{self, PlatformRows};
 use crate::php_config::{self, Evaluated, Reading, Value};
 use crate::reading::{Credentials, LocalPort};
 use crate::step::{Maintenance, ShopPath, Step};
@@ -48,6 +49,10 @@ impl Platform for OpenCart {
 
     fn title(&self) -> &'static str {
         "OpenCart"
+    }
+
+    fn rows(&self) -> PlatformRows {
+        matters::OPENCART
     }
 
     fn recognise(&self, root: &Folder) -> Option<Match> {

@@ -10,6 +10,7 @@ use crate::error::Result;
 use crate::folder::{CONFIG_LIMIT_BYTES, Folder};
 use crate::kinds::{Confidence, Match, Platform};
 use crate::layout::{Condition, Obstacle, Query, ShopLayout};
+use crate::matters::{self, PlatformRows};
 use crate::php_config::{self, Data, Reading, Unread, Value};
 use crate::reading::{Credentials, LocalPort};
 use crate::step::{Maintenance, ShopPath, Step};
@@ -65,6 +66,10 @@ impl Platform for PrestaShop {
 
     fn title(&self) -> &'static str {
         "PrestaShop"
+    }
+
+    fn rows(&self) -> PlatformRows {
+        matters::PRESTASHOP
     }
 
     fn recognise(&self, root: &Folder) -> Option<Match> {

@@ -11,6 +11,7 @@ use crate::error::Result;
 use crate::folder::{CONFIG_LIMIT_BYTES, Folder};
 use crate::kinds::{Confidence, Match, Platform};
 use crate::layout::{Condition, Obstacle, Query, ShopLayout};
+use crate::matters::{self, PlatformRows};
 use crate::php_config::{self, Data, Evaluated, Reading, Unread, Value};
 use crate::reading::{Credentials, LocalPort};
 use crate::step::{Maintenance, ShopPath, Step};
@@ -69,6 +70,10 @@ impl Platform for WooCommerce {
 
     fn title(&self) -> &'static str {
         "WooCommerce"
+    }
+
+    fn rows(&self) -> PlatformRows {
+        matters::WOOCOMMERCE
     }
 
     fn recognise(&self, root: &Folder) -> Option<Match> {

@@ -5,7 +5,7 @@ mod text;
 
 use backstock_catalog::Backup;
 use backstock_operations::{
-    DiffSummary, Difference, Environment, Subject, diff, diff_with_live, find_backup, shop_of,
+    DiffSummary, Environment, Subject, ToldDifference, diff, diff_with_live, find_backup, shop_of,
 };
 
 use super::restore::configured;
@@ -24,7 +24,7 @@ pub(super) fn run(session: &Session, arguments: &DiffArguments) -> Result {
     let environment = session.open()?;
     let before = meant_backup(&environment, &arguments.before, arguments.shop.as_deref())?;
     let later = later(session, &environment, arguments, &before)?;
-    let compare = |sink: &mut dyn FnMut(Difference)| {
+    let compare = |sink: &mut dyn FnMut(ToldDifference)| {
         let progress = session.progress();
         let before = before.clone();
         let result = match &later {

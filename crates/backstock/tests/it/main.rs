@@ -14,6 +14,8 @@ mod catalog;
 #[cfg(test)]
 mod diff;
 #[cfg(test)]
+mod diff_rows;
+#[cfg(test)]
 mod dry_runs;
 #[cfg(test)]
 #[cfg(feature = "failpoints")]

@@ -5,7 +5,7 @@
 
 mod attempt;
 pub(crate) mod plan;
-mod reader;
+pub(crate) mod reader;
 mod tables;
 #[cfg(test)]
 pub(crate) mod tests;

@@ -4,16 +4,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::connection::Connection;
+use super::dump::reader::{RowSource, RowTaker, current_row_end, each_row};
 use super::dump::{no_database, open, plan};
 use super::objects::{self, Objects};
 use super::rights::read_rights;
+use super::row_values::{RowDecoder, RowValues};
+use super::rows::Oddity;
 use super::schema;
 use super::session::prepare_to_read;
 use super::sql::quote_name;
 use crate::dump::{DumpProblem, DumpRequest};
 use crate::error::{Error, Result};
 use crate::raw_text::{RawText, readable};
-use crate::record::{Contents, DatabaseFacts, DumpedObject, SequenceRecord, ServerFacts};
+use crate::record::{Contents, DatabaseFacts, DumpedObject, SequenceRecord, ServerFacts, TableRecord};
 use crate::settings::ServerSettings;
 
 /// What a look at a live database found.
@@ -91,6 +94,55 @@ pub fn look_at_database(
     live.objects.extend(found.views.into_iter().map(DumpedObject::View));
     live.objects.extend(found.events.into_iter().map(DumpedObject::Event));
     Ok(live)
+}
+
+/// Reads the rows of live tables, each table with one statement and in a session of its own: nothing is locked for longer.
+#[derive(Debug)]
+pub struct LiveReader {
+    connection: Connection,
+}
+
+impl LiveReader {
+    /// Connects.
+    ///
+    /// # Errors
+    /// Those of [`Connection::open`], and where the session cannot be set up for reading.
+    pub fn open(settings: &ServerSettings, database: &[u8]) -> Result<Self> {
+        let mut connection = open(settings, database)?;
+        prepare_to_read(&mut connection)?;
+        Ok(Self { connection })
+    }
+
+    /// Hands over each row of a table that [`look_at_database`] described.
+    ///
+    /// # Errors
+    /// The server's, and where the table changed since.
+    pub fn each_row(&mut self, table: &TableRecord, each: &mut dyn FnMut(RowValues)) -> Result<()> {
+        let current_row_end = current_row_end(&mut self.connection, table)?;
+        let source = RowSource::whole(table, &table.name);
+        let mut taker = ValueTaker { text: Vec::new(), decoder: RowDecoder::new(&table.columns), each };
+        each_row(&mut self.connection, &source, &current_row_end, &mut taker)
+    }
+}
+
+/// Takes the text of each row apart.
+struct ValueTaker<'a> {
+    text: Vec<u8>,
+    decoder: RowDecoder,
+    each: &'a mut dyn FnMut(RowValues),
+}
+
+impl RowTaker for ValueTaker<'_> {
+    fn begin(&mut self, _size_bytes: usize) -> Result<&mut Vec<u8>> {
+        self.text.clear();
+        Ok(&mut self.text)
+    }
+
+    fn end(&mut self, _oddity: Oddity) -> Result<()> {
+        let values = self.decoder.values(&self.text);
+        (self.each)(values.map_err(|source| Error::Sql { object: "a row".to_owned(), source })?);
+        Ok(())
+    }
 }
 
 /// The number of a table's rows; `None` where it is too large, or the server does not give it.

@@ -4,13 +4,13 @@
 
 use std::cell::RefCell;
 
-use backstock_operations::{DiffSummary, Difference, chain};
+use backstock_operations::{DiffSummary, ToldDifference, chain};
 use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
 
 use crate::exit::CommandError;
 
 type Compared = Result<DiffSummary, CommandError>;
-type Compare<'a> = &'a dyn Fn(&mut dyn FnMut(Difference)) -> Compared;
+type Compare<'a> = &'a dyn Fn(&mut dyn FnMut(ToldDifference)) -> Compared;
 
 /// A document that does its work while it is written.
 pub(super) struct StreamedDocument<'a> {

@@ -2,7 +2,8 @@
 
 use backstock_operations::{
     DatabaseCounts, DiffSide, DiffSummary, Difference, FileChange, FileCounts, FileKind, LineChange,
-    ObjectName, OneFile, Side, printable_path,
+    NamedValue, ObjectName, OneFile, RowGroup, RowName, ShownValue, Side, ToldDifference, ValueChange,
+    printable_path,
 };
 
 use crate::terminal::{bytes_text, count_text, printable};
@@ -15,7 +16,7 @@ const SHOWN_LINES: usize = 30;
 const SHOWN_CHARACTERS: usize = 300;
 
 /// What a group's heading says, in the order in which the groups are shown.
-const HEADINGS: [&str; 9] = [
+const HEADINGS: [&str; 18] = [
     "PROGRAMS AMONG PICTURES AND UPLOADS",
     "files added",
     "files removed",
@@ -23,6 +24,15 @@ const HEADINGS: [&str; 9] = [
     "objects of the database added",
     "objects of the database removed",
     "definitions changed",
+    "administrators",
+    "roles",
+    "connections from outside",
+    "payment",
+    "carriers",
+    "modules and extensions",
+    "hooks",
+    "scheduled jobs",
+    "settings",
     "tables with other rows",
     "not known",
 ];
@@ -37,8 +47,25 @@ fn group_of(difference: &Difference) -> usize {
         Difference::ObjectAdded(_) => 4,
         Difference::ObjectRemoved(_) => 5,
         Difference::DefinitionChanged { .. } => 6,
-        Difference::RowCountChanged { .. } | Difference::ValuesChanged { .. } => 7,
-        Difference::FileUnknown { .. } | Difference::ObjectUnknown { .. } => 8,
+        Difference::RowAdded { row, .. }
+        | Difference::RowRemoved { row, .. }
+        | Difference::RowChanged { row, .. } => 7 + group_of_row(row),
+        Difference::RowCountChanged { .. } | Difference::ValuesChanged { .. } => 16,
+        Difference::FileUnknown { .. } | Difference::ObjectUnknown { .. } => 17,
+    }
+}
+
+fn group_of_row(row: &RowName) -> usize {
+    match row.group {
+        RowGroup::Administrators => 0,
+        RowGroup::Roles => 1,
+        RowGroup::Connections => 2,
+        RowGroup::Payments => 3,
+        RowGroup::Carriers => 4,
+        RowGroup::Modules => 5,
+        RowGroup::Hooks => 6,
+        RowGroup::ScheduledJobs => 7,
+        RowGroup::Settings => 8,
     }
 }
 
@@ -47,11 +74,11 @@ fn group_of(difference: &Difference) -> usize {
 pub(super) struct Groups([(u64, Vec<String>); HEADINGS.len()]);
 
 impl Groups {
-    pub(super) fn add(&mut self, difference: &Difference) {
-        let (count, first) = &mut self.0[group_of(difference)];
+    pub(super) fn add(&mut self, told: &ToldDifference) {
+        let (count, first) = &mut self.0[group_of(&told.difference)];
         *count += 1;
         if *count <= SHOWN_NAMES {
-            first.push(line(difference));
+            first.push(line(told));
         }
     }
 
@@ -70,8 +97,12 @@ impl Groups {
     }
 }
 
-/// One difference: a line, and below it those of a definition.
-pub(super) fn line(difference: &Difference) -> String {
+/// One difference: its name and a line, and below it those of a definition or the values of a row.
+pub(super) fn line(told: &ToldDifference) -> String {
+    format!("{}  {}", told.item, text_of(&told.difference))
+}
+
+fn text_of(difference: &Difference) -> String {
     match difference {
         Difference::FileAdded(file) => format!("+ {}", one_file(file)),
         Difference::FileRemoved(file) => format!("- {}", one_file(file)),
@@ -109,8 +140,52 @@ pub(super) fn line(difference: &Difference) -> String {
         Difference::ValuesChanged { table, rows } => {
             format!("~ table {}: {}, with other values", printable_path(table), count_text(*rows, "row"))
         }
+        Difference::RowAdded { row, values } => row_text('+', row, values.iter().map(named_value)),
+        Difference::RowRemoved { row, values } => row_text('-', row, values.iter().map(named_value)),
+        Difference::RowChanged { row, changes } => row_text('~', row, changes.iter().map(value_change)),
         Difference::ObjectUnknown { object, reason } => {
             format!("? {}: {}", object_text(object), printable(reason))
+        }
+    }
+}
+
+/// A row: what it is called, where it stands, and a line for each value.
+fn row_text(sign: char, row: &RowName, values: impl Iterator<Item = String>) -> String {
+    let mut text = format!("{sign} {}", row.called);
+    if let Some(label) = &row.label {
+        text.push_str(&format!(" {}", printable_path(label)));
+    }
+    let key: Vec<String> = row.key.iter().map(named_value).collect();
+    text.push_str(&format!(" ({}: {})", printable_path(&row.table), key.join(", ")));
+    for value in values {
+        text.push_str("\n    ");
+        text.push_str(&value);
+    }
+    text
+}
+
+fn named_value(value: &NamedValue) -> String {
+    format!("{} = {}", printable_path(&value.column), shown_value(&value.value))
+}
+
+fn value_change(change: &ValueChange) -> String {
+    let (before, after) = (&change.before, &change.after);
+    if *before == ShownValue::Masked && *after == ShownValue::Masked {
+        return format!("{}: changed (a secret, not shown)", printable_path(&change.column));
+    }
+    format!("{}: {} -> {}", printable_path(&change.column), shown_value(before), shown_value(after))
+}
+
+fn shown_value(value: &ShownValue) -> String {
+    match value {
+        ShownValue::Null => "NULL".to_owned(),
+        ShownValue::Masked => "(a secret, not shown)".to_owned(),
+        ShownValue::Text(text) if text.is_empty() => "\"\"".to_owned(),
+        ShownValue::Text(text) => format!("\"{}\"", printable_path(text)),
+        ShownValue::Part { text, offset_bytes, size_bytes } => {
+            let lead = if *offset_bytes > 0 { "… " } else { "" };
+            let size = bytes_text(*size_bytes);
+            format!("\"{lead}{} …\" (from byte {offset_bytes} of {size})", printable_path(text))
         }
     }
 }
@@ -215,6 +290,8 @@ pub(super) fn summary_lines(summary: &DiffSummary) -> Vec<String> {
             count_text(database.row_counts + database.values, "table"),
             database.unknown
         ));
+        let (added, removed, changed) = (database.rows_added, database.rows_removed, database.rows_changed);
+        lines.push(format!("  rows that matter  {added} added, {removed} removed, {changed} changed"));
         lines.extend(left_out(
             database.renewable,
             "table",
