@@ -55,6 +55,11 @@ impl Pattern {
         self.exact == name || self.matcher.as_ref().is_some_and(|matcher| matcher.is_match(path))
     }
 
+    /// The one name that fits, where it is no glob.
+    pub fn name(&self) -> Option<&[u8]> {
+        self.matcher.is_none().then_some(self.exact.as_slice())
+    }
+
     /// The pattern as it was given.
     pub fn as_str(&self) -> &str {
         &self.text

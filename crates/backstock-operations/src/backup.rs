@@ -20,8 +20,8 @@ pub use plan::{
 pub(crate) use plan::{known_shop, renewable_places, roots_of};
 pub use report::{BackupReport, ReportedProblem};
 pub(crate) use spool::{
-    DatabaseHeader, DatabaseSummary, FilesHeader, FilesSummary, RESERVE_BYTES, RootHeader, ShopHeader,
-    add_file_problems, dump_to_folder, object_key,
+    AskedTables, DatabaseHeader, DatabaseSummary, FilesHeader, FilesSummary, RESERVE_BYTES, RootHeader,
+    ShopHeader, add_file_problems, dump_to_folder, object_key,
 };
 
 use crate::connection;

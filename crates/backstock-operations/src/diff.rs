@@ -164,8 +164,11 @@ impl Pair<'_> {
                 .doing(format!("reading the database index of {}", stored.folder))
         };
         let (early, late) = (summary(&before, self.before)?, summary(&after, self.after)?);
-        let header: DatabaseHeader =
-            after.header().doing(format!("reading the database index of {}", self.after.folder))?;
+        let header = |index: &StoredIndex, stored: &StoredBackup| {
+            index.header::<DatabaseHeader>().doing(format!("reading the database index of {}", stored.folder))
+        };
+        let (early_header, header) = (header(&before, self.before)?, header(&after, self.after)?);
+        let is_told = early_header.selection.is_some() && header.selection.is_some();
         let is_cancelled = || self.monitor.is_cancelled();
         let rows = |stored| StoredRows::new(self.environment, stored, &is_cancelled);
         let (early_rows, late_rows) = (rows(self.before), rows(self.after));
@@ -173,6 +176,8 @@ impl Pair<'_> {
             layout: layout_of(&header.shop)?,
             before_blind: BlindSpots::of(&early.problems),
             after_blind: BlindSpots::of(&late.problems),
+            before_asked: early_header.selection,
+            after_asked: header.selection,
             same_vendor: early.server.vendor == late.server.vendor,
             counts_alone: false,
             rows: Some(RowSources { before: &early_rows, after: &late_rows }),
@@ -190,7 +195,7 @@ impl Pair<'_> {
         )?;
         let counts = diff.counts();
         let asked = |stored: &StoredBackup| stored.signed.manifest.definition_sha256;
-        if counts.added + counts.removed > 0 && asked(self.before) != asked(self.after) {
+        if !is_told && counts.added + counts.removed > 0 && asked(self.before) != asked(self.after) {
             notes.push(
                 "the two backups were not asked for the same things: a table that one of them was told to leave out \
                  looks added or removed"

@@ -266,6 +266,9 @@ pub(crate) struct DiffArguments {
     /// Name every difference, one a line, in the order of the paths
     #[arg(long)]
     pub(crate) all: bool,
+    /// Write all of it into this new file too, as one page to be read in a browser or printed
+    #[arg(long, value_name = "FILE")]
+    pub(crate) html: Option<PathBuf>,
     /// What the shop's files do not tell.
     #[command(flatten)]
     pub(crate) by_hand: ShopArguments,

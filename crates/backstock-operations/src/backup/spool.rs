@@ -4,6 +4,7 @@
 //! Database and files are read side by side: each leaves a part of the machine idle, and the files are those of a time
 //! nearer to the rows'. They share the memory for their frames. The first failure of one ends the other.
 
+mod asked;
 mod database;
 mod files;
 
@@ -21,6 +22,8 @@ use serde::{Deserialize, Serialize};
 use super::interrupted;
 use super::plan::BackupPlan;
 use super::report::ReportedProblem;
+pub(crate) use asked::AskedTables;
+
 use crate::environment::Environment;
 use crate::error::{Doing, ErrorKind, OperationError, Result};
 use crate::levels::{ChainLink, ChosenLevel};
@@ -37,6 +40,9 @@ pub(crate) const RESERVE_BYTES: u64 = 64 * 1024 * 1024;
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct DatabaseHeader {
     pub(crate) shop: ShopHeader,
+    /// Which tables were asked for; not told by the first backups.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) selection: Option<AskedTables>,
 }
 
 /// What the index of a files artifact says first.

@@ -10,7 +10,7 @@ use super::difference::{DatabaseCounts, Difference, ObjectName, Side};
 use super::item::{Namer, ToldDifference};
 use super::lines::changed_lines;
 use super::rows::{RowChange, RowSource, RowsFound, TablePair};
-use crate::backup::ReportedProblem;
+use crate::backup::{AskedTables, ReportedProblem};
 use crate::error::{ErrorKind, Result, chain};
 
 /// What one side could not see of its database.
@@ -61,6 +61,9 @@ pub(super) struct DatabaseRules<'a> {
     pub(super) layout: Option<ShopLayout>,
     pub(super) before_blind: BlindSpots,
     pub(super) after_blind: BlindSpots,
+    /// Which tables either side was asked for, where it tells.
+    pub(super) before_asked: Option<AskedTables>,
+    pub(super) after_asked: Option<AskedTables>,
     /// Whether both were read from servers of one vendor: another one's text for a value may be another.
     pub(super) same_vendor: bool,
     /// Whether of the later side's rows nothing is known but their number, and that not of every table.
@@ -123,8 +126,8 @@ impl<'a> DatabaseDiff<'a> {
         let object = object_name(key);
         match (before, after) {
             (None, None) => {}
-            (Some(before), None) => self.alone(object, &before.comparable_text(), Side::After),
-            (None, Some(after)) => self.alone(object, &after.comparable_text(), Side::Before),
+            (Some(before), None) => self.alone(object, before, Side::After),
+            (None, Some(after)) => self.alone(object, after, Side::Before),
             (Some(before), Some(after)) => {
                 self.definitions(object, &before.comparable_text(), &after.comparable_text());
                 if let (DumpedObject::Table(before), DumpedObject::Table(after)) = (before, after) {
@@ -139,11 +142,17 @@ impl<'a> DatabaseDiff<'a> {
         Ok(())
     }
 
-    fn alone(&mut self, object: ObjectName, text: &[u8], lacking: Side) {
-        let blind = match lacking {
-            Side::Before => &self.rules.before_blind,
-            Side::After => &self.rules.after_blind,
+    fn alone(&mut self, object: ObjectName, record: &DumpedObject, lacking: Side) {
+        let rules = self.rules;
+        let (blind, asked) = match lacking {
+            Side::Before => (&rules.before_blind, &rules.before_asked),
+            Side::After => (&rules.after_blind, &rules.after_asked),
         };
+        if asked.as_ref().is_some_and(|asked| !asked.takes(record)) {
+            self.counts.not_asked += 1;
+            return;
+        }
+        let text: &[u8] = &record.comparable_text();
         if let Some(reason) = blind.may_hide(&object) {
             self.counts.unknown += 1;
             let reason = reason.to_owned();

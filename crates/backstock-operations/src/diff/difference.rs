@@ -257,6 +257,8 @@ pub struct DatabaseCounts {
     pub equal: u64,
     /// Tables with other rows that the platform lists as renewable (caches, sessions, logs …): not named.
     pub renewable: u64,
+    /// Objects on one side alone, since the other backup was not asked for them: not named.
+    pub not_asked: u64,
 }
 
 impl FileCounts {

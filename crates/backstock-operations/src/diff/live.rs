@@ -124,6 +124,8 @@ impl Look<'_> {
             layout: layout_of(&header.shop)?,
             before_blind: BlindSpots::of(&early.problems),
             after_blind: BlindSpots::of_look(&live.problems),
+            before_asked: header.selection,
+            after_asked: None,
             same_vendor: early.server.vendor == live.server.vendor,
             counts_alone: true,
             rows: Some(RowSources { before: &stored_rows, after: &live_rows }),

@@ -253,6 +253,26 @@ fn what_an_account_may_not_see_is_not_removed_on_mysql() {
     what_an_account_may_not_see_is_not_removed(ServerKind::MySql);
 }
 
+/// What a backup was not asked for it does not lack.
+#[test]
+fn tables_that_one_backup_was_not_asked_for_are_counted_and_not_called_removed() {
+    let Some(scene) = scene(ServerKind::MariaDb, 5) else { return };
+    let whole = backup(&scene, &["--only", "database"]);
+    let part = backup(
+        &scene,
+        &["--only", "database", "--table", "oc_product*", "--exclude-table-entirely", "oc_product_viewed"],
+    );
+    let compare = |one: &str, other: &str| {
+        let document = scene.place.run(&["diff", one, other, "--json"]).expect(0).json();
+        assert_eq!(told(&document), Vec::<String>::new(), "{one} {other}");
+        document["summary"]["database"]["not_asked"].as_u64().unwrap()
+    };
+    let count = compare(&whole, &part);
+    assert!(count > 40, "{count}");
+    assert_eq!(compare(&part, &whole), count);
+    assert_eq!(compare(&part, "live"), count);
+}
+
 #[test]
 fn caches_and_sessions_are_counted_and_not_named() {
     let Some(scene) = scene(ServerKind::MariaDb, 5) else { return };

@@ -85,6 +85,14 @@ fn told(document: &Value) -> Vec<String> {
     told
 }
 
+/// The names of the differences.
+fn items(document: &Value) -> Vec<String> {
+    let differences = document["differences"].as_array().unwrap().iter();
+    let mut items: Vec<String> = differences.map(|one| one["item"].as_str().unwrap().to_owned()).collect();
+    items.sort();
+    items
+}
+
 fn plant(scene: &Scene) {
     let root = scene.shop.root();
     sql(scene, EDITS);
@@ -103,6 +111,7 @@ fn a_contractors_work_is_told(kind: ServerKind) {
     sql(&scene, BEFORE);
     let first = backup(&scene, &["--no-default-exclusions"]);
     plant(&scene);
+    let live = scene.place.run(&["diff", &first, "live", "--json"]).expect(0).json();
     let second = backup(&scene, &["--no-default-exclusions"]);
     let compare = |more: &[&str]| {
         let mut arguments = vec!["diff", first.as_str(), second.as_str()];
@@ -111,6 +120,12 @@ fn a_contractors_work_is_told(kind: ServerKind) {
     };
     let document = compare(&["--json"]).json();
     assert_eq!(told(&document), EXPECTED, "{document:#}");
+    assert_eq!(told(&live), EXPECTED, "{live:#}");
+    // What is the same thing on both looks has the same name, and no two things have one.
+    assert_eq!(items(&live), items(&document));
+    let mut names = items(&document);
+    names.dedup();
+    assert_eq!(names.len(), EXPECTED.len(), "{names:?}");
     let counts = &document["summary"]["database"];
     assert_eq!((&counts["rows_added"], &counts["rows_changed"]), (&4.into(), &4.into()));
     let text = compare(&["--all"]).stdout;
@@ -123,7 +138,21 @@ fn a_contractors_work_is_told(kind: ServerKind) {
     ] {
         assert!(text.contains(words), "{words}: {text}");
     }
-    let everything = format!("{text}{document}");
+    let page = scene.place.folder().join("page.html");
+    compare(&["--html", page.to_str().unwrap()]);
+    let html = fs::read_to_string(&page).unwrap();
+    for words in [
+        "<h2>payment: 1</h2>",
+        "value: &quot;5.00&quot; -&gt; &quot;9.90&quot;",
+        "class=\"alarm\">PROGRAMS AMONG",
+    ] {
+        assert!(html.contains(words), "{words}: {html}");
+    }
+    assert!(!html.contains("<script") && !html.contains("http://") && !html.contains("src="), "{html}");
+    // A page is never written over another file.
+    let again = ["diff", first.as_str(), second.as_str(), "--html", page.to_str().unwrap()];
+    scene.place.run(&again).expect_error(2, &["page.html"]);
+    let everything = format!("{text}{document}{live}{html}");
     assert!(!everything.contains("planted") && !everything.contains("first secret"), "{everything}");
 }
 

@@ -15,7 +15,8 @@ use backstock_vocabulary::{ArtifactKind, Codec, Reason};
 use super::super::plan::DatabasePlan;
 use super::super::report::ReportedProblem;
 use super::{
-    DatabaseHeader, DatabaseSummary, Gathered, Spooling, artifact_place, options, processors, shop_header,
+    AskedTables, DatabaseHeader, DatabaseSummary, Gathered, Spooling, artifact_place, options, processors,
+    shop_header,
 };
 use crate::dump_files::ImportedDump;
 use crate::environment::Environment;
@@ -172,7 +173,8 @@ fn write_index(
 ) -> Result<Gathered> {
     let Spooling { environment, plan, .. } = spooling;
     let act = || "writing the index of the database".to_owned();
-    let header = DatabaseHeader { shop: shop_header(plan) };
+    let asked = plan.database.as_ref().map(|database| AskedTables::of(&database.selection));
+    let header = DatabaseHeader { shop: shop_header(plan), selection: asked };
     let mut index = IndexWriter::create(&environment.host, folder, &header).doing(act())?;
     let mut lines: Vec<(Vec<u8>, &DumpedObject)> =
         report.objects.iter().map(|object| (object_key(object), object)).collect();

@@ -16,7 +16,7 @@ const SHOWN_LINES: usize = 30;
 const SHOWN_CHARACTERS: usize = 300;
 
 /// What a group's heading says, in the order in which the groups are shown.
-const HEADINGS: [&str; 18] = [
+pub(super) const HEADINGS: [&str; 18] = [
     "PROGRAMS AMONG PICTURES AND UPLOADS",
     "files added",
     "files removed",
@@ -37,7 +37,7 @@ const HEADINGS: [&str; 18] = [
     "not known",
 ];
 
-fn group_of(difference: &Difference) -> usize {
+pub(super) fn group_of(difference: &Difference) -> usize {
     match difference {
         Difference::FileAdded(OneFile { is_misplaced_program: true, .. })
         | Difference::FileChanged { is_misplaced_program: true, .. } => 0,
@@ -102,7 +102,7 @@ pub(super) fn line(told: &ToldDifference) -> String {
     format!("{}  {}", told.item, text_of(&told.difference))
 }
 
-fn text_of(difference: &Difference) -> String {
+pub(super) fn text_of(difference: &Difference) -> String {
     match difference {
         Difference::FileAdded(file) => format!("+ {}", one_file(file)),
         Difference::FileRemoved(file) => format!("- {}", one_file(file)),
@@ -297,6 +297,7 @@ pub(super) fn summary_lines(summary: &DiffSummary) -> Vec<String> {
             "table",
             "with other rows that can be made anew (caches, sessions, logs …)",
         ));
+        lines.extend(left_out(database.not_asked, "object", "that one of the two backups was not asked for"));
     }
     lines
 }
