@@ -1,5 +1,5 @@
 //! Marks and the steps of a deletion. Data can be lost here: a replica is marked, then said to be being deleted, and
-//! forgotten only when nothing of it is left; each step is one transaction, and a pin stops the first two.
+//! forgotten only when nothing of it is left; each step is one transaction. A pin stops the first two, and a lease the second.
 
 use backstock_vocabulary::{BackupId, MarkCause, StorageId};
 use jiff::Timestamp;
@@ -30,12 +30,15 @@ statements! {
     REMOVE = "DELETE FROM marks WHERE backup_id = $1 AND storage_id = $2";
     BEGIN = "UPDATE replicas SET state = 'deleting' WHERE backup_id = $1 AND storage_id = $2
         AND NOT EXISTS (SELECT 1 FROM pins WHERE pins.backup_id = replicas.backup_id)
+        AND NOT EXISTS (SELECT 1 FROM leases WHERE leases.backup_id = replicas.backup_id)
         AND EXISTS (SELECT 1 FROM marks
             WHERE marks.backup_id = replicas.backup_id AND marks.storage_id = replicas.storage_id)";
     FORGET_REPLICA = "DELETE FROM replicas WHERE backup_id = $1 AND storage_id = $2";
     FORGET_PROBLEMS = "DELETE FROM problems
         WHERE backup_id = $1 AND NOT EXISTS (SELECT 1 FROM replicas WHERE replicas.backup_id = $1)";
     FORGET_PIN = "DELETE FROM pins
+        WHERE backup_id = $1 AND NOT EXISTS (SELECT 1 FROM replicas WHERE replicas.backup_id = $1)";
+    FORGET_DRILLS = "DELETE FROM drills
         WHERE backup_id = $1 AND NOT EXISTS (SELECT 1 FROM replicas WHERE replicas.backup_id = $1)";
     FORGET_BACKUP = "DELETE FROM backups
         WHERE id = $1 AND NOT EXISTS (SELECT 1 FROM replicas WHERE replicas.backup_id = $1)";
@@ -75,7 +78,7 @@ impl Catalog {
     }
 
     /// Says that a marked replica is being deleted from now on. Tells with `false` that it may not be: it is pinned,
-    /// or its mark was taken back.
+    /// somebody reads it, or its mark was taken back.
     pub async fn begin_deletion(&self, backup: BackupId, storage: StorageId) -> Result<bool> {
         let query = sqlx::query(BEGIN).bind(backup.to_string()).bind(storage.to_string());
         let done = query.execute(self.pool()).await.map_err(self.failed("begin the deletion"))?;
@@ -90,7 +93,7 @@ impl Catalog {
             let query = sqlx::query(sql).bind(backup.to_string()).bind(storage.to_string());
             query.execute(&mut *transaction).await.map_err(self.failed(act))?;
         }
-        for sql in [FORGET_PROBLEMS, FORGET_PIN, FORGET_BACKUP] {
+        for sql in [FORGET_PROBLEMS, FORGET_PIN, FORGET_DRILLS, FORGET_BACKUP] {
             let query = sqlx::query(sql).bind(backup.to_string());
             query.execute(&mut *transaction).await.map_err(self.failed(act))?;
         }

@@ -38,6 +38,9 @@ statements! {
         WHERE excluded.state <> 'present'
             OR replicas.state NOT IN ('present', 'verified', 'damaged', 'retained-by-storage', 'deleting')
             OR replicas.folder <> excluded.folder";
+    /// What is being deleted, or gone, stays so.
+    CHECKED = "UPDATE replicas SET state = $3, proof = $4, checked_ms = $5
+        WHERE backup_id = $1 AND storage_id = $2 AND state <> 'deleting'";
     OF_BACKUP = "SELECT * FROM replicas WHERE backup_id = $1 ORDER BY storage_id";
     EVERY = "SELECT * FROM replicas ORDER BY backup_id, storage_id";
 }
@@ -60,6 +63,16 @@ impl Catalog {
         let mut transaction = self.write(act).await?;
         self.write_replica(&mut transaction, SAVE, replica).await?;
         transaction.commit().await.map_err(self.failed(act))
+    }
+
+    /// Records what a look at a replica found: its state and proof. Tells with `false` that it is not on record any more, or
+    /// is being deleted: then nothing is recorded.
+    pub async fn record_check(&self, replica: &Replica) -> Result<bool> {
+        let query = sqlx::query(CHECKED).bind(replica.backup.to_string()).bind(replica.storage.to_string());
+        let query = query.bind(replica.state.as_str()).bind(replica.proof.map(Proof::as_str));
+        let query = query.bind(replica.checked.map(Timestamp::as_millisecond));
+        let done = query.execute(self.pool()).await.map_err(self.failed("record what the check found"))?;
+        Ok(done.rows_affected() > 0)
     }
 
     /// Records a replica that a manifest proves. One that is known to be there keeps what is known of it: that it was

@@ -22,8 +22,10 @@ mod tests {
     const ALL: &[(&str, &[(&str, &str)])] = &[
         ("backups", crate::backups::STATEMENTS),
         ("confirmations", crate::confirmations::STATEMENTS),
+        ("drills", crate::drills::STATEMENTS),
         ("export", crate::export::STATEMENTS),
         ("history", crate::history::STATEMENTS),
+        ("leases", crate::leases::STATEMENTS),
         ("marks", crate::marks::STATEMENTS),
         ("migrations", crate::migrations::STATEMENTS),
         ("pins", crate::pins::STATEMENTS),

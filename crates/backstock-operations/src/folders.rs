@@ -76,9 +76,14 @@ impl StateFolder {
         self.root.join("connections").join(format!("{shop}.sealed"))
     }
 
+    /// Where the locks of those lie who read a backup.
+    pub fn leases(&self) -> PathBuf {
+        self.root.join("leases")
+    }
+
     /// Every folder that must be there.
-    pub fn folders(&self) -> [PathBuf; 5] {
-        ["locks", "spool", "journals", "index", "connections"].map(|name| self.root.join(name))
+    pub fn folders(&self) -> [PathBuf; 6] {
+        ["locks", "spool", "journals", "index", "connections", "leases"].map(|name| self.root.join(name))
     }
 }
 

@@ -14,6 +14,7 @@ mod environment;
 mod error;
 mod folders;
 mod history;
+mod lease;
 mod levels;
 mod monitor;
 mod read_count;

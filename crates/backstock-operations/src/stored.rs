@@ -13,6 +13,7 @@ use crate::backup::{DatabaseHeader, DatabaseSummary, FilesHeader};
 use crate::destination::{Place, SetFolder};
 use crate::environment::Environment;
 use crate::error::{Doing, ErrorKind, OperationError, Result};
+use crate::lease::Lease;
 
 /// The index of an artifact, read from wherever it is stored.
 pub(crate) type StoredIndex = IndexReader<Box<dyn ReadAt>>;
@@ -24,6 +25,8 @@ pub(crate) struct StoredBackup {
     pub(crate) set_folder: SetFolder,
     pub(crate) folder: String,
     pub(crate) signed: SignedManifest,
+    /// It is not deleted while this is here.
+    _lease: Option<Lease>,
 }
 
 /// Finds the backup that a person means.
@@ -40,6 +43,7 @@ pub fn find_backup(environment: &Environment, text: &str, shop: Option<ShopId>) 
 impl StoredBackup {
     /// Opens the best replica of a backup.
     pub(crate) fn open(environment: &Environment, record: Backup) -> Result<Self> {
+        let lease = Lease::take(environment, record.id)?;
         let act = format!("looking for the replicas of backup {}", record.id.short());
         let mut replicas = environment.wait(environment.catalog.replicas(record.id)).doing(act)?;
         replicas.retain(|replica| {
@@ -69,7 +73,7 @@ impl StoredBackup {
                 format!("the manifest in {folder} is not the one that was recorded for this backup");
             return Err(OperationError::plain(ErrorKind::Damaged, message));
         }
-        Ok(Self { record, replica, set_folder, folder, signed })
+        Ok(Self { record, replica, set_folder, folder, signed, _lease: lease })
     }
 
     /// An artifact of the manifest, or the error that it has none of that kind.

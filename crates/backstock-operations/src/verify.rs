@@ -265,7 +265,7 @@ fn mark(
         }
         replica.checked = Some(environment.host.clock.now());
         environment
-            .wait(environment.catalog.save_replica(&replica))
+            .wait(environment.catalog.record_check(&replica))
             .doing("recording what the check found")?;
     }
     Ok(())

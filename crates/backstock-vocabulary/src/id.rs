@@ -62,6 +62,8 @@ ids! {
     BackupId;
     /// One execution of anything.
     RunId;
+    /// One holder of backups that must not go while they are read.
+    LeaseId;
     /// One installation of Backstock: the owner of a key pair.
     InstanceId;
 }

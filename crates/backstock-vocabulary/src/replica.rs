@@ -41,6 +41,8 @@ words! {
         ProviderHash = "provider-hash",
         /// The bytes were read back and hashed here.
         ReadBack = "read-back",
+        /// It was restored into a scratch place and compared there.
+        Drilled = "drilled",
     }
 
     /// How deep a verification goes. Each level includes the ones before it.

@@ -15,6 +15,8 @@ words! {
         Accept = "accept",
         /// Read replicas back and checked them.
         Verify = "verify",
+        /// Restored one into a scratch place, compared it there, and removed it again.
+        Drill = "drill",
         /// Deleted backups by policy, or one by hand.
         Prune = "prune",
     }

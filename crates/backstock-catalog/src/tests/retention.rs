@@ -1,9 +1,9 @@
 //! Pins, marks and the steps of a deletion: what stops them, and what is left of a backup at each.
 
-use backstock_vocabulary::{MarkCause, Proof, ReplicaState};
+use backstock_vocabulary::{LeaseId, MarkCause, Outcome, Proof, ReplicaState, RunId};
 
 use super::sample::{Sample, Scratch};
-use crate::{Confirmation, Mark, Pin};
+use crate::{Confirmation, Drill, Lease, Mark, Pin};
 
 #[tokio::test]
 async fn latest_is_never_one_that_is_about_to_go() {
@@ -124,4 +124,86 @@ async fn what_was_confirmed_is_forgotten_with_a_rebuild_of_its_storage() {
     assert_eq!(catalog.confirmation(set.id, storage.id).await.unwrap(), Some(confirmation));
     catalog.remove_confirmations(storage.id).await.unwrap();
     assert_eq!(catalog.confirmation(set.id, storage.id).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_lease_stops_a_deletion_of_the_whole_chain_and_comes_too_late_for_one_that_has_begun() {
+    let (scratch, sample) = (Scratch::new(), Sample::new(1));
+    let catalog = scratch.open().await;
+    let (_, set, storage) = sample.settle(&catalog).await;
+    let parent = sample.backup(&set, 1);
+    let mut child = sample.backup(&set, 2);
+    child.parent = Some(parent.id);
+    for backup in [&parent, &child] {
+        catalog.record_backup(backup, &[sample.replica(backup, &storage)]).await.unwrap();
+    }
+    let marks = [&parent, &child].map(|backup| Mark {
+        backup: backup.id,
+        storage: storage.id,
+        cause: MarkCause::Policy,
+        marked: sample.now(),
+    });
+    catalog.change_marks(&marks, &[]).await.unwrap();
+    let (first, second) = (LeaseId::from_parts(1, [1; 10]), LeaseId::from_parts(2, [2; 10]));
+    assert!(catalog.take_lease(first, child.id, sample.now()).await.unwrap());
+    assert!(catalog.take_lease(second, parent.id, sample.now()).await.unwrap());
+    let held: Vec<_> =
+        catalog.list_leases().await.unwrap().iter().map(|lease| (lease.id, lease.backup)).collect();
+    assert_eq!(held, [(first, parent.id), (first, child.id), (second, parent.id)]);
+    for backup in [&parent, &child] {
+        assert!(!catalog.begin_deletion(backup.id, storage.id).await.unwrap());
+    }
+    catalog.release_lease(first).await.unwrap();
+    assert!(catalog.begin_deletion(child.id, storage.id).await.unwrap());
+    assert!(!catalog.begin_deletion(parent.id, storage.id).await.unwrap(), "the second one still holds it");
+    assert!(!catalog.take_lease(first, child.id, sample.now()).await.unwrap(), "too late");
+    let left: Vec<Lease> = catalog.list_leases().await.unwrap();
+    assert_eq!(left.iter().map(|lease| lease.id).collect::<Vec<_>>(), [second]);
+}
+
+/// A check that ends after the deletion brought the row of what is gone back.
+#[tokio::test]
+async fn a_check_says_nothing_about_what_is_being_deleted_or_gone() {
+    let (scratch, sample) = (Scratch::new(), Sample::new(1));
+    let catalog = scratch.open().await;
+    let (_, set, storage) = sample.settle(&catalog).await;
+    let backup = sample.backup(&set, 1);
+    let mut replica = sample.replica(&backup, &storage);
+    catalog.record_backup(&backup, std::slice::from_ref(&replica)).await.unwrap();
+    (replica.state, replica.proof) = (ReplicaState::Verified, Some(Proof::Drilled));
+    assert!(catalog.record_check(&replica).await.unwrap());
+    assert_eq!(catalog.replicas(backup.id).await.unwrap(), [replica.clone()]);
+    let deleting = crate::Replica { state: ReplicaState::Deleting, ..replica.clone() };
+    catalog.save_replica(&deleting).await.unwrap();
+    assert!(!catalog.record_check(&replica).await.unwrap());
+    assert_eq!(catalog.replicas(backup.id).await.unwrap(), [deleting]);
+    catalog.forget_replica(backup.id, storage.id).await.unwrap();
+    assert!(!catalog.record_check(&replica).await.unwrap());
+    assert_eq!(catalog.list_replicas().await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn drills_are_kept_as_long_as_their_backup() {
+    let (scratch, sample) = (Scratch::new(), Sample::new(1));
+    let catalog = scratch.open().await;
+    let (_, set, storage) = sample.settle(&catalog).await;
+    let backup = sample.backup(&set, 1);
+    catalog.record_backup(&backup, &[sample.replica(&backup, &storage)]).await.unwrap();
+    let drill = |number: u8, outcome| Drill {
+        run: RunId::from_parts(u64::from(number), [number; 10]),
+        backup: backup.id,
+        storage: storage.id,
+        outcome,
+        finished: sample.now(),
+        elapsed_ms: 400_000,
+    };
+    let drills = [drill(1, Outcome::Failed), drill(2, Outcome::Success)];
+    for drill in &drills {
+        catalog.add_drill(drill).await.unwrap();
+    }
+    assert_eq!(catalog.list_drills().await.unwrap(), drills);
+    catalog.forget_replica(backup.id, storage.id).await.unwrap();
+    assert_eq!(catalog.list_drills().await.unwrap(), []);
+    catalog.add_drill(&drills[0]).await.unwrap();
+    assert_eq!(catalog.list_drills().await.unwrap(), [], "a drill of a backup that is gone is not kept");
 }

@@ -30,6 +30,8 @@ pub struct KnownBackup {
     pub is_pinned: bool,
     /// Whether a restore that was not accepted yet needs it.
     pub is_needed: bool,
+    /// Whether somebody reads it just now, or a backup that builds on it.
+    pub is_being_read: bool,
     /// Why it is marked for deletion, where it is.
     pub mark: Option<MarkCause>,
 }

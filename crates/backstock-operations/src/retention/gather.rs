@@ -12,6 +12,7 @@ use super::policy::RetentionPolicy;
 use super::reasons::Decision;
 use crate::environment::Environment;
 use crate::error::{Doing, ErrorKind, OperationError, Result};
+use crate::lease::leased;
 use crate::restore::open_restores;
 use crate::run::{close_dead_runs, lock_shop};
 use crate::show::shop_of;
@@ -84,6 +85,7 @@ struct Records {
     pinned: HashSet<BackupId>,
     needed: HashSet<BackupId>,
     strangers: HashSet<BackupId>,
+    leased: HashSet<BackupId>,
 }
 
 impl Records {
@@ -106,6 +108,7 @@ impl Records {
                 .flat_map(|journal| [Some(journal.backup), journal.snapshot])
                 .flatten()
                 .collect(),
+            leased: leased(environment)?.into_iter().collect(),
         })
     }
 }
@@ -193,6 +196,7 @@ fn known(records: &Records, backup: &Backup, replica: &Replica, mark: Option<Mar
         state: replica.state,
         is_pinned: records.pinned.contains(&backup.id),
         is_needed: records.needed.contains(&backup.id),
+        is_being_read: records.leased.contains(&backup.id),
         mark,
     }
 }

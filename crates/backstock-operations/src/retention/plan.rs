@@ -119,6 +119,7 @@ fn keep_whatever_is_asked(
         let reasons = [
             (backup.is_pinned, KeepReason::Pinned),
             (backup.is_needed, KeepReason::OpenRestore),
+            (backup.is_being_read, KeepReason::BeingRead),
             (floor.is_none(), KeepReason::NothingVerified),
             (floor == Some(at), KeepReason::Floor),
             (newest == Some(at), KeepReason::Newest),

@@ -39,6 +39,8 @@ pub enum KeepReason {
     Pinned,
     /// A restore that was not accepted yet needs it.
     OpenRestore,
+    /// Somebody reads it just now.
+    BeingRead,
     /// Nothing is deleted while no backup here has a chain that is wholly verified.
     NothingVerified,
     /// The newest that is wholly verified, or what that builds on.
@@ -134,6 +136,7 @@ impl fmt::Display for KeepReason {
         match self {
             Self::Pinned => f.write_str("pinned"),
             Self::OpenRestore => f.write_str("needed by a restore that was not accepted yet"),
+            Self::BeingRead => f.write_str("somebody reads it just now"),
             Self::NothingVerified => f.write_str("no backup here is wholly verified"),
             Self::Floor => f.write_str("newest that is wholly verified"),
             Self::Newest => f.write_str("newest of the set"),

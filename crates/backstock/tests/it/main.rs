@@ -36,6 +36,9 @@ mod large_rows;
 mod levels;
 #[cfg(test)]
 #[cfg(feature = "failpoints")]
+mod leases;
+#[cfg(test)]
+#[cfg(feature = "failpoints")]
 mod limits;
 #[cfg(test)]
 mod machine_id;

@@ -59,7 +59,7 @@ impl Kept {
 
     /// Sequence number → verdict and rules, by `prune --dry-run --json`.
     #[track_caller]
-    fn verdicts(&self) -> BTreeMap<u64, (String, Vec<String>)> {
+    pub(crate) fn verdicts(&self) -> BTreeMap<u64, (String, Vec<String>)> {
         let document = self.prune(&["--dry-run", "--json"]).expect(0).json();
         assert_eq!(document["schema"], "backstock.prune-plan/1");
         let backups = document["destinations"][0]["backups"].as_array().unwrap().clone();

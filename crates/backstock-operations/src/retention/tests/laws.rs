@@ -54,7 +54,7 @@ fn reason() -> impl Strategy<Value = Reason> {
 fn known(sequence: u64) -> impl Strategy<Value = KnownBackup> {
     let level =
         prop_oneof![3 => Just(Level::Full), 2 => Just(Level::Incremental), 1 => Just(Level::Differential)];
-    let flags = (prop::bool::weighted(0.06), prop::bool::weighted(0.04));
+    let flags = (prop::bool::weighted(0.06), prop::bool::weighted(0.04), prop::bool::weighted(0.04));
     let mark = prop_oneof![
         8 => Just(None),
         1 => Just(Some(MarkCause::Policy)),
@@ -62,7 +62,16 @@ fn known(sequence: u64) -> impl Strategy<Value = KnownBackup> {
     ];
     let minutes = prop_oneof![12 => -600_i64..600, 1 => -60_000_i64..60_000, 1 => Just(9_000_000), 1 => Just(-29_000_000)];
     (level, any::<Index>(), reason(), content(), state(), flags, mark, minutes).prop_map(
-        move |(level, parent, reason, content, state, (is_pinned, is_needed), mark, minutes)| {
+        move |(
+            level,
+            parent,
+            reason,
+            content,
+            state,
+            (is_pinned, is_needed, is_being_read),
+            mark,
+            minutes,
+        )| {
             let hours = i64::try_from(sequence).unwrap() * 15;
             let started = day(0).checked_add(SignedDuration::from_mins(hours * 60 + minutes)).unwrap();
             // Mostly the one before it; seldom any, itself and later ones among them.
@@ -77,6 +86,7 @@ fn known(sequence: u64) -> impl Strategy<Value = KnownBackup> {
                 state,
                 is_pinned,
                 is_needed,
+                is_being_read,
                 mark,
                 ..backup(sequence)
             }
@@ -152,7 +162,7 @@ proptest! {
                 prop_assert!(!is_kept);
                 continue;
             }
-            prop_assert!(is_kept || !known.is_pinned && !known.is_needed);
+            prop_assert!(is_kept || !(known.is_pinned || known.is_needed || known.is_being_read));
             prop_assert!(is_kept || plan.floor.is_some(), "nothing goes without a floor");
             let is_asked = matches!(&facts.wish, Wish::ByHand(ids) if ids.contains(&known.id));
             let is_by_hand = is_asked || known.mark == Some(MarkCause::ByHand);

@@ -191,6 +191,7 @@ impl Naive<'_> {
         };
         backup.is_pinned
             || backup.is_needed
+            || backup.is_being_read
             || is_newest
             || floor.id == backup.id
             || self.builds_on(floor, backup.id)

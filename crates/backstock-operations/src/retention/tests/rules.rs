@@ -284,6 +284,9 @@ fn snapshots_have_their_own_number() {
     given.backups[0].is_needed = true;
     assert_eq!(kept(&given), [1, 4, 5, 6, 9, 10]);
     assert_eq!(reasons(&given, 1), [KeepReason::OpenRestore]);
+    given.backups[1].is_being_read = true;
+    assert_eq!(kept(&given), [1, 2, 4, 5, 6, 9, 10]);
+    assert_eq!(reasons(&given, 2), [KeepReason::BeingRead]);
     // A verified snapshot is no floor.
     for backup in &mut given.backups[6..] {
         backup.state = ReplicaState::Present;

@@ -34,6 +34,7 @@ pub(super) fn backup(sequence: u64) -> KnownBackup {
         state: ReplicaState::Verified,
         is_pinned: false,
         is_needed: false,
+        is_being_read: false,
         mark: None,
     }
 }
