@@ -171,6 +171,22 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
+    /// No program of a database server is on this machine.
+    #[error("no database server's program (mariadbd or mysqld) was found in {searched}")]
+    NoPrograms {
+        /// Where it was looked for, readable.
+        searched: String,
+    },
+    /// A private server could not be made or did not come up.
+    #[error("cannot {act} a private database server with {}: {what}", program.display())]
+    PrivateServer {
+        /// The act, as a verb.
+        act: &'static str,
+        /// The program.
+        program: PathBuf,
+        /// What it said, or what the operating system said.
+        what: String,
+    },
     /// What was loaded is not what was dumped.
     #[error("the table {table} was not loaded as it was dumped: {what}")]
     NotEqual {
@@ -270,6 +286,7 @@ impl Error {
             | Self::NoDatabase { .. }
             | Self::Plan { .. }
             | Self::NotTaken { .. }
+            | Self::NoPrograms { .. }
             | Self::ForeignText { .. }
             | Self::ForeignChanged { .. }
             | Self::Pattern { .. } => ErrorClass::Ask,
@@ -281,6 +298,7 @@ impl Error {
             | Self::Sql { .. }
             | Self::Frame { .. }
             | Self::NotEqual { .. }
+            | Self::PrivateServer { .. }
             | Self::SideGone { .. }
             | Self::ForeignRead { .. }
             | Self::LoadStopped { .. }

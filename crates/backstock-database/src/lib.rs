@@ -30,6 +30,7 @@ pub use kinds::mysql::dump::{checksum_table, dump, list_tables, probe};
 pub use kinds::mysql::foreign::{dump_foreign, scan_foreign, scan_foreign_offline};
 pub use kinds::mysql::live::{LiveDatabase, LiveReader, look_at_database};
 pub use kinds::mysql::load::{load_aside, load_in_place, plan_load};
+pub use kinds::mysql::private_server::{PrivateServer, ServerPrograms, end_servers_of};
 pub use kinds::mysql::rights::Rights;
 pub use kinds::mysql::row_values::{RowValues, each_row_of_frame};
 pub use kinds::mysql::session::prepare_to_read;

@@ -17,7 +17,7 @@ pub use plan::{
     BackupPlan, BackupRequest, DatabasePlan, FilesPlan, plan_backup, refuse_bad_places,
     refuse_published_state,
 };
-pub(crate) use plan::{known_shop, renewable_places, roots_of};
+pub(crate) use plan::{known_shop, refuse_place, renewable_places, roots_of};
 pub use report::{BackupReport, ReportedProblem};
 pub(crate) use spool::{
     AskedTables, DatabaseHeader, DatabaseSummary, FilesHeader, FilesSummary, RESERVE_BYTES, RootHeader,

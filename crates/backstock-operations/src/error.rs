@@ -240,13 +240,21 @@ fn hint_of_catalog(error: &backstock_catalog::Error) -> Option<String> {
 }
 
 fn hint_of_database(error: &backstock_database::Error) -> Option<String> {
-    use backstock_database::Error::{Connect, LogIn, LogInMethod, NoDatabase};
+    use backstock_database::Error::{Connect, LogIn, LogInMethod, NoDatabase, NoPrograms, PrivateServer};
     let hint = match error {
         Connect { .. } => {
             "check that the server runs, and give --database-host, --database-port or --database-socket"
         }
         LogIn { .. } | LogInMethod { .. } => {
             "check the account, and give --database-user and --database-password-file"
+        }
+        NoPrograms { .. } => {
+            "install mariadb-server or mysql-server, or give the folder of its programs with --server-programs, or a server \
+             with --server-socket or --server-host"
+        }
+        PrivateServer { .. } => {
+            "give other programs with --server-programs, another place with --scratch (a security profile may keep the \
+             server in its usual folders), or a server with --server-socket or --server-host"
         }
         NoDatabase { .. } => "check the name with --database-name, and the rights of the account",
         _ => return None,

@@ -81,9 +81,25 @@ impl StateFolder {
         self.root.join("leases")
     }
 
+    /// Where the journals of drills lie.
+    pub fn drills(&self) -> PathBuf {
+        self.root.join("drills")
+    }
+
+    /// Where a drill keeps its journal and, unless another place is given, everything that it makes.
+    pub fn drill(&self, run: RunId) -> PathBuf {
+        self.drills().join(run.to_string())
+    }
+
+    /// The kernel lock under which journals of drills are made and swept.
+    pub fn drills_lock(&self) -> PathBuf {
+        self.root.join("locks").join("drills.lock")
+    }
+
     /// Every folder that must be there.
-    pub fn folders(&self) -> [PathBuf; 6] {
-        ["locks", "spool", "journals", "index", "connections", "leases"].map(|name| self.root.join(name))
+    pub fn folders(&self) -> [PathBuf; 7] {
+        ["locks", "spool", "journals", "index", "connections", "leases", "drills"]
+            .map(|name| self.root.join(name))
     }
 }
 

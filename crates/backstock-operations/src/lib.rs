@@ -9,6 +9,7 @@ mod backup;
 mod connection;
 mod destination;
 mod diff;
+mod drill;
 mod dump_files;
 mod environment;
 mod error;
@@ -39,6 +40,11 @@ pub use diff::{
     DatabaseCounts, DiffSide, DiffSummary, Difference, FileChange, FileCounts, LineChange, NamedValue,
     ObjectName, OneFile, RowName, ShownValue, Side, ToldDifference, ValueChange, diff, diff_with_live,
 };
+pub use drill::{
+    DrillReport, DrillRequest, DrillServer, DrillStep, DrillVerdict, DrilledDatabase, DrilledFiles,
+    DrilledTable, SanityResult, SanityState, drill, drill_page, keep_drill_report, refuse_kept_report,
+    sweep_dead_drills,
+};
 pub use dump_files::{DumpFiles, ImportedDump};
 pub use environment::Environment;
 pub use error::{ErrorKind, OperationError, Result, causes, chain};
@@ -60,10 +66,10 @@ pub use retention::{
     Wish, pin, plan_delete, plan_prune, plan_retention, prune, prune_after_backup, unpin,
 };
 pub use show::{
-    ListedBackup, ListedReplica, ShownArtifact, ShownBackup, ShownFile, ShownTable, find_shop, list, runs,
-    shop_of, shops, show,
+    ListedBackup, ListedDrill, ListedReplica, ShownArtifact, ShownBackup, ShownFile, ShownTable, find_shop,
+    list, runs, shop_of, shops, show,
 };
 pub use stored::find_backup;
-pub use subject::{SetSettings, ShopDatabase, ShopOverrides, Subject, detect};
+pub use subject::{SetSettings, ShopDatabase, ShopOverrides, Subject, detect, server_by_hand};
 pub use succession::Irregularity;
 pub use verify::{Damage, VerifyReport, verify};

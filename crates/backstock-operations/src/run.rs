@@ -174,6 +174,10 @@ pub(crate) fn close_dead_runs(environment: &Environment, locked: Option<ShopId>)
     sweep_forgotten(environment, &going_on)?;
     for run in runs {
         let is_dead = match run.shop {
+            // A drill only reads, beside whoever has the shop's lock.
+            Some(_) if run.kind == RunKind::Drill => {
+                run.boot_id != environment.host.machine.boot_id() || !process_lives(run.process_id)
+            }
             Some(shop) if Some(shop) == locked => true,
             Some(shop) => {
                 let path = environment.state.shop_lock(shop);

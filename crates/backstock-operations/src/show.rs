@@ -5,9 +5,11 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 
 use backstock_archive::tree::{FileEntry, FileKind, FileState, printable};
-use backstock_catalog::{Backup, Problem, Replica, Run, Severity, Shop};
+use backstock_catalog::{Backup, Drill, Problem, Replica, Run, Severity, Shop};
 use backstock_database::DumpedObject;
-use backstock_vocabulary::{ArtifactKind, BackupId, Content, Level, Reason, ReplicaState, ShopId, StorageId};
+use backstock_vocabulary::{
+    ArtifactKind, BackupId, Content, Level, Outcome, Reason, ReplicaState, ShopId, StorageId,
+};
 use serde::Serialize;
 
 use crate::backup::ReportedProblem;
@@ -44,8 +46,21 @@ pub struct ListedBackup {
     pub pin: Option<String>,
     /// Whether it is signed by a key that nobody vouches for.
     pub is_strangers: bool,
+    /// Its last drill.
+    pub drill: Option<ListedDrill>,
     /// Its replicas.
     pub replicas: Vec<ListedReplica>,
+}
+
+/// What the last drill of a backup came to.
+#[derive(Debug, Clone, Serialize)]
+pub struct ListedDrill {
+    /// `success`: proven restorable; `partial`: but for named things; `failed`: not restorable as it is.
+    pub outcome: Outcome,
+    /// When it ended.
+    pub finished: jiff::Timestamp,
+    /// How long it took, in milliseconds.
+    pub elapsed_ms: u64,
 }
 
 /// One replica of a listed backup.
@@ -125,23 +140,27 @@ pub fn list(environment: &Environment, shop: Option<ShopId>) -> Result<Vec<Liste
     backups.into_iter().map(|backup| listed(environment, &kept, &backup)).collect()
 }
 
-/// What is pinned, what is marked, and what strangers signed.
+/// What is pinned, what is marked, what strangers signed, and what was drilled.
 struct Kept {
     strangers: HashSet<BackupId>,
     pins: HashMap<BackupId, String>,
     marks: HashMap<(BackupId, StorageId), jiff::Timestamp>,
+    drills: HashMap<BackupId, ListedDrill>,
 }
 
 impl Kept {
     fn read(environment: &Environment) -> Result<Self> {
-        let act = "looking for pins and marks";
+        let act = "looking for pins, marks and drills";
         let pins = environment.wait(environment.catalog.list_pins()).doing(act)?;
         let marks = environment.wait(environment.catalog.list_marks()).doing(act)?;
         let strangers = environment.wait(environment.catalog.list_strangers()).doing(act)?;
+        let drills = environment.wait(environment.catalog.list_drills()).doing(act)?;
         Ok(Self {
             strangers: strangers.into_iter().collect(),
             pins: pins.into_iter().map(|pin| (pin.backup, pin.note)).collect(),
             marks: marks.into_iter().map(|mark| ((mark.backup, mark.storage), mark.marked)).collect(),
+            // The later one wins.
+            drills: drills.into_iter().map(|drill| (drill.backup, listed_drill(&drill))).collect(),
         })
     }
 }
@@ -166,8 +185,13 @@ fn listed(environment: &Environment, kept: &Kept, backup: &Backup) -> Result<Lis
         exceptions: backup.exceptions,
         pin: kept.pins.get(&backup.id).cloned(),
         is_strangers: kept.strangers.contains(&backup.id),
+        drill: kept.drills.get(&backup.id).cloned(),
         replicas,
     })
+}
+
+fn listed_drill(drill: &Drill) -> ListedDrill {
+    ListedDrill { outcome: drill.outcome, finished: drill.finished, elapsed_ms: drill.elapsed_ms }
 }
 
 fn listed_replica(environment: &Environment, kept: &Kept, replica: &Replica) -> Result<ListedReplica> {

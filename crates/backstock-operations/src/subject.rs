@@ -253,6 +253,15 @@ pub fn detect(folder: &Path) -> Result<Detection> {
         .doing(format!("looking at the folder {}", folder.display()))
 }
 
+/// A server that is given by hand, without a database.
+pub fn server_by_hand(overrides: &ShopOverrides) -> Result<ServerSettings> {
+    let named = ShopOverrides { name: Some(String::new()), ..overrides.clone() };
+    let database = database_of(None, &named)?;
+    database
+        .map(|database| database.server)
+        .ok_or_else(|| OperationError::plain(ErrorKind::Declined, "it is not said where the server is"))
+}
+
 fn database_of(layout: Option<&ShopLayout>, overrides: &ShopOverrides) -> Result<Option<ShopDatabase>> {
     let stated = layout.and_then(|layout| layout.database.as_ref());
     let name = overrides.name.as_ref().map(|name| name.clone().into_bytes());

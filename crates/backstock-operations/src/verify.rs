@@ -219,7 +219,7 @@ fn check_levels(
     }
     if level >= VerifyLevel::Drilled {
         report.stopped = Some(
-            "this version restores nothing into a scratch place by itself: every byte was decoded instead"
+            "verify restores nothing: every byte was decoded instead; `backstock drill` restores into a scratch place"
                 .to_owned(),
         );
     }

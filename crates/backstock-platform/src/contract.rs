@@ -13,6 +13,7 @@ pub fn problems(layout: &ShopLayout) -> Vec<String> {
     places(layout, &mut problems);
     exclusions(layout, &mut problems);
     tables(layout, &mut problems);
+    sanity(layout, &mut problems);
     paths(layout, &mut problems);
     answers(layout, &mut problems);
     problems
@@ -90,6 +91,18 @@ fn tables(layout: &ShopLayout, problems: &mut Vec<String>) {
         }
         if layout.protection(table.as_bytes()).is_none() {
             problems.push(format!("the important table {table} is not protected"));
+        }
+    }
+}
+
+/// What is looked for in a restored database must be in it: in tables of the prefix whose rows a backup takes.
+fn sanity(layout: &ShopLayout, problems: &mut Vec<String>) {
+    let prefix = layout.table_prefix.as_deref().unwrap_or_default();
+    let checks = crate::kinds::kind(layout.platform).map(|kind| kind.sanity(layout)).unwrap_or_default();
+    for source in checks.iter().flat_map(|check| &check.sources) {
+        let table = &source.table;
+        if !table.starts_with(prefix) || layout.exclusion(table.as_bytes()).is_some() {
+            problems.push(format!("the table {table}, which is looked at after a drill, is not in a backup"));
         }
     }
 }

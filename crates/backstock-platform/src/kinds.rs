@@ -7,6 +7,7 @@ use crate::error::Result;
 use crate::folder::Folder;
 use crate::layout::ShopLayout;
 use crate::matters::PlatformRows;
+use crate::sanity::SanityCheck;
 
 mod laravel;
 mod magento;
@@ -56,6 +57,12 @@ pub trait Platform: Send + Sync {
     /// The tables whose rows are shown when two states of a shop are compared.
     fn rows(&self) -> PlatformRows {
         PlatformRows::NONE
+    }
+
+    /// What a working shop of this layout has in its database. Nothing where the platform does not say how it keeps
+    /// orders.
+    fn sanity(&self, _layout: &ShopLayout) -> Vec<SanityCheck> {
+        Vec::new()
     }
 }
 

@@ -18,6 +18,7 @@ mod matters;
 mod pattern;
 mod php_config;
 mod reading;
+mod sanity;
 mod settings;
 #[cfg(test)]
 mod shops;
@@ -38,6 +39,7 @@ pub use layout::{
 pub use matters::{MatteringTable, NamedBy, PlatformRows, RowGroup, is_secret_name, is_secret_value};
 pub use pattern::TablePattern;
 pub use php_config::{STACK_BYTES, try_php};
+pub use sanity::{SanityCheck, SanityCondition, SanitySource, SanitySubject};
 pub use settings::{Certainty, DatabaseSettings, Password};
 pub use step::{Maintenance, ShopPath, Step};
 pub use yaml::try_yaml;

@@ -5,6 +5,7 @@ mod catalog;
 mod delete;
 mod detect;
 mod diff;
+mod drill;
 mod list;
 mod pin;
 mod prune;
@@ -38,6 +39,7 @@ pub(crate) fn run(arguments: &Arguments, terminal: Terminal) -> Result {
         Command::Show(arguments) => show::run(&session, arguments),
         Command::Diff(arguments) => diff::run(&session, arguments),
         Command::Verify(arguments) => verify::run(&session, arguments),
+        Command::Drill(arguments) => drill::run(&session, arguments),
         Command::Restore(arguments) => restore::run(&session, arguments),
         Command::Undo(arguments) => undo::run(&session, arguments),
         Command::Prune(arguments) => prune::run(&session, arguments),

@@ -8,14 +8,14 @@ use std::sync::atomic::AtomicBool;
 use backstock_host::Host;
 use backstock_operations::{
     Environment, Journal, SetSettings, ShopOverrides, Stage, Subject, UsualPlaces, find_shop, open_restores,
-    refuse_published_state,
+    refuse_published_state, sweep_dead_drills,
 };
 
 use crate::arguments::CommonArguments;
 use crate::configuration::Configuration;
 use crate::exit::CommandError;
 use crate::progress::Progress;
-use crate::terminal::Terminal;
+use crate::terminal::{Terminal, printable};
 
 /// What every command needs.
 pub(crate) struct Session {
@@ -64,6 +64,9 @@ impl Session {
     /// Opens the state folder and tells of restores that wait for somebody.
     pub(crate) fn open(&self) -> Result<Environment, CommandError> {
         let environment = self.open_silently()?;
+        for line in sweep_dead_drills(&environment)? {
+            self.terminal.warn(&printable(&line));
+        }
         self.tell_of_open_restores(&environment)?;
         Ok(environment)
     }
@@ -161,7 +164,7 @@ fn configuration_file(common: &CommonArguments, home: Option<&Path>) -> Option<P
     usual.into_iter().flatten().find(|file| file.is_file())
 }
 
-fn absolute(path: &Path) -> PathBuf {
+pub(crate) fn absolute(path: &Path) -> PathBuf {
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
 

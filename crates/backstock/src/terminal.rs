@@ -4,7 +4,8 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::io::{self, BufRead, IsTerminal, Write};
 
-use backstock_operations::causes;
+use backstock_operations::{ListedDrill, causes};
+use backstock_vocabulary::Outcome;
 use serde::Serialize;
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::fmt::FmtContext;
@@ -196,6 +197,16 @@ pub(crate) fn contents_text(tables: u64, rows: u64, files: u64, files_bytes: Opt
         (1.., 0) => database,
         (0, 1..) => files_text,
         _ => format!("{database}, {files_text}"),
+    }
+}
+
+/// What the last drill of a backup came to, as a person reads it.
+pub(crate) fn drill_text(drill: &ListedDrill) -> String {
+    let (on, took) = (drill.finished.strftime("%Y-%m-%d %H:%M UTC"), duration_text(drill.elapsed_ms));
+    match drill.outcome {
+        Outcome::Success => format!("proven restorable on {on}, took {took}"),
+        Outcome::Partial => format!("proven restorable on {on} with exceptions, took {took}"),
+        _ => format!("not restorable in the drill of {on}"),
     }
 }
 

@@ -120,7 +120,7 @@ async fn a_database_of_someone_else_is_left_alone() {
 async fn f20_a_full_disk_is_told_and_loses_nothing() {
     let (scratch, sample) = (Scratch::new(), Sample::new(1));
     let (_, set, _) = sample.settle(&scratch.open().await).await;
-    let small = options(&scratch.path()).pragma("max_page_count", "60");
+    let small = options(&scratch.path()).pragma("max_page_count", "66");
     let catalog = Catalog::open_with(&Host::real(), &scratch.path(), small, MIGRATIONS).await.unwrap();
     let mut recorded = Vec::new();
     let error = loop {

@@ -12,6 +12,7 @@ pub(crate) mod literals;
 pub mod live;
 pub mod load;
 pub(crate) mod objects;
+pub mod private_server;
 pub mod rights;
 pub mod row_values;
 pub(crate) mod row_writer;

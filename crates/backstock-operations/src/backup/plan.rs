@@ -239,7 +239,7 @@ pub fn refuse_published_state(state: &Path) -> Result<()> {
     refuse_place("state", "--state", state, &[], &[])
 }
 
-fn refuse_place(
+pub(crate) fn refuse_place(
     what: &str,
     flag: &str,
     folder: &Path,

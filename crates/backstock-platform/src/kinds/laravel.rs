@@ -15,6 +15,7 @@ use crate::layout::{Obstacle, Query, ShopLayout, Unclear};
 use crate::matters::{self, PlatformRows};
 use crate::php_config::{self, Data, Key, Reading, Unread, Value};
 use crate::reading::{Credentials, DATABASE_FLAGS, LocalPort};
+use crate::sanity::{SanityCheck, SanitySource, SanitySubject};
 use crate::step::{Maintenance, ShopPath, Step};
 use crate::url::{Url, percent_decoded};
 use crate::versions;
@@ -112,6 +113,18 @@ impl Platform for Laravel {
         maintenance(&mut layout, laravel.as_deref(), &layered);
         after_restore(&mut layout);
         Ok(layout)
+    }
+
+    fn sanity(&self, layout: &ShopLayout) -> Vec<SanityCheck> {
+        if layout.title != "Bagisto" {
+            return Vec::new();
+        }
+        let table = |name: &str| SanitySource::of(format!("{}{name}", layout.prefix()));
+        vec![
+            SanityCheck::one(SanitySubject::NewestOrder, table("orders").newest("id", &["id", "created_at"])),
+            SanityCheck::one(SanitySubject::ActiveProducts, table("product_flat").with("status", "1")),
+            SanityCheck::one(SanitySubject::AdminAccounts, table("admins").with("status", "1")),
+        ]
     }
 }
 

@@ -13,6 +13,7 @@ use crate::layout::{Condition, Obstacle, Query, ShopLayout};
 use crate::matters::{self, PlatformRows};
 use crate::php_config::{self, Data, Evaluated, Key, Reading, Value};
 use crate::reading::{Credentials, LocalPort};
+use crate::sanity::{SanityCheck, SanityCondition, SanitySource, SanitySubject, is};
 use crate::step::{Maintenance, ShopPath, Step};
 use crate::versions;
 
@@ -149,6 +150,36 @@ impl Platform for Magento {
         describe_database(&mut layout);
         after_restore(&mut layout, production);
         Ok(layout)
+    }
+
+    fn sanity(&self, layout: &ShopLayout) -> Vec<SanityCheck> {
+        let name = |name: &str| format!("{}{name}", layout.prefix());
+        let of_products = SanityCondition::Among {
+            column: "entity_type_id".to_owned(),
+            table: name("eav_entity_type"),
+            of: "entity_type_id".to_owned(),
+            conditions: vec![is("entity_type_code", "catalog_product")],
+        };
+        let status = SanityCondition::Among {
+            column: "attribute_id".to_owned(),
+            table: name("eav_attribute"),
+            of: "attribute_id".to_owned(),
+            conditions: vec![is("attribute_code", "status"), of_products],
+        };
+        let mut products =
+            SanitySource::of(name("catalog_product_entity_int")).with("value", "1").with("store_id", "0");
+        products.conditions.push(status);
+        vec![
+            SanityCheck::one(
+                SanitySubject::NewestOrder,
+                SanitySource::of(name("sales_order")).newest("entity_id", &["increment_id", "created_at"]),
+            ),
+            SanityCheck::one(SanitySubject::ActiveProducts, products),
+            SanityCheck::one(
+                SanitySubject::AdminAccounts,
+                SanitySource::of(name("admin_user")).with("is_active", "1"),
+            ),
+        ]
     }
 }
 

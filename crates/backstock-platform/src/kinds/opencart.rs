@@ -10,6 +10,7 @@ use crate::layout::{Condition, Query, ShopLayout};
 use crate::matters::{self, PlatformRows};
 use crate::php_config::{self, Evaluated, Reading, Value};
 use crate::reading::{Credentials, LocalPort};
+use crate::sanity::{SanityCheck, SanitySource, SanitySubject};
 use crate::step::{Maintenance, ShopPath, Step};
 
 /// Files that start the shop; following them leads away from the configuration.
@@ -95,6 +96,18 @@ impl Platform for OpenCart {
         describe_database(&mut layout);
         after_restore(&mut layout);
         Ok(layout)
+    }
+
+    fn sanity(&self, layout: &ShopLayout) -> Vec<SanityCheck> {
+        let table = |name: &str| SanitySource::of(format!("{}{name}", layout.prefix()));
+        vec![
+            SanityCheck::one(
+                SanitySubject::NewestOrder,
+                table("order").newest("order_id", &["order_id", "date_added"]),
+            ),
+            SanityCheck::one(SanitySubject::ActiveProducts, table("product").with("status", "1")),
+            SanityCheck::one(SanitySubject::AdminAccounts, table("user").with("status", "1")),
+        ]
     }
 }
 

@@ -13,6 +13,7 @@ use crate::layout::{Condition, Obstacle, Query, ShopLayout};
 use crate::matters::{self, PlatformRows};
 use crate::php_config::{self, Data, Reading, Unread, Value};
 use crate::reading::{Credentials, LocalPort};
+use crate::sanity::{SanityCheck, SanitySource, SanitySubject};
 use crate::step::{Maintenance, ShopPath, Step};
 use crate::yaml;
 
@@ -123,6 +124,22 @@ impl Platform for PrestaShop {
         describe_database(&mut layout);
         after_restore(&mut layout);
         Ok(layout)
+    }
+
+    fn sanity(&self, layout: &ShopLayout) -> Vec<SanityCheck> {
+        let table = |name: &str| SanitySource::of(format!("{}{name}", layout.prefix()));
+        vec![
+            SanityCheck::one(
+                SanitySubject::NewestOrder,
+                table("orders").newest("id_order", &["id_order", "date_add"]),
+            ),
+            SanityCheck::one(SanitySubject::ActiveProducts, table("product").with("active", "1")),
+            // Profile 1 is the one that may do everything, and cannot be removed.
+            SanityCheck::one(
+                SanitySubject::AdminAccounts,
+                table("employee").with("active", "1").with("id_profile", "1"),
+            ),
+        ]
     }
 }
 

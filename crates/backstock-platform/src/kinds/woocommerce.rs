@@ -14,6 +14,7 @@ use crate::layout::{Condition, Obstacle, Query, ShopLayout};
 use crate::matters::{self, PlatformRows};
 use crate::php_config::{self, Data, Evaluated, Reading, Unread, Value};
 use crate::reading::{Credentials, LocalPort};
+use crate::sanity::{SanityCheck, SanityCondition, SanitySource, SanitySubject};
 use crate::step::{Maintenance, ShopPath, Step};
 use crate::versions;
 
@@ -108,6 +109,30 @@ impl Platform for WooCommerce {
         }
         after_restore(&mut layout, &places);
         Ok(layout)
+    }
+
+    fn sanity(&self, layout: &ShopLayout) -> Vec<SanityCheck> {
+        let prefix = layout.prefix();
+        let table = |name: &str| SanitySource::of(format!("{prefix}{name}"));
+        let mut administrators =
+            table("usermeta").with("meta_key", &format!("{prefix}capabilities")).shared();
+        administrators.conditions.push(SanityCondition::Holds {
+            column: "meta_value".to_owned(),
+            text: "administrator".to_owned(),
+        });
+        // Orders are in tables of their own, or among the posts, or in both.
+        let orders = vec![
+            table("wc_orders").with("type", "shop_order").newest("id", &["id", "date_created_gmt"]).shared(),
+            table("posts").with("post_type", "shop_order").newest("ID", &["ID", "post_date_gmt"]).shared(),
+        ];
+        vec![
+            SanityCheck { subject: SanitySubject::NewestOrder, sources: orders },
+            SanityCheck::one(
+                SanitySubject::ActiveProducts,
+                table("posts").with("post_type", "product").with("post_status", "publish").shared(),
+            ),
+            SanityCheck::one(SanitySubject::AdminAccounts, administrators),
+        ]
     }
 }
 

@@ -7,7 +7,7 @@ use super::{Document, Result};
 use crate::arguments::ListArguments;
 use crate::exit::Code;
 use crate::session::Session;
-use crate::terminal::{bytes_text, printable, table_text};
+use crate::terminal::{bytes_text, drill_text, printable, table_text};
 
 pub(super) fn run(session: &Session, arguments: &ListArguments) -> Result {
     let environment = session.open()?;
@@ -48,6 +48,7 @@ fn row(backup: &ListedBackup) -> Vec<String> {
     if backup.is_strangers {
         replicas.push("signed by a stranger".to_owned());
     }
+    replicas.extend(backup.drill.as_ref().map(drill_text));
     vec![
         backup.short.clone(),
         printable(&backup.shop),

@@ -6,7 +6,7 @@ use super::{Document, Result, meant_backup};
 use crate::arguments::ShowArguments;
 use crate::exit::Code;
 use crate::session::Session;
-use crate::terminal::{bytes_text, printable};
+use crate::terminal::{bytes_text, drill_text, printable};
 
 pub(super) fn run(session: &Session, arguments: &ShowArguments) -> Result {
     let environment = session.open()?;
@@ -33,6 +33,9 @@ pub(super) fn run(session: &Session, arguments: &ShowArguments) -> Result {
     }
     for replica in &listed.replicas {
         row("replica", format!("{} in {}/{}", replica.state, replica.storage, replica.folder));
+    }
+    if let Some(drill) = &listed.drill {
+        row("drill", drill_text(drill));
     }
     for problem in &shown.problems {
         let weight = if problem.is_exception { "missing" } else { "note" };

@@ -16,6 +16,9 @@ mod diff;
 #[cfg(test)]
 mod diff_rows;
 #[cfg(test)]
+#[cfg(feature = "failpoints")]
+mod drill;
+#[cfg(test)]
 mod dry_runs;
 #[cfg(test)]
 #[cfg(feature = "failpoints")]
@@ -33,10 +36,10 @@ mod kept_backups;
 #[cfg(test)]
 mod large_rows;
 #[cfg(test)]
-mod levels;
-#[cfg(test)]
 #[cfg(feature = "failpoints")]
 mod leases;
+#[cfg(test)]
+mod levels;
 #[cfg(test)]
 #[cfg(feature = "failpoints")]
 mod limits;
