@@ -19,6 +19,7 @@ use backstock_vocabulary::Codec;
 use serde::{Deserialize, Serialize};
 
 use crate::digest::{Digest, Sha256};
+use crate::seal::ArtifactSeal;
 
 pub use block_hashes::BlockHashes;
 pub(crate) use encode::Encoder;
@@ -58,7 +59,7 @@ pub const BLOCK_SIZE_BYTES: u64 = 64 << 20;
 pub const PART_LIMIT: usize = 999;
 
 /// How an artifact is to be written.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct ArtifactOptions {
     /// How frames are compressed.
     pub codec: Codec,
@@ -73,6 +74,8 @@ pub struct ArtifactOptions {
     pub workers: usize,
     /// Bytes that must stay free on the disk that is written to.
     pub reserve_bytes: u64,
+    /// How its parts are sealed, if they are.
+    pub seal: Option<ArtifactSeal>,
 }
 
 impl ArtifactOptions {
@@ -82,7 +85,15 @@ impl ArtifactOptions {
             Codec::Zstd => (ZSTD_LEVEL, Some(ZSTD_TABLE_LOG)),
             Codec::Gzip => (GZIP_LEVEL, None),
         };
-        Self { codec, level, table_log, part_size_bytes: PART_SIZE_BYTES, workers, reserve_bytes: 0 }
+        Self {
+            codec,
+            level,
+            table_log,
+            part_size_bytes: PART_SIZE_BYTES,
+            workers,
+            reserve_bytes: 0,
+            seal: None,
+        }
     }
 
     /// The usual options of a codec for the rows of a database.

@@ -170,6 +170,12 @@ pub enum Error {
         /// What is not known here.
         what: String,
     },
+    /// A passphrase that cannot be used.
+    #[error("the passphrase is refused: {what}")]
+    Passphrase {
+        /// Why.
+        what: String,
+    },
     /// There is no such frame.
     #[error("{artifact} has {frames} frames, number {number} was asked for")]
     NoSuchFrame {
@@ -190,6 +196,14 @@ impl Error {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::DiskFull { act, path, source },
             io::ErrorKind::FileTooLarge => Self::FileTooLong { act, path, source },
             _ => Self::Io { act, path, source },
+        }
+    }
+
+    /// Names part and place of what a reader was answered with; damage that was found below is told as it is.
+    pub(crate) fn reading(part: &str, offset: u64, source: io::Error) -> Self {
+        match source.downcast::<Self>() {
+            Ok(found) => found,
+            Err(source) => Self::Read { part: part.to_owned(), offset, source },
         }
     }
 
@@ -223,6 +237,7 @@ impl Error {
             Self::Tree { .. } | Self::Glob { .. } | Self::Cancelled => ErrorClass::Ask,
             Self::NewerFormat { .. }
             | Self::Option { .. }
+            | Self::Passphrase { .. }
             | Self::FileTooLong { .. }
             | Self::TooManyParts { .. } => ErrorClass::Ask,
             Self::FrameTooLong { .. }

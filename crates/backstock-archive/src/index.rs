@@ -18,7 +18,7 @@ mod tests;
 
 pub use key::{compare_keys, is_at_or_below};
 pub use reader::{IndexEntry, IndexReader};
-pub use writer::IndexWriter;
+pub use writer::{IndexOptions, IndexWriter};
 
 /// File name of every index, beside its artifact.
 pub const INDEX_NAME: &str = "index.zst";

@@ -114,14 +114,26 @@ pub fn artifact_path(kind: ArtifactKind, codec: Codec) -> String {
     format!("{}/{}", artifact_folder(kind), artifact_name(kind, codec))
 }
 
+/// What the name of a sealed part ends in.
+pub const SEALED_SUFFIX: &str = ".bks";
+
+/// The name or path of one part of an artifact that is called so; `number` counts from 1.
+pub fn part_name(artifact: &str, number: Option<usize>, is_sealed: bool) -> String {
+    let suffix = if is_sealed { SEALED_SUFFIX } else { "" };
+    match number {
+        None => format!("{artifact}{suffix}"),
+        Some(number) => format!("{artifact}.{number:03}{suffix}"),
+    }
+}
+
 /// The path of one part of an artifact; `number` counts from 1. An only part has no number in its name.
-pub fn part_path(kind: ArtifactKind, codec: Codec, number: usize, parts: usize) -> String {
-    let path = artifact_path(kind, codec);
-    if parts == 1 { path } else { format!("{path}.{number:03}") }
+pub fn part_path(kind: ArtifactKind, codec: Codec, number: usize, parts: usize, is_sealed: bool) -> String {
+    part_name(&artifact_path(kind, codec), (parts != 1).then_some(number), is_sealed)
 }
 
 /// Which artifact and which part (0: the only one) a path in a backup's folder names. `None`: it names none.
 pub fn parse_part_path(path: &str) -> Option<(ArtifactKind, Codec, usize)> {
+    let path = path.strip_suffix(SEALED_SUFFIX).unwrap_or(path);
     for kind in ArtifactKind::ALL {
         for codec in Codec::ALL {
             let Some(rest) = path.strip_prefix(artifact_path(*kind, *codec).as_str()) else { continue };
@@ -201,8 +213,11 @@ mod tests {
 
     #[test]
     fn part_paths_go_both_ways() {
-        assert_eq!(part_path(ArtifactKind::Files, Codec::Gzip, 1, 1), "files/files.tgz");
-        assert_eq!(part_path(ArtifactKind::Database, Codec::Zstd, 2, 3), "db/db.sql.zst.002");
+        assert_eq!(part_path(ArtifactKind::Files, Codec::Gzip, 1, 1, false), "files/files.tgz");
+        assert_eq!(part_path(ArtifactKind::Database, Codec::Zstd, 2, 3, false), "db/db.sql.zst.002");
+        let sealed = "files/files.tgz.012.bks";
+        assert_eq!(part_path(ArtifactKind::Files, Codec::Gzip, 12, 20, true), sealed);
+        assert_eq!(parse_part_path(sealed), Some((ArtifactKind::Files, Codec::Gzip, 12)));
         assert_eq!(parse_part_path("db/db.sql.zst.002"), Some((ArtifactKind::Database, Codec::Zstd, 2)));
         assert_eq!(parse_part_path("files/index.zst"), Some((ArtifactKind::FilesIndex, Codec::Zstd, 0)));
         for other in ["db/../db.sql.zst", "db/db.sql.zst.2", "db/db.sql.zst.000", "db/db.sql.zst.1000", "x"] {

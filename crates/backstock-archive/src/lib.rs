@@ -17,6 +17,7 @@ pub mod layout;
 pub mod manifest;
 pub mod owner;
 pub mod read_at;
+pub mod seal;
 pub mod signed;
 pub mod tar;
 pub mod tombstone;

@@ -5,7 +5,7 @@
 
 use backstock_host::InstanceKey;
 use backstock_vocabulary::{
-    ArtifactKind, BackupId, Codec, Content, InstanceId, Level, Reason, RunId, SetId, ShopId,
+    ArtifactKind, BackupId, Codec, Content, IdentityId, InstanceId, Level, Reason, RunId, SetId, ShopId,
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -56,7 +56,7 @@ pub struct Manifest {
     pub reason: Reason,
     /// How many exceptions and notes there are; the indexes name them.
     pub exceptions: ExceptionCounts,
-    /// How it is sealed; `None` in this version.
+    /// How it is sealed, if it is.
     pub sealed: Option<Sealed>,
     /// What it consists of.
     pub artifacts: Vec<ManifestArtifact>,
@@ -82,9 +82,12 @@ pub struct ExceptionCounts {
     pub notes: u64,
 }
 
-/// How a backup is sealed. No sealed form exists in this version: it has no value.
+/// How a backup is sealed: every part of it, indexes included. The manifest calls it critical.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Sealed {}
+pub struct Sealed {
+    /// The identities that it was sealed for.
+    pub recipients: Vec<IdentityId>,
+}
 
 /// One artifact and its parts, named by their paths in the backup's folder.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -131,14 +134,14 @@ impl ManifestArtifact {
     }
 
     /// What is wrong with it, if anything: parts missing, twice, or with other names than they must have.
-    fn fault(&self) -> Option<String> {
+    fn fault(&self, is_sealed: bool) -> Option<String> {
         let count = self.parts.len();
         if count == 0 || count > PART_LIMIT {
             return Some(format!("{} has {count} parts", self.path()));
         }
         let mut total = 0_u64;
         for (at, part) in self.parts.iter().enumerate() {
-            let expected = layout::part_path(self.kind, self.codec, at + 1, count);
+            let expected = layout::part_path(self.kind, self.codec, at + 1, count, is_sealed);
             if part.name != expected {
                 return Some(format!("there is a part \"{}\" in the place of {expected}", part.name));
             }
@@ -172,6 +175,10 @@ impl Manifest {
     pub fn sign(&self, key: &InstanceKey) -> Result<Vec<u8>> {
         let mut signed = self.clone();
         signed.signer.0.copy_from_slice(key.public());
+        signed.format.critical.retain(|name| name != signed::SEALED);
+        if signed.sealed.is_some() {
+            signed.format.critical.push(signed::SEALED.to_owned());
+        }
         if let Some(what) = signed.fault() {
             return Err(Error::Option { artifact: MANIFEST_NAME.to_owned(), what });
         }
@@ -191,7 +198,14 @@ impl Manifest {
         if self.sequence == 0 || self.sequence == 1 && self.previous_manifest_sha256.is_some() {
             return Some("its sequence number and the manifest before do not fit together".to_owned());
         }
-        self.artifacts.iter().find_map(ManifestArtifact::fault)
+        let is_critical = self.format.critical.iter().any(|name| name == signed::SEALED);
+        if self.sealed.is_some() != is_critical {
+            return Some("it does not call critical that it is sealed".to_owned());
+        }
+        if self.sealed.as_ref().is_some_and(|sealed| sealed.recipients.is_empty()) {
+            return Some("it is sealed for nobody".to_owned());
+        }
+        self.artifacts.iter().find_map(|artifact| artifact.fault(self.sealed.is_some()))
     }
 }
 

@@ -13,6 +13,11 @@ pub trait ReadAt: Send + Sync {
 
     /// Length in bytes.
     fn size_bytes(&self) -> io::Result<u64>;
+
+    /// Length of the file as it is stored, in bytes: of a sealed one that is read opened, it is more.
+    fn stored_bytes(&self) -> io::Result<u64> {
+        self.size_bytes()
+    }
 }
 
 impl ReadAt for Box<dyn ReadFile> {
@@ -56,6 +61,10 @@ impl<R: ReadAt + ?Sized> ReadAt for &R {
     fn size_bytes(&self) -> io::Result<u64> {
         (**self).size_bytes()
     }
+
+    fn stored_bytes(&self) -> io::Result<u64> {
+        (**self).stored_bytes()
+    }
 }
 
 impl ReadAt for Box<dyn ReadAt> {
@@ -65,6 +74,10 @@ impl ReadAt for Box<dyn ReadAt> {
 
     fn size_bytes(&self) -> io::Result<u64> {
         (**self).size_bytes()
+    }
+
+    fn stored_bytes(&self) -> io::Result<u64> {
+        (**self).stored_bytes()
     }
 }
 

@@ -38,6 +38,30 @@ impl Format {
     }
 }
 
+/// Names of critical things that this program knows.
+const KNOWN: [&str; 1] = [SEALED];
+/// What a manifest of a sealed backup calls critical.
+pub(crate) const SEALED: &str = "sealed";
+
+/// Who signs documents.
+pub(crate) trait Signer {
+    /// The 64-byte Ed25519 signature of a message.
+    fn sign_bytes(&self, message: &[u8]) -> Vec<u8>;
+
+    /// The public key: 32 bytes.
+    fn public_bytes(&self) -> &[u8];
+}
+
+impl Signer for InstanceKey {
+    fn sign_bytes(&self, message: &[u8]) -> Vec<u8> {
+        self.sign(message)
+    }
+
+    fn public_bytes(&self) -> &[u8] {
+        self.public()
+    }
+}
+
 #[derive(Deserialize)]
 struct Head {
     format: Format,
@@ -50,11 +74,11 @@ struct SignatureLine {
 }
 
 /// The exact bytes of a signed document.
-pub(crate) fn sign(payload: &impl Serialize, document: &str, key: &InstanceKey) -> Result<Vec<u8>> {
+pub(crate) fn sign(payload: &impl Serialize, document: &str, key: &dyn Signer) -> Result<Vec<u8>> {
     let json = |source| Error::Json { act: "write", thing: document.to_owned(), source };
     let mut bytes = serde_json::to_vec(payload).map_err(json)?;
     let mut signature = Digest([0; 64]);
-    signature.0.copy_from_slice(&key.sign(&bytes));
+    signature.0.copy_from_slice(&key.sign_bytes(&bytes));
     bytes.push(b'\n');
     serde_json::to_writer(&mut bytes, &SignatureLine { ed25519: signature }).map_err(json)?;
     bytes.push(b'\n');
@@ -86,16 +110,25 @@ pub(crate) fn open<P: for<'de> Deserialize<'de>>(bytes: &[u8], document: &str, t
     if !key::is_signed_by(&head.signer.0, payload, &signature.ed25519.0) {
         return Err(damaged("its signature is not one of these bytes".to_owned()));
     }
-    let Format { document: found, major, critical, .. } = head.format;
+    require_known(&head.format, document, thing)?;
+    serde_json::from_slice(payload).map_err(|error| damaged(error.to_string()))
+}
+
+/// Makes sure that this is the document that is expected, in a version that is known here. `thing` is what errors call it.
+pub(crate) fn require_known(format: &Format, document: &str, thing: &str) -> Result<()> {
+    let Format { document: found, major, critical, .. } = format;
     if found != document {
-        return Err(damaged(format!("it is a {found}, not a {document}")));
+        let what = format!("it is a {found}, not a {document}");
+        return Err(Error::Damaged { part: thing.to_owned(), offset: 0, size_bytes: 0, what });
     }
     let newer = |what| Error::NewerFormat { thing: thing.to_owned(), what };
-    if major != DOCUMENT_MAJOR {
+    if *major != DOCUMENT_MAJOR {
         return Err(newer(format!("version {major} of its form, this program reads {DOCUMENT_MAJOR}")));
     }
-    if !critical.is_empty() {
-        return Err(newer(format!("it needs {}, unknown here", critical.join(", "))));
+    let unknown: Vec<&str> =
+        critical.iter().map(String::as_str).filter(|name| !KNOWN.contains(name)).collect();
+    if !unknown.is_empty() {
+        return Err(newer(format!("it needs {}, unknown here", unknown.join(", "))));
     }
-    serde_json::from_slice(payload).map_err(|error| damaged(error.to_string()))
+    Ok(())
 }

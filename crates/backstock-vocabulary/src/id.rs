@@ -56,6 +56,8 @@ ids! {
     ShopId;
     /// One backup set: what to take of a shop, when, where to, how many copies.
     SetId;
+    /// A key pair that opens sealed backups.
+    IdentityId;
     /// Credentials and address of one place.
     StorageId;
     /// One saved state of a shop.

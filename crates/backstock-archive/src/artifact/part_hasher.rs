@@ -44,14 +44,23 @@ impl PartHasher {
 /// What the hashing thread is told, in the order of the file.
 enum Told {
     Frame(Arc<Passage>),
+    Segment(Vec<u8>),
     PartEnds,
 }
 
-fn hash(told: &Receiver<Told>) -> Vec<PartHashes> {
+/// How many sealed segments may wait for the hashing thread, each of 1 MiB.
+const SEGMENTS_LIMIT: usize = 8;
+
+fn hash(told: &Receiver<Told>, given_back: &Sender<Vec<u8>>) -> Vec<PartHashes> {
     let mut hasher = PartHasher::new();
     for told in told {
         match told {
             Told::Frame(frame) => hasher.frame(&frame),
+            Told::Segment(segment) => {
+                hasher.update(&segment);
+                // Nobody wants it any more behind the last part.
+                drop(given_back.send(segment));
+            }
             Told::PartEnds => hasher.end_part(),
         }
     }
@@ -65,7 +74,13 @@ enum Place {
     /// On the thread that writes: for what is short.
     Here(Box<PartHasher>),
     /// On a thread beside it, which looks at each frame where it lies.
-    Beside { told: Sender<Told>, thread: JoinHandle<Vec<PartHashes>> },
+    Beside {
+        told: Sender<Told>,
+        thread: JoinHandle<Vec<PartHashes>>,
+        given_back: Receiver<Vec<u8>>,
+        /// Buffers of segments that were made.
+        segments: usize,
+    },
 }
 
 impl Hashing {
@@ -76,8 +91,10 @@ impl Hashing {
     /// Starts the thread.
     pub(super) fn beside() -> io::Result<Self> {
         let (told, hears) = crossbeam_channel::unbounded();
-        let thread = std::thread::Builder::new().name("hash".to_owned()).spawn(move || hash(&hears))?;
-        Ok(Self(Place::Beside { told, thread }))
+        let (gives_back, given_back) = crossbeam_channel::unbounded();
+        let thread = std::thread::Builder::new().name("hash".to_owned());
+        let thread = thread.spawn(move || hash(&hears, &gives_back))?;
+        Ok(Self(Place::Beside { told, thread, given_back, segments: 0 }))
     }
 
     /// The next frame of the part.
@@ -86,6 +103,26 @@ impl Hashing {
             Place::Here(hasher) => hasher.frame(frame),
             // A thread that has died shows when it is joined.
             Place::Beside { told, .. } => drop(told.send(Told::Frame(Arc::clone(frame)))),
+        }
+    }
+
+    /// The next segment of a sealed part, in a buffer for whose place another one is given. Waits while the hashing is
+    /// behind.
+    pub(super) fn segment(&mut self, segment: Vec<u8>) -> Vec<u8> {
+        match &mut self.0 {
+            Place::Here(hasher) => {
+                hasher.update(&segment);
+                segment
+            }
+            Place::Beside { told, given_back, segments, .. } => {
+                drop(told.send(Told::Segment(segment)));
+                if *segments < SEGMENTS_LIMIT {
+                    *segments += 1;
+                    return given_back.try_recv().unwrap_or_default();
+                }
+                // An end of the thread shows when it is joined.
+                given_back.recv().unwrap_or_default()
+            }
         }
     }
 
@@ -108,7 +145,7 @@ impl Hashing {
     pub(super) fn finish(self) -> Option<Vec<PartHashes>> {
         match self.0 {
             Place::Here(hasher) => Some(hasher.parts),
-            Place::Beside { told, thread } => {
+            Place::Beside { told, thread, .. } => {
                 drop(told);
                 thread.join().ok()
             }

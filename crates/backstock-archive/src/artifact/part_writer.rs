@@ -12,16 +12,43 @@ use super::part_hasher::Hashing;
 use super::passage::Passage;
 use super::{PART_LIMIT, Part};
 use crate::error::{Error, Result};
+use crate::layout;
+use crate::seal::{ArtifactSeal, PartSealer};
 
 struct OpenPart {
     path: PathBuf,
     name: String,
     file: Box<dyn WriteFile>,
     size_bytes: u64,
+    /// What of it the frames are: less than all of it where it is sealed.
+    text_bytes: u64,
+    sealer: Option<PartSealer>,
 }
 
-/// A part that is durable: its name and its length in bytes.
-type EndedPart = (String, u64);
+impl OpenPart {
+    /// How long it would be as stored with so many more bytes of frames.
+    fn size_with(&self, more_bytes: u64) -> u64 {
+        self.sealer.as_ref().map_or(self.size_bytes + more_bytes, |sealer| sealer.size_with(more_bytes))
+    }
+
+    /// Takes the next bytes of frames into the seal. What is full of it goes into the file and through the hashes.
+    fn seal(&mut self, sealer: &mut PartSealer, text: &[u8], hashing: &mut Hashing) -> Result<()> {
+        sealer.push(text, &mut |segment| self.segment(segment, hashing))
+    }
+
+    fn segment(&mut self, segment: Vec<u8>, hashing: &mut Hashing) -> Result<Vec<u8>> {
+        self.file.write_all(&segment).map_err(|source| Error::io("write", &self.path, source))?;
+        self.size_bytes += segment.len() as u64;
+        Ok(hashing.segment(segment))
+    }
+}
+
+/// A part that is durable.
+struct EndedPart {
+    name: String,
+    size_bytes: u64,
+    text_bytes: u64,
+}
 
 /// Writes stored frames one after the other, into as many files as the part size asks for.
 pub(crate) struct PartWriter {
@@ -31,6 +58,7 @@ pub(crate) struct PartWriter {
     part_size_bytes: u64,
     reserve_bytes: u64,
     is_long: bool,
+    seal: Option<ArtifactSeal>,
     hashing: Hashing,
     current: Option<OpenPart>,
     finished: Vec<EndedPart>,
@@ -39,16 +67,22 @@ pub(crate) struct PartWriter {
 impl PartWriter {
     /// Creates the only part of something short, which must not exist, in a folder that must. It is hashed as it is
     /// written.
-    pub(crate) fn short(host: &Host, folder: &Path, name: &str) -> Result<Self> {
-        Self::create(host, folder, name, u64::MAX, Hashing::here(), false)
+    pub(crate) fn short(host: &Host, folder: &Path, name: &str, seal: Option<&ArtifactSeal>) -> Result<Self> {
+        Self::create(host, folder, name, u64::MAX, Hashing::here(), false, seal)
     }
 
     /// The same for the first part of what may be very long, for [`Self::write_frame`] alone: it goes past the page
     /// cache, and is hashed on threads of its own.
-    pub(super) fn long(host: &Host, folder: &Path, name: &str, part_size_bytes: u64) -> Result<Self> {
+    pub(super) fn long(
+        host: &Host,
+        folder: &Path,
+        name: &str,
+        part_size_bytes: u64,
+        seal: Option<&ArtifactSeal>,
+    ) -> Result<Self> {
         let hashing = Hashing::beside()
             .map_err(|source| Error::io("start a thread for", &folder.join(name), source))?;
-        Self::create(host, folder, name, part_size_bytes, hashing, true)
+        Self::create(host, folder, name, part_size_bytes, hashing, true, seal)
     }
 
     fn create(
@@ -58,6 +92,7 @@ impl PartWriter {
         part_size_bytes: u64,
         hashing: Hashing,
         is_long: bool,
+        seal: Option<&ArtifactSeal>,
     ) -> Result<Self> {
         let mut writer = Self {
             host: host.clone(),
@@ -66,11 +101,12 @@ impl PartWriter {
             part_size_bytes,
             reserve_bytes: 0,
             is_long,
+            seal: seal.cloned(),
             hashing,
             current: None,
             finished: Vec::new(),
         };
-        writer.current = Some(writer.open(name.to_owned())?);
+        writer.current = Some(writer.open(writer.unnumbered())?);
         Ok(writer)
     }
 
@@ -88,12 +124,18 @@ impl PartWriter {
         self.host.files.require_space(&self.folder, needed_bytes, self.reserve_bytes)
     }
 
-    /// The file name of a part, numbered from 1.
-    fn numbered(&self, number: usize) -> String {
-        format!("{}.{number:03}", self.name)
+    /// The file name of an only part.
+    fn unnumbered(&self) -> String {
+        layout::part_name(&self.name, None, self.seal.is_some())
     }
 
-    fn open(&self, name: String) -> Result<OpenPart> {
+    /// The file name of a part, numbered from 1.
+    fn numbered(&self, number: usize) -> String {
+        layout::part_name(&self.name, Some(number), self.seal.is_some())
+    }
+
+    /// Creates a part, and begins its seal.
+    fn open(&mut self, name: String) -> Result<OpenPart> {
         let path = self.folder.join(&name);
         let file = failpoint::reach("artifact.create_part")
             .and_then(|()| match self.is_long {
@@ -101,16 +143,29 @@ impl PartWriter {
                 false => self.host.files.create_new(&path),
             })
             .map_err(|source| Error::io("create", &path, source))?;
-        Ok(OpenPart { path, name, file, size_bytes: 0 })
+        let mut part = OpenPart { path, name, file, size_bytes: 0, text_bytes: 0, sealer: None };
+        if let Some(seal) = &self.seal {
+            let number = self.finished.len() + 1;
+            let (sealer, header) = PartSealer::begin(self.host.random.as_ref(), seal, number)?;
+            part.segment(header, &mut self.hashing)?;
+            part.sealer = Some(sealer);
+        }
+        Ok(part)
     }
 
     /// Writes one frame whole into one part; begins a new part first when it does not fit.
     pub(crate) fn write(&mut self, frame: &[u8]) -> Result<()> {
         let size_bytes = frame.len() as u64;
         let mut part = self.part_for(size_bytes)?;
-        self.hashing.bytes(frame);
-        part.file.write_all(frame).map_err(|source| Error::io("write", &part.path, source))?;
-        part.size_bytes += size_bytes;
+        if let Some(mut sealer) = part.sealer.take() {
+            part.seal(&mut sealer, frame, &mut self.hashing)?;
+            part.sealer = Some(sealer);
+        } else {
+            self.hashing.bytes(frame);
+            part.file.write_all(frame).map_err(|source| Error::io("write", &part.path, source))?;
+            part.size_bytes += size_bytes;
+        }
+        part.text_bytes += size_bytes;
         self.current = Some(part);
         Ok(())
     }
@@ -119,10 +174,16 @@ impl PartWriter {
     pub(super) fn write_frame(&mut self, frame: &Arc<Passage>) -> Result<()> {
         let size_bytes = frame.bytes.size_bytes() as u64;
         let mut part = self.part_for(size_bytes)?;
-        self.hashing.frame(frame);
-        let written = frame.bytes.each_piece(|piece| part.file.write_all(piece));
-        written.map_err(|source| Error::io("write", &part.path, source))?;
-        part.size_bytes += size_bytes;
+        if let Some(mut sealer) = part.sealer.take() {
+            frame.bytes.each_piece(|piece| part.seal(&mut sealer, piece, &mut self.hashing))?;
+            part.sealer = Some(sealer);
+        } else {
+            self.hashing.frame(frame);
+            let written = frame.bytes.each_piece(|piece| part.file.write_all(piece));
+            written.map_err(|source| Error::io("write", &part.path, source))?;
+            part.size_bytes += size_bytes;
+        }
+        part.text_bytes += size_bytes;
         self.current = Some(part);
         Ok(())
     }
@@ -130,9 +191,7 @@ impl PartWriter {
     /// The part that a frame of this length goes into, with room for it on the disk.
     fn part_for(&mut self, size_bytes: u64) -> Result<OpenPart> {
         let part = match self.current.take() {
-            Some(part) if part.size_bytes == 0 || part.size_bytes + size_bytes <= self.part_size_bytes => {
-                part
-            }
+            Some(part) if part.text_bytes == 0 || part.size_with(size_bytes) <= self.part_size_bytes => part,
             Some(full) => self.cut(full)?,
             None => self.open(self.numbered(self.finished.len() + 1))?,
         };
@@ -161,13 +220,18 @@ impl PartWriter {
     }
 
     fn end(&mut self, mut part: OpenPart) -> Result<()> {
+        if let Some(sealer) = part.sealer.take() {
+            failpoint::reach("seal.before_final").map_err(|source| Error::io("seal", &part.path, source))?;
+            sealer.finish(&mut |segment| part.segment(segment, &mut self.hashing))?;
+        }
         // Separately from the sync: a disk may be full only now.
         part.file.flush().map_err(|source| Error::io("write", &part.path, source))?;
         failpoint::reach("artifact.sync_part")
             .and_then(|()| part.file.sync())
             .map_err(|source| Error::sync(&part.path, source))?;
         self.hashing.end_part();
-        self.finished.push((part.name, part.size_bytes));
+        let OpenPart { name, size_bytes, text_bytes, .. } = part;
+        self.finished.push(EndedPart { name, size_bytes, text_bytes });
         Ok(())
     }
 
@@ -182,7 +246,7 @@ impl PartWriter {
         let hashes = self.hashing.finish().filter(|hashes| hashes.len() == self.finished.len());
         let hashes = hashes.ok_or(Error::FrameLost { artifact: self.name, number: 0 })?;
         let parts = self.finished.into_iter().zip(hashes);
-        let part = |((name, size_bytes), (sha256, block_hashes))| Part {
+        let part = |(EndedPart { name, size_bytes, .. }, (sha256, block_hashes))| Part {
             name,
             size_bytes,
             sha256,
@@ -192,9 +256,9 @@ impl PartWriter {
         Ok(parts.map(part).collect())
     }
 
-    /// Where the bytes written so far end, counted through all parts.
-    pub(crate) fn stored_bytes(&self) -> u64 {
-        let finished: u64 = self.finished.iter().map(|(_, size_bytes)| size_bytes).sum();
-        finished + self.current.as_ref().map_or(0, |part| part.size_bytes)
+    /// Where the frames written so far end, counted through all parts and without what seals them.
+    pub(crate) fn text_bytes(&self) -> u64 {
+        let finished: u64 = self.finished.iter().map(|part| part.text_bytes).sum();
+        finished + self.current.as_ref().map_or(0, |part| part.text_bytes)
     }
 }

@@ -42,15 +42,13 @@ impl Parts {
         let mut parts = Vec::with_capacity(sources.len());
         for (facts, source) in facts.iter().zip(sources) {
             let (name, size_bytes) = (facts.name.clone(), facts.size_bytes);
-            let found = source.size_bytes().map_err(|source| Error::Read {
-                part: name.clone(),
-                offset: 0,
-                source,
-            })?;
+            let found = source.stored_bytes().map_err(|error| Error::reading(&name, 0, error))?;
             if found != size_bytes {
                 let what = format!("it has {found} bytes, {size_bytes} were written");
                 return Err(damaged(name, size_bytes, what));
             }
+            // From here on positions are those of the text, where the part is sealed.
+            let size_bytes = source.size_bytes().map_err(|error| Error::reading(&name, 0, error))?;
             parts.push(StoredPart { name, size_bytes, begins, source });
             begins += size_bytes;
         }
@@ -77,11 +75,9 @@ impl Parts {
         let part = self.at(offset);
         let room = (part.begins + part.size_bytes).saturating_sub(offset);
         let count = usize::try_from(room).unwrap_or(usize::MAX).min(buffer.len());
-        read_fully(&*part.source, &mut buffer[..count], offset - part.begins).map_err(|source| Error::Read {
-            part: part.name.clone(),
-            offset: offset - part.begins,
-            source,
-        })
+        let within = offset - part.begins;
+        read_fully(&*part.source, &mut buffer[..count], within)
+            .map_err(|error| Error::reading(&part.name, within, error))
     }
 
     /// Names a region by its part.

@@ -23,6 +23,7 @@ use super::{
 };
 use crate::digest::FrameHash;
 use crate::error::{Error, Result};
+use crate::layout;
 
 struct Job {
     number: u64,
@@ -96,7 +97,8 @@ impl ArtifactWriter {
         let workers = options.workers.clamp(1, FRAMES_LIMIT);
         let encoders =
             (0..workers).map(|_| Encoder::new(options)).collect::<Result<Vec<_>, _>>().map_err(option)?;
-        let parts = PartWriter::long(host, folder, name, options.part_size_bytes)?;
+        let seal = options.seal.as_ref();
+        let parts = PartWriter::long(host, folder, name, options.part_size_bytes, seal)?;
         let parts = parts.with_reserve(options.reserve_bytes);
         let queue = Arc::new(Queue::new(name, room));
         let (jobs, waiting) = crossbeam_channel::unbounded();
@@ -218,9 +220,11 @@ impl ArtifactWriter {
         let remove = |path: PathBuf| {
             self.host.files.remove_file(&path).map_err(|source| Error::io("remove", &path, source))
         };
-        remove(self.folder.join(&self.name))?;
+        let is_sealed = self.options.seal.is_some();
+        let path = |number| self.folder.join(layout::part_name(&self.name, number, is_sealed));
+        remove(path(None))?;
         for number in 1..=super::PART_LIMIT {
-            let path = self.folder.join(format!("{}.{number:03}", self.name));
+            let path = path(Some(number));
             match self.host.files.stat(&path) {
                 Ok(Some(_)) => remove(path)?,
                 _ => break,

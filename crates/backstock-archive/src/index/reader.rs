@@ -55,8 +55,9 @@ impl<R: ReadAt> IndexReader<R> {
     }
 
     fn open_with(source: R, name: &str, facts: Option<&Part>) -> Result<Self> {
-        let file_bytes =
-            source.size_bytes().map_err(|source| Error::Read { part: name.to_owned(), offset: 0, source })?;
+        let unreadable = |error| Error::reading(name, 0, error);
+        let file_bytes = source.size_bytes().map_err(unreadable)?;
+        let stored_bytes = source.stored_bytes().map_err(unreadable)?;
         let mut this = Self {
             name: name.to_owned(),
             source,
@@ -65,10 +66,10 @@ impl<R: ReadAt> IndexReader<R> {
             directory_hash: Digest([0; 32]),
         };
         if let Some(facts) = facts
-            && facts.size_bytes != file_bytes
+            && facts.size_bytes != stored_bytes
         {
-            let what = format!("it has {file_bytes} bytes, {} were written", facts.size_bytes);
-            return Err(this.damaged(0, file_bytes, what));
+            let what = format!("it has {stored_bytes} bytes, {} were written", facts.size_bytes);
+            return Err(this.damaged(0, stored_bytes, what));
         }
         let trailer_offset = file_bytes.saturating_sub(TRAILER_BYTES as u64);
         let trailer =
@@ -319,7 +320,7 @@ impl<R: ReadAt> IndexReader<R> {
     }
 
     fn unreadable(&self, offset: u64, source: std::io::Error) -> Error {
-        Error::Read { part: self.name.clone(), offset, source }
+        Error::reading(&self.name, offset, source)
     }
 }
 

@@ -19,9 +19,19 @@ use crate::index::line::{
 use crate::index::{
     DIRECTORY_LIMIT_BYTES, INDEX_MAJOR, INDEX_NAME, PAGE_LIMIT_BYTES, PAGE_SIZE_BYTES, compare_keys,
 };
+use crate::seal::ArtifactSeal;
 
 /// How many frames one line of the frame table tells.
 const FRAMES_PER_LINE: usize = 256;
+
+/// How an index is to be written.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct IndexOptions<'a> {
+    /// Names of what a reader must know to read on.
+    pub critical: &'a [&'a str],
+    /// How it is sealed, if it is; then it is called `index.zst.bks`.
+    pub seal: Option<&'a ArtifactSeal>,
+}
 
 /// Writes one index. It has one page in memory, and about 100 bytes for each page before.
 pub struct IndexWriter {
@@ -40,22 +50,23 @@ pub struct IndexWriter {
 impl IndexWriter {
     /// Creates `index.zst` in a folder, and writes the header that says what the entries are.
     pub fn create(host: &Host, folder: &Path, header: &impl Serialize) -> Result<Self> {
-        Self::create_critical(host, folder, header, &[])
+        Self::create_with(host, folder, &IndexOptions::default(), header)
     }
 
-    /// The same, with names of what a reader must know to read on.
-    pub fn create_critical(
+    /// The same with options.
+    pub fn create_with(
         host: &Host,
         folder: &Path,
+        options: &IndexOptions<'_>,
         header: &impl Serialize,
-        critical: &[&str],
     ) -> Result<Self> {
+        let IndexOptions { critical, seal } = *options;
         let name = folder.join(INDEX_NAME).display().to_string();
         let options = ArtifactOptions::of(Codec::Zstd, 1);
         let encoder =
             Encoder::new(&options).map_err(|what| Error::Option { artifact: name.clone(), what })?;
         // An index is always one part.
-        let parts = PartWriter::short(host, folder, INDEX_NAME)?;
+        let parts = PartWriter::short(host, folder, INDEX_NAME, seal)?;
         let mut this = Self {
             name,
             parts,
@@ -170,7 +181,7 @@ impl IndexWriter {
 
     /// Compresses and writes the page; the next is of the kind `next`.
     fn end_page(&mut self, next: PageKind) -> Result<()> {
-        let offset = self.parts.stored_bytes();
+        let offset = self.parts.text_bytes();
         let (stored_bytes, plaintext_bytes) = self.write_frame()?;
         self.pages.push(Page {
             kind: self.kind,
@@ -203,7 +214,7 @@ impl IndexWriter {
     }
 
     fn write_directory(&mut self) -> Result<Digest<32>> {
-        let directory_offset = self.parts.stored_bytes();
+        let directory_offset = self.parts.text_bytes();
         for page in &self.pages {
             page.write_line(&mut self.page).map_err(|source| Error::Json {
                 act: "write the directory of",

@@ -197,7 +197,7 @@ fn f83_newer_forms_are_told_as_such_and_additions_are_passed_over() {
     newer["format"]["major"] = json!(2);
     newer["artifacts"] = json!("of quite another form");
     let mut critical = value(&key);
-    critical["format"]["critical"] = json!(["sealed"]);
+    critical["format"]["critical"] = json!(["sealed-otherwise"]);
     critical["sealed"] = json!({"suite": "x"});
     for value in [newer, critical] {
         let error = SignedManifest::parse(&sign_value(&value, &key)).unwrap_err();
@@ -209,6 +209,27 @@ fn f83_newer_forms_are_told_as_such_and_additions_are_passed_over() {
     added["later"] = json!({"more": [1, 2]});
     let read = SignedManifest::parse(&sign_value(&added, &key)).unwrap();
     assert_eq!(read.manifest.sequence, 17);
+}
+
+/// A program that cannot open it must not take it for an ordinary one.
+#[test]
+fn a_sealed_backup_calls_it_critical_and_its_parts_by_other_names() {
+    let key = key(1);
+    let identity = IdentityId::from_parts(1, [3; 10]);
+    let mut sealed = manifest();
+    sealed.sealed = Some(Sealed { recipients: vec![identity] });
+    assert!(sealed.sign(&key).is_err(), "its parts have the names of parts that are not sealed");
+    for part in sealed.artifacts.iter_mut().flat_map(|artifact| &mut artifact.parts) {
+        part.name.push_str(".bks");
+    }
+    let read = SignedManifest::parse(&sealed.sign(&key).unwrap()).unwrap().manifest;
+    assert_eq!((&read.sealed, read.format.critical), (&sealed.sealed, vec!["sealed".to_owned()]));
+    assert_eq!(read.artifacts, sealed.artifacts);
+    let mut bare = value(&key);
+    bare["format"]["critical"] = json!(["sealed"]);
+    assert!(SignedManifest::parse(&sign_value(&bare, &key)).unwrap_err().is_damage());
+    sealed.sealed = Some(Sealed { recipients: Vec::new() });
+    assert!(sealed.sign(&key).is_err(), "it is sealed for nobody");
 }
 
 #[test]

@@ -16,7 +16,7 @@ use super::super::*;
 use super::fixture::{Backup, request, set_time};
 use super::snapshot::{Snapshot, assert_same, snapshot};
 use crate::artifact::{ArtifactOptions, ArtifactWriter};
-use crate::index::{CRITICAL_HELD_BY, IndexWriter};
+use crate::index::{CRITICAL_HELD_BY, IndexOptions, IndexWriter};
 
 /// Longer than the file system's clock ticks: a change after this has other times.
 const TICK: Duration = Duration::from_millis(12);
@@ -114,7 +114,8 @@ fn write(request: &TreeRequest, baseline: Option<Baseline<'_>>) -> Backup {
     let options = ArtifactOptions::of(Codec::Zstd, 2);
     let writer = ArtifactWriter::create(&host, folder.path(), "files.tar.zst", &options).unwrap();
     let critical: &[&str] = if baseline.is_some() { &[CRITICAL_HELD_BY] } else { &[] };
-    let mut index = IndexWriter::create_critical(&host, folder.path(), &"header", critical).unwrap();
+    let options = IndexOptions { critical, seal: None };
+    let mut index = IndexWriter::create_with(&host, folder.path(), &options, &"header").unwrap();
     let report = archive_tree(request, baseline, &writer, &mut index, &NoMonitor).unwrap();
     let artifact = writer.finish().unwrap();
     let index = index.finish(&artifact.frames, &report).unwrap();

@@ -2,7 +2,7 @@
 
 use std::thread;
 
-use backstock_archive::index::{CRITICAL_HELD_BY, INDEX_NAME};
+use backstock_archive::index::{CRITICAL_HELD_BY, INDEX_NAME, IndexOptions};
 use backstock_archive::manifest::ManifestArtifact;
 use backstock_archive::tree::{
     self, Baseline, DEFAULT_READERS, TreeMonitor, TreeNote, TreeReport, TreeRequest,
@@ -48,7 +48,8 @@ pub(super) fn spool(spooling: &Spooling<'_>, files: &FilesPlan, monitor: &dyn Mo
         chain: parent.map(|parent| parent.chain.clone()).unwrap_or_default(),
     };
     let critical: &[&str] = if parent.is_some() { &[CRITICAL_HELD_BY] } else { &[] };
-    let index = IndexWriter::create_critical(&environment.host, &folder, &header, critical);
+    let options = IndexOptions { critical, seal: None };
+    let index = IndexWriter::create_with(&environment.host, &folder, &options, &header);
     let mut index = index.doing(act())?;
     let baseline = parent.map(baseline).transpose()?;
     let report = thread::scope(|scope| {

@@ -1,0 +1,161 @@
+//! Reading a sealed part as if it were not: positions are those of the text, each segment is proven before it is given out.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::backup_seal::DataKey;
+use super::header::SealedHeader;
+use super::stream::{Layout, SegmentCipher, StreamHeader};
+use crate::error::{Error, Result};
+use crate::read_at::{ReadAt, read_fully};
+
+/// How many opened segments of an artifact are kept, each of 1 MiB: frames begin in the segment in which others end.
+const KEPT_SEGMENTS: usize = 4;
+
+/// Which segment of which part it is.
+type Place = (usize, u32);
+
+/// The segments of an artifact that were opened last, whatever part they are of.
+#[derive(Default)]
+pub struct SegmentCache(Mutex<VecDeque<(Place, Arc<Vec<u8>>)>>);
+
+impl SegmentCache {
+    fn get(&self, place: Place) -> Option<Arc<Vec<u8>>> {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let at = kept.iter().position(|(kept, _)| *kept == place)?;
+        let found = kept.remove(at)?;
+        let text = Arc::clone(&found.1);
+        kept.push_back(found);
+        Some(text)
+    }
+
+    fn keep(&self, place: Place, text: &Arc<Vec<u8>>) {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.iter().any(|(kept, _)| *kept == place) {
+            return;
+        }
+        if kept.len() >= KEPT_SEGMENTS {
+            kept.pop_front();
+        }
+        kept.push_back((place, Arc::clone(text)));
+    }
+}
+
+/// A sealed part, opened. Several threads may read at once.
+pub struct OpenedPart {
+    name: String,
+    source: Box<dyn ReadAt>,
+    stored_bytes: u64,
+    stream_begins: u64,
+    layout: Layout,
+    cipher: SegmentCipher,
+    number: usize,
+    cache: Arc<SegmentCache>,
+}
+
+impl OpenedPart {
+    /// Opens a part whose header was read and whose key is known. `number` counts the artifact's parts, which share a
+    /// cache. Errors call it `name`.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] when no stream has its length, or it does not begin as one.
+    pub fn open(
+        source: Box<dyn ReadAt>,
+        name: &str,
+        header: &SealedHeader,
+        key: &DataKey,
+        number: usize,
+        cache: &Arc<SegmentCache>,
+    ) -> Result<Self> {
+        header.require_key(key, name)?;
+        let unreadable = |offset, source| Error::Read { part: name.to_owned(), offset, source };
+        let stored_bytes = source.size_bytes().map_err(|error| unreadable(0, error))?;
+        let stream_begins = header.bytes().len() as u64;
+        let damaged = |what: &str| Error::Damaged {
+            part: name.to_owned(),
+            offset: stream_begins,
+            size_bytes: stored_bytes.saturating_sub(stream_begins),
+            what: what.to_owned(),
+        };
+        let layout = stored_bytes.checked_sub(stream_begins).and_then(Layout::of_stored);
+        let layout = layout.ok_or_else(|| damaged("the file ends in it"))?;
+        let mut stream = [0; StreamHeader::BYTES];
+        let count = read_fully(&*source, &mut stream, stream_begins)
+            .map_err(|error| unreadable(stream_begins, error))?;
+        let stream = StreamHeader::parse(&stream).filter(|_| count == stream.len());
+        let stream = stream.ok_or_else(|| damaged("its stream does not begin as one does"))?;
+        let cipher = SegmentCipher::new(key, &stream, &header.associated_data())
+            .ok_or_else(|| damaged("no key comes of its beginning"))?;
+        let (name, cache) = (name.to_owned(), Arc::clone(cache));
+        Ok(Self { name, source, stored_bytes, stream_begins, layout, cipher, number, cache })
+    }
+
+    /// The text of a segment, proven.
+    fn segment(&self, segment: u32) -> Result<Arc<Vec<u8>>> {
+        let place = (self.number, segment);
+        if let Some(text) = self.cache.get(place) {
+            return Ok(text);
+        }
+        let (begins, size_bytes) = self.layout.place(segment);
+        let offset = self.stream_begins + begins;
+        let mut bytes = vec![0; size_bytes];
+        let count = read_fully(&*self.source, &mut bytes, offset).map_err(|source| Error::Read {
+            part: self.name.clone(),
+            offset,
+            source,
+        })?;
+        let damaged = |what: &str| Error::Damaged {
+            part: self.name.clone(),
+            offset,
+            size_bytes: size_bytes as u64,
+            what: what.to_owned(),
+        };
+        if count < size_bytes {
+            return Err(damaged("the file ends in it"));
+        }
+        self.cipher
+            .open(segment, self.layout.is_last(segment), &mut bytes)
+            .ok_or_else(|| damaged("its seal is broken: these are not the bytes that were sealed here"))?;
+        let text = Arc::new(bytes);
+        self.cache.keep(place, &text);
+        Ok(text)
+    }
+
+    /// The whole text in order, whether it is all there and proven; nothing is given out that is not.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] with the region.
+    pub fn read_whole(&self, mut give: impl FnMut(&[u8]) -> Result<()>) -> Result<()> {
+        let mut segment = 0;
+        loop {
+            give(&self.segment(segment)?)?;
+            if self.layout.is_last(segment) {
+                return Ok(());
+            }
+            segment += 1;
+        }
+    }
+}
+
+impl ReadAt for OpenedPart {
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        if offset >= self.layout.text_bytes() || buffer.is_empty() {
+            return Ok(0);
+        }
+        let (segment, within) = Layout::find(offset);
+        let text = self.segment(segment).map_err(io::Error::other)?;
+        let rest = usize::try_from(within).ok().and_then(|within| text.get(within..)).unwrap_or_default();
+        let count = rest.len().min(buffer.len());
+        buffer[..count].copy_from_slice(&rest[..count]);
+        Ok(count)
+    }
+
+    fn size_bytes(&self) -> io::Result<u64> {
+        Ok(self.layout.text_bytes())
+    }
+
+    fn stored_bytes(&self) -> io::Result<u64> {
+        Ok(self.stored_bytes)
+    }
+}
