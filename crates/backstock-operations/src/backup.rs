@@ -7,6 +7,7 @@
 mod commit;
 mod plan;
 mod report;
+mod sealing;
 mod spool;
 mod tables;
 
@@ -17,8 +18,9 @@ pub use plan::{
     BackupPlan, BackupRequest, DatabasePlan, FilesPlan, plan_backup, refuse_bad_places,
     refuse_published_state,
 };
-pub(crate) use plan::{known_shop, refuse_place, renewable_places, roots_of};
+pub(crate) use plan::{DEFAULT_SET, known_shop, refuse_place, renewable_places, roots_of};
 pub use report::{BackupReport, ReportedProblem};
+pub use sealing::Sealing;
 pub(crate) use spool::{
     AskedTables, DatabaseHeader, DatabaseSummary, FilesHeader, FilesSummary, RESERVE_BYTES, RootHeader,
     ShopHeader, add_file_problems, dump_to_folder, object_key,
@@ -92,7 +94,10 @@ fn make(
     let mut commit = commit::Commit::prepare(environment, plan)?;
     let chosen = levels::choose(environment, plan)?;
     run.detail["level"] = serde_json::json!(chosen.level);
-    let spooled = spool::spool(environment, plan, (run.id, commit.backup()), &chosen, monitor)?;
+    let seal = commit.seal(environment)?;
+    let made =
+        spool::SpooledBackup { run: run.id, backup: commit.backup(), seal: seal.as_ref(), chosen: &chosen };
+    let spooled = spool::spool(environment, plan, &made, monitor)?;
     if monitor.is_cancelled() {
         return Err(interrupted());
     }

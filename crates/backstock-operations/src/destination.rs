@@ -1,5 +1,7 @@
 //! One set's folder at one storage: its owner file, its backups, reading and writing them in the order that is safe.
 
+mod sealed;
+
 use std::io;
 use std::path::Path;
 use std::sync::Arc;

@@ -12,6 +12,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::error::{Doing, ErrorKind, OperationError, Result};
 use crate::folders::StateFolder;
+use crate::keys::{KeyRing, NobodyToAsk, Unlocker};
 use crate::read_count::ReadCount;
 
 /// Threads that wait for storages and the catalog; the work itself is done by threads of its own.
@@ -41,6 +42,8 @@ pub struct Environment {
     pub key: InstanceKey,
     /// This instance.
     pub instance: InstanceId,
+    /// Keys that open sealed backups, as far as they are at hand.
+    pub(crate) keys: KeyRing,
     /// Bytes read from storages.
     pub(crate) reads: ReadCount,
     /// Whether the state folder and the catalog may be changed.
@@ -106,10 +109,18 @@ impl Environment {
             catalog,
             key,
             instance,
+            keys: KeyRing::new(Box::new(NobodyToAsk)),
             reads: ReadCount::default(),
             may_write,
             runtime,
         })
+    }
+
+    /// The same, with somebody who can be asked for keys.
+    #[must_use]
+    pub fn with_unlocker(mut self, unlocker: Box<dyn Unlocker>) -> Self {
+        self.keys = KeyRing::new(unlocker);
+        self
     }
 
     /// Waits for something that happens elsewhere: the one bridge from our threads to the waiting ones.

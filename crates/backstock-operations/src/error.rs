@@ -21,6 +21,10 @@ pub enum ErrorKind {
     Damaged,
     /// A storage could not be reached or refused.
     Storage,
+    /// It is sealed, and nothing that could open it was given.
+    Locked,
+    /// It is sealed, and what was given does not open it.
+    WrongKey,
     /// A rule of Backstock forbids it.
     Refused,
     /// A signal asked to stop.
@@ -134,7 +138,9 @@ impl OperationError {
             Self::Archive { source, .. } => match **source {
                 backstock_archive::Error::NewerFormat { .. } => ErrorKind::Refused,
                 backstock_archive::Error::Cancelled => ErrorKind::Interrupted,
-                backstock_archive::Error::Glob { .. } => ErrorKind::Declined,
+                backstock_archive::Error::Glob { .. } | backstock_archive::Error::Passphrase { .. } => {
+                    ErrorKind::Declined
+                }
                 _ if source.is_damage() => ErrorKind::Damaged,
                 _ => ErrorKind::Failed,
             },

@@ -96,9 +96,14 @@ impl StateFolder {
         self.root.join("locks").join("drills.lock")
     }
 
+    /// The public halves of identities, their slots and certificates.
+    pub fn identities(&self) -> PathBuf {
+        self.root.join("identities")
+    }
+
     /// Every folder that must be there.
-    pub fn folders(&self) -> [PathBuf; 7] {
-        ["locks", "spool", "journals", "index", "connections", "leases", "drills"]
+    pub fn folders(&self) -> [PathBuf; 8] {
+        ["locks", "spool", "journals", "index", "connections", "leases", "drills", "identities"]
             .map(|name| self.root.join(name))
     }
 }

@@ -15,9 +15,11 @@ mod environment;
 mod error;
 mod folders;
 mod history;
+mod keys;
 mod lease;
 mod levels;
 mod monitor;
+mod open;
 mod read_count;
 mod rebuild;
 mod restore;
@@ -30,11 +32,12 @@ mod subject;
 mod succession;
 mod verify;
 
+pub use backstock_archive::seal::{Identity, Passphrase, PrivateIdentity, Suite};
 pub use backstock_archive::tree::{FileKind, printable as printable_path};
 pub use backstock_platform::RowGroup;
 pub use backup::{
-    BackupPlan, BackupReport, BackupRequest, DatabasePlan, FilesPlan, ReportedProblem, backup, plan_backup,
-    refuse_bad_places, refuse_published_state,
+    BackupPlan, BackupReport, BackupRequest, DatabasePlan, FilesPlan, ReportedProblem, Sealing, backup,
+    plan_backup, refuse_bad_places, refuse_published_state,
 };
 pub use diff::{
     DatabaseCounts, DiffSide, DiffSummary, Difference, FileChange, FileCounts, LineChange, NamedValue,
@@ -50,8 +53,14 @@ pub use environment::Environment;
 pub use error::{ErrorKind, OperationError, Result, causes, chain};
 pub use folders::{StateFolder, UsualPlaces};
 pub use history::forget_old_history;
+pub use keys::{
+    CreatedIdentity, KeptBy, KitPlace, LOST_IS_LOST, ListedIdentity, NobodyToAsk, RecoveryKit,
+    RehearsedBackup, Unlocker, change_passphrase, create_identity, export_identity, identities, identity,
+    read_passphrase_file, read_private_identity, recovery_kit, rehearse, rotate_identity,
+};
 pub use levels::{FullDay, FullDays, LevelChoice, LevelRules, LevelSettings};
 pub use monitor::{Expected, Monitor, Phase, Unwatched};
+pub use open::{OpenReport, open_backup};
 pub use rebuild::{RebuildReport, SetIrregularity, rebuild_catalog};
 pub use restore::{
     AcceptReport, Ask, ChangedSince, DumpRequest, DumpSummary, DumpTable, ElsewherePlan, ElsewhereReport,

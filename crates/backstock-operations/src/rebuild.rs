@@ -8,7 +8,8 @@ use backstock_vocabulary::ArtifactKind;
 use serde::Serialize;
 
 use crate::backup::{
-    DatabaseHeader, DatabaseSummary, FilesHeader, FilesSummary, ReportedProblem, ShopHeader, adopt,
+    DEFAULT_SET, DatabaseHeader, DatabaseSummary, FilesHeader, FilesSummary, ReportedProblem, ShopHeader,
+    adopt,
 };
 use crate::destination::{FoundManifest, Place, SetFolder};
 use crate::environment::Environment;
@@ -87,11 +88,17 @@ pub fn rebuild_catalog(
 
 fn record(environment: &Environment, set_folder: &SetFolder, found: &FoundManifest) -> Result<()> {
     let manifest = &found.signed.manifest;
-    let (header, problems) = told_by_indexes(environment, set_folder, found)?;
+    let (header, problems) = match told_by_indexes(environment, set_folder, found) {
+        // Nobody needs a key to have the list of what there is.
+        Err(error) if error.kind() == ErrorKind::Locked => {
+            (Some(told_without_a_key(environment, set_folder, manifest)?), Vec::new())
+        }
+        told => told?,
+    };
     if let Some(header) = &header {
         let shop = Shop {
             id: manifest.shop,
-            root: Some(header.root.0.clone()),
+            root: Some(header.root.0.clone()).filter(|root| !root.is_empty()),
             platform: header.platform.clone(),
             title: header.title.clone(),
             created: header.shop_created,
@@ -110,6 +117,28 @@ fn record(environment: &Environment, set_folder: &SetFolder, found: &FoundManife
     record_problems(environment, manifest, &problems)
 }
 
+/// What the names of the folders say of the shop of a sealed backup, unless more is known of it already.
+fn told_without_a_key(
+    environment: &Environment,
+    set_folder: &SetFolder,
+    manifest: &Manifest,
+) -> Result<ShopHeader> {
+    let known =
+        environment.wait(environment.catalog.find_shop(manifest.shop)).doing("looking for the shop")?;
+    let title = set_folder.name.rsplit_once('-').map_or(set_folder.name.as_str(), |(title, _)| title);
+    Ok(ShopHeader {
+        title: known.as_ref().map_or_else(|| title.to_owned(), |shop| shop.title.clone()),
+        platform: known.as_ref().map_or_else(|| "unknown".to_owned(), |shop| shop.platform.clone()),
+        root: backstock_vocabulary::RawText(
+            known.as_ref().and_then(|shop| shop.root.clone()).unwrap_or_default(),
+        ),
+        set_title: DEFAULT_SET.to_owned(),
+        shop_created: known.map_or(manifest.started, |shop| shop.created),
+        set_created: manifest.started,
+        layout: None,
+    })
+}
+
 /// What the indexes say of the shop and of what is missing. A damaged index does not hide the backup from the catalog.
 fn told_by_indexes(
     environment: &Environment,
@@ -121,13 +150,13 @@ fn told_by_indexes(
     let mut header = None;
     let mut problems = Vec::new();
     if let Some(artifact) = manifest.artifact(ArtifactKind::DatabaseIndex) {
-        let index = open_index(environment, set_folder, &found.folder, artifact)?;
+        let index = open_index(environment, set_folder, &found.folder, &found.signed, artifact)?;
         header = Some(index.header::<DatabaseHeader>().doing(act())?.shop);
         let summary: DatabaseSummary = index.summary().doing(act())?;
         problems.extend(summary.problems);
     }
     if let Some(artifact) = manifest.artifact(ArtifactKind::FilesIndex) {
-        let index = open_index(environment, set_folder, &found.folder, artifact)?;
+        let index = open_index(environment, set_folder, &found.folder, &found.signed, artifact)?;
         header = Some(index.header::<FilesHeader>().doing(act())?.shop);
         let summary: FilesSummary = index.summary().doing(act())?;
         crate::backup::add_file_problems(&summary.report, &mut problems);

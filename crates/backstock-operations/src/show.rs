@@ -8,7 +8,7 @@ use backstock_archive::tree::{FileEntry, FileKind, FileState, printable};
 use backstock_catalog::{Backup, Drill, Problem, Replica, Run, Severity, Shop};
 use backstock_database::DumpedObject;
 use backstock_vocabulary::{
-    ArtifactKind, BackupId, Content, Level, Outcome, Reason, ReplicaState, ShopId, StorageId,
+    ArtifactKind, BackupId, Content, IdentityId, Level, Outcome, Reason, ReplicaState, ShopId, StorageId,
 };
 use serde::Serialize;
 
@@ -38,6 +38,8 @@ pub struct ListedBackup {
     pub reason: Reason,
     /// What it is worth.
     pub content: Content,
+    /// The identities that it is sealed for; nobody: it is not sealed.
+    pub sealed_for: Vec<IdentityId>,
     /// Length of all artifacts in bytes.
     pub stored_bytes: u64,
     /// Named things that are missing.
@@ -181,6 +183,7 @@ fn listed(environment: &Environment, kept: &Kept, backup: &Backup) -> Result<Lis
         parent: backup.parent,
         reason: backup.reason,
         content: backup.content,
+        sealed_for: sealed_for(backup),
         stored_bytes: backup.stored_bytes,
         exceptions: backup.exceptions,
         pin: kept.pins.get(&backup.id).cloned(),
@@ -192,6 +195,15 @@ fn listed(environment: &Environment, kept: &Kept, backup: &Backup) -> Result<Lis
 
 fn listed_drill(drill: &Drill) -> ListedDrill {
     ListedDrill { outcome: drill.outcome, finished: drill.finished, elapsed_ms: drill.elapsed_ms }
+}
+
+/// Whom a backup is sealed for, as the catalog has it from the manifest.
+pub(crate) fn sealed_for(backup: &Backup) -> Vec<IdentityId> {
+    backup
+        .detail
+        .get("sealed_for")
+        .and_then(|ids| serde_json::from_value(ids.clone()).ok())
+        .unwrap_or_default()
 }
 
 fn listed_replica(environment: &Environment, kept: &Kept, replica: &Replica) -> Result<ListedReplica> {

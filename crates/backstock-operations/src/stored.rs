@@ -1,6 +1,7 @@
 //! One stored backup, opened for reading: its manifest, its indexes, its artifacts.
 
 use std::io;
+use std::sync::Arc;
 
 use backstock_archive::manifest::{ManifestArtifact, SignedManifest};
 use backstock_archive::{ArtifactReader, IndexReader, ReadAt};
@@ -100,13 +101,22 @@ impl StoredBackup {
         self.signed.manifest.artifact(kind).is_some()
     }
 
-    fn parts(&self, environment: &Environment, artifact: &ManifestArtifact) -> Result<Vec<Box<dyn ReadAt>>> {
-        artifact.parts.iter().map(|part| self.set_folder.open_part(environment, &self.folder, part)).collect()
+    /// Every part of an artifact in order, opened for reading its text.
+    pub(crate) fn parts(
+        &self,
+        environment: &Environment,
+        artifact: &ManifestArtifact,
+    ) -> Result<Vec<Box<dyn ReadAt>>> {
+        let cache = Arc::default();
+        let open = |number| {
+            self.set_folder.open_text(environment, &self.folder, &self.signed, artifact, number, &cache)
+        };
+        (1..=artifact.parts.len()).map(open).collect()
     }
 
     /// Opens the index of the database or of the files.
     pub(crate) fn index(&self, environment: &Environment, kind: ArtifactKind) -> Result<StoredIndex> {
-        open_index(environment, &self.set_folder, &self.folder, self.require(kind)?)
+        open_index(environment, &self.set_folder, &self.folder, &self.signed, self.require(kind)?)
     }
 
     /// Opens the database's or the files' artifact with its index.
@@ -166,12 +176,13 @@ pub(crate) fn open_index(
     environment: &Environment,
     set_folder: &SetFolder,
     folder: &str,
+    signed: &SignedManifest,
     artifact: &ManifestArtifact,
 ) -> Result<StoredIndex> {
     let part = artifact.parts.first().ok_or_else(|| {
         OperationError::plain(ErrorKind::Damaged, format!("{} has no part", artifact.path()))
     })?;
-    let source = set_folder.open_part(environment, folder, part)?;
+    let source = set_folder.open_text(environment, folder, signed, artifact, 1, &Arc::default())?;
     IndexReader::open(source, part).doing(format!("opening {} of {folder}", part.name))
 }
 

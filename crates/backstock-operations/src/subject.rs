@@ -94,6 +94,8 @@ pub struct SetSettings {
     pub exclude_table: Vec<String>,
     /// Tables that are left out entirely.
     pub exclude_table_entirely: Vec<String>,
+    /// Whether its backups are sealed, where that is said.
+    pub sealed: Option<bool>,
     /// What the shop's files do not tell.
     pub by_hand: ShopOverrides,
 }

@@ -204,6 +204,11 @@ fn check_levels(
         monitor.phase(Phase::Checking, Expected::default());
         let act = check_decoded(environment, members, report, monitor);
         if let Err(error) = act {
+            if error.kind() == ErrorKind::Locked {
+                let hint = error.hint().unwrap_or_default();
+                report.stopped = Some(format!("{}: {hint}", chain(&error)));
+                return Ok(());
+            }
             if error.kind() != ErrorKind::Damaged {
                 return Err(error);
             }

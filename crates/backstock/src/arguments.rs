@@ -1,5 +1,7 @@
 //! What may be typed: every command, flag and argument.
 
+mod key;
+
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -7,6 +9,11 @@ use std::path::{Path, PathBuf};
 use backstock_operations::ShopOverrides;
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub(crate) use key::{
+    ChangeKeyArguments, ExportKeyArguments, KeyCommand, KitArguments, NamedKeyArguments, NewKeyArguments,
+    SuiteArgument,
+};
 
 /// Backup and restore for online shops.
 #[derive(Debug, Parser)]
@@ -32,6 +39,12 @@ pub(crate) struct CommonArguments {
     /// What this machine is known by, where /etc/machine-id does not stay: in containers
     #[arg(long, global = true, env = "BACKSTOCK_MACHINE_ID", value_name = "ID")]
     pub(crate) machine_id: Option<String>,
+    /// File that holds the passphrase of a sealed backup and nothing else (or set BACKSTOCK_PASSPHRASE)
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) passphrase_file: Option<PathBuf>,
+    /// File that holds the private half of an identity
+    #[arg(long, global = true, env = "BACKSTOCK_IDENTITY_FILE", value_name = "FILE")]
+    pub(crate) identity_file: Option<PathBuf>,
     /// Print one JSON document on standard output
     #[arg(long, global = true)]
     pub(crate) json: bool,
@@ -57,6 +70,8 @@ pub(crate) enum Command {
     Verify(VerifyArguments),
     /// Restore a backup into a scratch place, compare everything, and remove it again
     Drill(DrillArguments),
+    /// Write a backup as plain files for stock tools, opened where it is sealed
+    Open(OpenArguments),
     /// Bring a shop, some tables or some files back
     Restore(RestoreArguments),
     /// Take the last restore back, exactly
@@ -69,6 +84,9 @@ pub(crate) enum Command {
     Pin(PinArguments),
     /// Let a pinned backup go again
     Unpin(UnpinArguments),
+    /// Make and look after the keys that backups are sealed for
+    #[command(subcommand)]
+    Key(KeyCommand),
     /// Look after the catalog
     #[command(subcommand)]
     Catalog(CatalogCommand),
@@ -229,6 +247,9 @@ pub(crate) struct BackupArguments {
     /// Let no older backup go afterwards, whatever the policy says
     #[arg(long)]
     pub(crate) no_prune: bool,
+    /// Do not seal this backup, although there is an identity to seal it for
+    #[arg(long)]
+    pub(crate) unsealed: bool,
     /// What the shop's files do not tell.
     #[command(flatten)]
     pub(crate) by_hand: ShopArguments,
@@ -274,6 +295,19 @@ pub(crate) struct DiffArguments {
     /// What the shop's files do not tell.
     #[command(flatten)]
     pub(crate) by_hand: ShopArguments,
+}
+
+/// `open`.
+#[derive(Debug, Args)]
+pub(crate) struct OpenArguments {
+    /// A backup's id, the end or beginning of it, or "latest"
+    pub(crate) id: String,
+    /// The new or empty folder to write into
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) to: PathBuf,
+    /// Of which shop, where "latest" could mean several
+    #[arg(long)]
+    pub(crate) shop: Option<OsString>,
 }
 
 /// `verify`.

@@ -6,7 +6,9 @@ mod delete;
 mod detect;
 mod diff;
 mod drill;
+mod key;
 mod list;
+mod open;
 mod pin;
 mod prune;
 mod restore;
@@ -40,12 +42,14 @@ pub(crate) fn run(arguments: &Arguments, terminal: Terminal) -> Result {
         Command::Diff(arguments) => diff::run(&session, arguments),
         Command::Verify(arguments) => verify::run(&session, arguments),
         Command::Drill(arguments) => drill::run(&session, arguments),
+        Command::Open(arguments) => open::run(&session, arguments),
         Command::Restore(arguments) => restore::run(&session, arguments),
         Command::Undo(arguments) => undo::run(&session, arguments),
         Command::Prune(arguments) => prune::run(&session, arguments),
         Command::Delete(arguments) => delete::run(&session, arguments),
         Command::Pin(arguments) => pin::run(&session, arguments),
         Command::Unpin(arguments) => pin::unpin(&session, arguments),
+        Command::Key(command) => key::run(&session, command),
         Command::Catalog(CatalogCommand::Rebuild(arguments)) => catalog::rebuild(&session, arguments),
     }
 }

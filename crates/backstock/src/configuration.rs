@@ -52,6 +52,8 @@ pub(crate) struct Configuration {
     /// Which backups are kept, where a set says nothing else.
     #[serde(default)]
     pub(crate) retention: RetentionSettings,
+    /// Whether backups are sealed, where a set says nothing else [default: where there is an identity].
+    pub(crate) sealed: Option<bool>,
     /// Which backups are full ones, where a set says nothing else.
     #[serde(default)]
     pub(crate) levels: LevelSettings,
@@ -80,6 +82,8 @@ pub(crate) struct SetTable {
     /// Folders of the shop outside its own: names and places.
     #[serde(default)]
     pub(crate) outside_folder: std::collections::BTreeMap<String, PathBuf>,
+    /// Whether its backups are sealed, instead of what is said for all.
+    pub(crate) sealed: Option<bool>,
     /// Which backups of it are kept, instead of what is said for all.
     pub(crate) retention: Option<RetentionSettings>,
     /// Which backups of it are full ones, instead of what is said for all.
@@ -150,6 +154,7 @@ impl SetTable {
             exclude: self.exclude.clone(),
             exclude_table: self.exclude_table.clone(),
             exclude_table_entirely: self.exclude_table_entirely.clone(),
+            sealed: self.sealed,
             by_hand: ShopOverrides {
                 host: database.host,
                 port: database.port,

@@ -22,6 +22,8 @@ pub(crate) enum Code {
     NotFound = 10,
     /// Another run has the shop.
     Busy = 11,
+    /// It is sealed, and what was given does not open it.
+    WrongKey = 12,
     /// Stored bytes are damaged.
     Damaged = 13,
     /// A storage could not be reached, or refused.
@@ -98,6 +100,7 @@ impl CommandError {
                 ErrorKind::Declined => Code::Declined,
                 ErrorKind::NotFound => Code::NotFound,
                 ErrorKind::Busy => Code::Busy,
+                ErrorKind::Locked | ErrorKind::WrongKey => Code::WrongKey,
                 ErrorKind::Damaged => Code::Damaged,
                 ErrorKind::Storage => Code::Storage,
                 ErrorKind::Refused => Code::Refused,

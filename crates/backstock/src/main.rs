@@ -7,6 +7,7 @@ mod exit;
 mod progress;
 mod session;
 mod terminal;
+mod unlock;
 
 use std::process::ExitCode;
 

@@ -16,6 +16,7 @@ use crate::configuration::Configuration;
 use crate::exit::CommandError;
 use crate::progress::Progress;
 use crate::terminal::{Terminal, printable};
+use crate::unlock::GivenKeys;
 
 /// What every command needs.
 pub(crate) struct Session {
@@ -24,6 +25,7 @@ pub(crate) struct Session {
     state: PathBuf,
     usual_backups: PathBuf,
     host: Host,
+    keys: GivenKeys,
     interrupted: Arc<AtomicBool>,
 }
 
@@ -51,9 +53,14 @@ impl Session {
             Some(id) => Host::real().with_machine_id(id),
             None => Host::real(),
         };
+        let keys = GivenKeys {
+            terminal,
+            passphrase_file: common.passphrase_file.clone(),
+            identity_file: common.identity_file.clone(),
+        };
         let interrupted = Arc::new(AtomicBool::new(false));
         heed_signals(&interrupted);
-        Ok(Self { terminal, configuration, state: absolute(&state), usual_backups, host, interrupted })
+        Ok(Self { terminal, configuration, state: absolute(&state), usual_backups, host, keys, interrupted })
     }
 
     /// The state folder.
@@ -74,14 +81,18 @@ impl Session {
     /// Opens the state folder for whoever deals with the restores that wait.
     pub(crate) fn open_silently(&self) -> Result<Environment, CommandError> {
         self.refuse_published_state()?;
-        Ok(Environment::open(&self.host, &self.state)?)
+        Ok(self.with_keys(Environment::open(&self.host, &self.state)?))
     }
 
     /// Opens the state folder for a plan that is only shown: nothing is written.
     pub(crate) fn open_to_look(&self) -> Result<Environment, CommandError> {
-        let environment = Environment::open_to_look(&self.host, &self.state)?;
+        let environment = self.with_keys(Environment::open_to_look(&self.host, &self.state)?);
         self.tell_of_open_restores(&environment)?;
         Ok(environment)
+    }
+
+    fn with_keys(&self, environment: Environment) -> Environment {
+        environment.with_unlocker(Box::new(self.keys.clone()))
     }
 
     /// A state folder is not made where a web server hands it out.
@@ -101,7 +112,7 @@ impl Session {
     /// Opens the state folder to make the catalog anew, even when the present one is damaged.
     pub(crate) fn open_for_rebuild(&self) -> Result<Environment, CommandError> {
         self.refuse_published_state()?;
-        Ok(Environment::open_for_rebuild(&self.host, &self.state)?)
+        Ok(self.with_keys(Environment::open_for_rebuild(&self.host, &self.state)?))
     }
 
     /// Watches an operation.

@@ -4,7 +4,7 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::io::{self, BufRead, IsTerminal, Write};
 
-use backstock_operations::{ListedDrill, causes};
+use backstock_operations::{ListedDrill, Passphrase, causes};
 use backstock_vocabulary::Outcome;
 use serde::Serialize;
 use tracing::{Event, Level, Subscriber};
@@ -101,6 +101,30 @@ impl Terminal {
         let mut answer = String::new();
         io::stdin().lock().read_line(&mut answer).ok()?;
         Some(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
+    }
+}
+
+impl Terminal {
+    /// Asks for something that nobody may see. `None` when there is nobody to ask.
+    pub(crate) fn secret(&self, question: &str) -> Option<Passphrase> {
+        if !self.can_ask {
+            return None;
+        }
+        let _ = write!(io::stderr(), "{question}");
+        let _ = io::stderr().flush();
+        let shown = rustix::termios::tcgetattr(io::stdin()).ok()?;
+        let mut hidden = shown.clone();
+        hidden.local_modes.remove(rustix::termios::LocalModes::ECHO);
+        rustix::termios::tcsetattr(io::stdin(), rustix::termios::OptionalActions::Flush, &hidden).ok()?;
+        // With room for any, so that no copy is left behind where it grew.
+        let mut answer = String::with_capacity(4096);
+        let read = io::stdin().lock().read_line(&mut answer);
+        let _ = rustix::termios::tcsetattr(io::stdin(), rustix::termios::OptionalActions::Now, &shown);
+        let _ = writeln!(io::stderr());
+        let length = answer.trim_end_matches(['\r', '\n']).len();
+        answer.truncate(length);
+        let typed = Passphrase::typed(answer);
+        read.ok().filter(|count| *count > 0).map(|_| typed)
     }
 }
 

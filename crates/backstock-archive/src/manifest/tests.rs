@@ -31,7 +31,7 @@ fn part(name: &str, size_bytes: u64) -> Part {
 }
 
 /// An incremental backup with everything that a manifest can tell.
-fn manifest() -> Manifest {
+pub(crate) fn manifest() -> Manifest {
     let artifact =
         |kind, codec, plaintext_bytes, parts| ManifestArtifact { kind, codec, plaintext_bytes, parts };
     let index = |name| Part { directory_blake3: Some(crate::Digest([7; 32])), ..part(name, 500) };

@@ -1,6 +1,7 @@
 //! Tests of sealing: sealed parts made of nothing but a text, and opened again.
 
 mod artifacts;
+mod by_script;
 mod damage;
 mod identities;
 mod keys;

@@ -5,10 +5,12 @@
 //! durable at the destination and its size was seen there.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use backstock_archive::layout::BackupFolder;
-use backstock_archive::manifest::{Manifest, Parent, SignedManifest};
+use backstock_archive::manifest::{Manifest, Parent, Sealed, SignedManifest};
 use backstock_archive::owner::{Head, Owner};
+use backstock_archive::seal::BackupSeal;
 use backstock_archive::{Digest, Sha256, layout};
 use backstock_catalog::{Backup, Problem, Replica, RunArtifact};
 use backstock_vocabulary::{BackupId, Content, Outcome, Proof, Reason, ReplicaState};
@@ -19,6 +21,7 @@ use super::spool::{RESERVE_BYTES, Spooled};
 use crate::destination::{Inventory, SetFolder};
 use crate::environment::Environment;
 use crate::error::{Doing, ErrorKind, OperationError, Result, chain};
+use crate::keys::put_keys;
 use crate::levels::ChosenLevel;
 use crate::monitor::Monitor;
 use crate::run::RunRecord;
@@ -76,6 +79,20 @@ impl<'a> Commit<'a> {
     /// The backup that is being made.
     pub(super) fn backup(&self) -> BackupId {
         self.backup
+    }
+
+    /// How the backup is sealed, if it is. What opens it is durable at the destination before anything is sealed.
+    pub(super) fn seal(&self, environment: &Environment) -> Result<Option<Arc<BackupSeal>>> {
+        if self.plan.recipients.is_empty() {
+            return Ok(None);
+        }
+        put_keys(environment, &self.folder)?;
+        backstock_host::failpoint::reach("backup.after_keys").doing("making the key of the backup")?;
+        let random = environment.host.random.as_ref();
+        let seal = BackupSeal::new(random, self.backup, &self.plan.recipients)
+            .doing(format!("making the key of the backup {}", self.backup))?;
+        environment.keys.remember(&seal);
+        Ok(Some(Arc::new(seal)))
     }
 
     /// Puts every part.
@@ -218,9 +235,14 @@ impl<'a> Commit<'a> {
             content,
             reason: self.plan.reason,
             exceptions,
-            sealed: None,
+            sealed: self.sealed(),
             artifacts: spooled.gathered.artifacts.clone(),
         }
+    }
+
+    fn sealed(&self) -> Option<Sealed> {
+        let recipients: Vec<_> = self.plan.recipients.iter().map(|recipient| recipient.identity).collect();
+        (!recipients.is_empty()).then_some(Sealed { recipients })
     }
 
     fn report(&self, manifest: &Manifest, run: &RunRecord, spooled: &Spooled) -> BackupReport {
@@ -421,6 +443,7 @@ fn record(environment: &Environment, folder: &SetFolder, name: &str, signed: &Si
         detail: serde_json::json!({
             "artifacts": manifest.artifacts.iter().map(backstock_archive::ManifestArtifact::path).collect::<Vec<_>>(),
             "is_snapshot": manifest.reason == Reason::PreRestore,
+            "sealed_for": manifest.sealed.as_ref().map(|sealed| &sealed.recipients),
         }),
     };
     let replica = Replica {

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use backstock_archive::artifact::PART_SIZE_BYTES;
 use backstock_archive::manifest::Manifest;
+use backstock_archive::seal::Recipient;
 use backstock_archive::tree::{Exclusions, Renewable, TreeRoot};
 use backstock_catalog::{RunDestination, Set, Shop};
 use backstock_database::{Pattern, TableSelection};
@@ -13,7 +14,8 @@ use backstock_vocabulary::{Codec, Outcome, Reason, RunKind, Scope, SetId, ShopId
 use ring::digest::{SHA256, digest};
 use serde::Serialize;
 
-use super::tables::database_plan;
+use super::sealing::{Sealing, recipients_of};
+use super::tables::{database_plan, further_databases};
 use crate::destination::Place;
 use crate::dump_files::ImportedDump;
 use crate::environment::Environment;
@@ -24,7 +26,7 @@ use crate::run::RunSubject;
 use crate::subject::{ShopDatabase, Subject, has_database};
 
 /// The set that a folder without a set of its own uses.
-pub(super) const DEFAULT_SET: &str = "default";
+pub(crate) const DEFAULT_SET: &str = "default";
 
 /// What a person asks for.
 #[derive(Debug, Clone)]
@@ -55,6 +57,8 @@ pub struct BackupRequest {
     pub level: Option<LevelChoice>,
     /// The plan of the set, and how long chains may become.
     pub levels: LevelRules,
+    /// Whether to seal it.
+    pub sealing: Sealing,
 }
 
 impl BackupRequest {
@@ -74,6 +78,7 @@ impl BackupRequest {
             web_roots: Vec::new(),
             level: None,
             levels: LevelRules::default(),
+            sealing: Sealing::default(),
         }
     }
 }
@@ -107,6 +112,8 @@ pub struct BackupPlan {
     pub take_over: bool,
     /// SHA-256 of what is asked for.
     pub definition_sha256: [u8; 32],
+    /// Whom it is sealed for; nobody: it is not sealed.
+    pub recipients: Vec<Recipient>,
     /// Why the backup must not be restored, if so: a restore of this shop is unfinished.
     pub unusable: Option<String>,
     /// Databases of the shop that are not taken, as a person knows them.
@@ -165,7 +172,9 @@ pub fn plan_backup(
         scope.has_database().then(|| database_plan(environment, subject, request, &journals)).transpose()?;
     let files = scope.has_files().then(|| files_plan(environment, subject, request)).transpose()?;
     let set_folder = set_folder_of(&shop, &set);
-    let definition_sha256 = definition_of(scope, request, database.as_ref(), files.as_ref(), subject)?;
+    let recipients = recipients_of(environment, request.sealing)?;
+    let definition_sha256 =
+        definition_of(scope, request, database.as_ref(), files.as_ref(), subject, &recipients)?;
     Ok(BackupPlan {
         shop,
         set,
@@ -180,19 +189,13 @@ pub fn plan_backup(
         set_folder,
         take_over: request.take_over,
         definition_sha256,
+        recipients,
         unusable,
         further_databases: further_databases(subject, scope),
         notes: subject.notes.clone(),
         layout: subject.layout.as_ref().and_then(|layout| serde_json::to_value(layout).ok()),
         place,
     })
-}
-
-/// Databases besides the one that is dumped: named, so that nobody takes the backup for the whole shop.
-fn further_databases(subject: &Subject, scope: Scope) -> Vec<String> {
-    let layout = subject.layout.as_ref().filter(|_| scope.has_database());
-    let further = layout.map(|layout| layout.further_databases.as_slice()).unwrap_or_default();
-    further.iter().map(|database| String::from_utf8_lossy(&database.name).into_owned()).collect()
 }
 
 /// Everything of a plain folder is its files, unless a database of it was backed up before: a shop that lost its
@@ -374,6 +377,7 @@ fn definition_of(
     database: Option<&DatabasePlan>,
     files: Option<&FilesPlan>,
     subject: &Subject,
+    recipients: &[Recipient],
 ) -> Result<[u8; 32]> {
     let texts = |patterns: &[Pattern]| -> Vec<String> {
         patterns.iter().map(|pattern| pattern.as_str().to_owned()).collect()
@@ -398,6 +402,7 @@ fn definition_of(
         ("only_tables", json(&texts(&selection.only))?),
         ("contents_excluded", json(&texts(&selection.contents_excluded))?),
         ("excluded_entirely", json(&texts(&selection.excluded_entirely))?),
+        ("recipients", json(&recipients.iter().map(|recipient| recipient.identity).collect::<Vec<_>>())?),
     ];
     let bytes = serde_json::to_vec(&inputs).doing("describing what the backup takes")?;
     let mut hash = [0; 32];

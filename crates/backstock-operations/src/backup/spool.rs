@@ -13,8 +13,9 @@ use std::sync::{Arc, OnceLock};
 use std::thread;
 
 use backstock_archive::manifest::{ExceptionCounts, ManifestArtifact};
+use backstock_archive::seal::{ArtifactSeal, BackupSeal, OpenedPart, SealedHeader};
 use backstock_archive::tree::{Exclusions, TreeReport};
-use backstock_archive::{ArtifactOptions, FrameRoom, layout};
+use backstock_archive::{ArtifactOptions, FrameRoom, Part, ReadAt, layout};
 use backstock_database::{DatabaseFacts, RawText, ServerFacts};
 use backstock_vocabulary::{ArtifactKind, BackupId, Codec, RunId};
 use serde::{Deserialize, Serialize};
@@ -162,17 +163,48 @@ struct Spooling<'a> {
     backup: BackupId,
     chosen: &'a ChosenLevel,
     room: Arc<FrameRoom>,
+    seal: Option<&'a Arc<BackupSeal>>,
+}
+
+impl Spooling<'_> {
+    /// How an artifact is sealed, if the backup is.
+    fn seal(&self, artifact: ArtifactKind) -> Option<ArtifactSeal> {
+        self.seal.map(|seal| ArtifactSeal::of(seal, artifact))
+    }
+
+    /// The text of an only part that was just written, whether it is sealed or not.
+    fn written_text(&self, folder: &Path, part: &Part) -> Result<Box<dyn ReadAt>> {
+        let path = folder.join(&part.name);
+        let act = || format!("reading back {}", path.display());
+        let stored: Box<dyn ReadAt> = Box::new(self.environment.host.files.open(&path).doing(act())?);
+        let Some(seal) = self.seal else { return Ok(stored) };
+        let header = SealedHeader::read(&stored, &part.name).doing(act())?;
+        let opened = OpenedPart::open(stored, &part.name, &header, seal.key(), 1, &Arc::default());
+        Ok(Box::new(opened.doing(act())?))
+    }
+
+    fn options(&self, artifact: ArtifactKind, usual: fn(Codec, usize) -> ArtifactOptions) -> ArtifactOptions {
+        let seal = self.seal(artifact);
+        ArtifactOptions { reserve_bytes: RESERVE_BYTES, seal, ..usual(self.plan.codec, processors()) }
+    }
+}
+
+/// Which backup is spooled, and how.
+pub(super) struct SpooledBackup<'a> {
+    pub(super) run: RunId,
+    pub(super) backup: BackupId,
+    pub(super) seal: Option<&'a Arc<BackupSeal>>,
+    pub(super) chosen: &'a ChosenLevel,
 }
 
 /// Reads the shop into the spool.
 pub(super) fn spool(
     environment: &Environment,
     plan: &BackupPlan,
-    (run, backup): (RunId, BackupId),
-    chosen: &ChosenLevel,
+    made: &SpooledBackup<'_>,
     monitor: &dyn Monitor,
 ) -> Result<Spooled> {
-    let in_use = SpoolFolder::create(environment, run)?;
+    let in_use = SpoolFolder::create(environment, made.run)?;
     let folder = in_use.path().to_owned();
     let mut gathered = Gathered::default();
     if let Some(why) = &plan.unusable {
@@ -183,7 +215,8 @@ pub(super) fn spool(
         ));
     }
     let room = FrameRoom::for_workers(processors());
-    let spooling = Spooling { environment, plan, folder: &folder, backup, chosen, room };
+    let SpooledBackup { backup, seal, chosen, .. } = *made;
+    let spooling = Spooling { environment, plan, folder: &folder, backup, chosen, room, seal };
     for half in side_by_side(&spooling, monitor)? {
         gathered.add(half);
     }
@@ -285,10 +318,6 @@ fn shop_header(plan: &BackupPlan) -> ShopHeader {
         set_created: plan.set.created,
         layout: plan.layout.clone(),
     }
-}
-
-fn options(plan: &BackupPlan, usual: fn(Codec, usize) -> ArtifactOptions) -> ArtifactOptions {
-    ArtifactOptions { reserve_bytes: RESERVE_BYTES, ..usual(plan.codec, processors()) }
 }
 
 /// How many processors we may use.

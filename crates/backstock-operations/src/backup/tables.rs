@@ -3,6 +3,7 @@
 
 use backstock_database::{Pattern, TableSelection, list_tables};
 use backstock_platform::ShopLayout;
+use backstock_vocabulary::Scope;
 
 use super::plan::{BackupRequest, DatabasePlan};
 use crate::environment::Environment;
@@ -76,6 +77,13 @@ fn exact_or_star(text: &str) -> Result<Pattern> {
         glob.push(character);
     }
     Ok(Pattern::new(&glob).doing(format!("reading the table pattern {text}"))?.for_some_shops())
+}
+
+/// Databases besides the one that is dumped: named, so that nobody takes the backup for the whole shop.
+pub(super) fn further_databases(subject: &Subject, scope: Scope) -> Vec<String> {
+    let layout = subject.layout.as_ref().filter(|_| scope.has_database());
+    let further = layout.map(|layout| layout.further_databases.as_slice()).unwrap_or_default();
+    further.iter().map(|database| String::from_utf8_lossy(&database.name).into_owned()).collect()
 }
 
 #[cfg(test)]

@@ -4,8 +4,6 @@
 //! There is one for the newest backup of a set and one for the full backup of its chain. It is durable before the manifest, and is
 //! believed only when its directory has the hash that the signed manifest tells.
 
-use std::path::Path;
-
 use backstock_archive::manifest::Manifest;
 use backstock_archive::tree::Rehash;
 use backstock_archive::{IndexReader, ReadAt};
@@ -19,19 +17,23 @@ use crate::stored::StoredIndex;
 /// Bytes that are copied at a time.
 const COPY_BYTES: usize = 256 << 10;
 
-/// Copies a files index that was just written, durably.
-pub(crate) fn keep(environment: &Environment, set: SetId, backup: BackupId, index: &Path) -> Result<()> {
+/// Copies the text of a files index that was just written, durably.
+pub(crate) fn keep(
+    environment: &Environment,
+    set: SetId,
+    backup: BackupId,
+    index: &dyn ReadAt,
+) -> Result<()> {
     let files = &environment.host.files;
     let path = environment.state.files_index(set, backup);
     let folder = environment.state.files_indexes(set);
     let act = || format!("keeping the files index {}", path.display());
     files.create_folder(&folder).doing(act())?;
-    let source = files.open(index).doing(act())?;
     let mut target = files.create_new(&path).doing(act())?;
     let mut buffer = vec![0; COPY_BYTES];
     let mut offset = 0;
     loop {
-        let count = source.read_at(&mut buffer, offset).doing(act())?;
+        let count = index.read_at(&mut buffer, offset).doing(act())?;
         if count == 0 {
             break;
         }

@@ -13,14 +13,16 @@
 
 use std::path::{Path, PathBuf};
 
+use backstock_archive::seal::{PrivateIdentity, Recipient, Suite};
 use backstock_host::Host;
-use backstock_vocabulary::{BackupId, RunId, Scope, ShopId};
+use backstock_vocabulary::{BackupId, IdentityId, RunId, Scope, ShopId};
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Doing, Result};
 use crate::folders::StateFolder;
+use crate::keys::ONE_RESTORE_KEY;
 
 /// A journal of more bytes is none.
 const JOURNAL_LIMIT_BYTES: u64 = 1024 * 1024;
@@ -165,6 +167,19 @@ impl JournalFolder {
         let limit = if name == JOURNAL_FILE { JOURNAL_LIMIT_BYTES } else { PLAN_LIMIT_BYTES };
         let bytes = self.host.files.read(&path, limit).doing(format!("reading {}", path.display()))?;
         serde_json::from_slice(&bytes).doing(format!("understanding {}", path.display()))
+    }
+
+    /// Makes the key that the safety snapshot is sealed for too, so that undo needs no passphrase. It goes with the folder,
+    /// when the restore is accepted.
+    pub(crate) fn one_restore_recipient(&self) -> Result<Recipient> {
+        let path = self.folder.join(ONE_RESTORE_KEY);
+        let act = || format!("writing {}", path.display());
+        let id = self.host.new_id(IdentityId::from_parts);
+        let private = PrivateIdentity::new(self.host.random.as_ref(), id, Suite::XWing);
+        let recipient = private.public(self.host.clock.now()).doing(act())?.recipient();
+        let bytes = private.to_file().doing(act())?;
+        self.host.files.write_durably(&path, &bytes).doing(act())?;
+        Ok(recipient)
     }
 
     /// Where the sealed connection lies.

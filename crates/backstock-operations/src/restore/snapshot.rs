@@ -10,6 +10,7 @@ use super::plan::RestorePlan;
 use crate::backup::{self, BackupRequest};
 use crate::environment::Environment;
 use crate::error::{Doing, ErrorKind, OperationError, Result};
+use crate::keys::ONE_RESTORE_KEY;
 use crate::monitor::{Expected, Monitor, Phase};
 use crate::stored::StoredBackup;
 use crate::verify::verify;
@@ -84,6 +85,9 @@ fn snapshot_plan(environment: &Environment, plan: &RestorePlan) -> Result<backup
     };
     let mut snapshot = backup::plan_backup(environment, &subject, &request)?;
     snapshot.unusable = None;
+    if !snapshot.recipients.is_empty() {
+        snapshot.recipients.push(plan.folder.one_restore_recipient()?);
+    }
     if let (Some(database), Some(load)) = (&mut snapshot.database, &plan.database) {
         let is_part = load.left_alone.iter().any(|name| !name.as_bytes().is_empty());
         if is_part {
@@ -116,7 +120,7 @@ pub(super) fn copy_journal(
     let stored = StoredBackup::open(environment, record)?;
     for path in folder.names()? {
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        if name.ends_with(".sealed") || name.ends_with(".new") {
+        if name.ends_with(".sealed") || name.ends_with(".new") || name == ONE_RESTORE_KEY {
             continue;
         }
         let object = format!("restore-{}/{name}", journal.run.short());

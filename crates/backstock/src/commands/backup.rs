@@ -2,10 +2,10 @@
 
 use backstock_operations::{
     AfterBackup, BackupPlan, BackupReport, BackupRequest, ErrorKind, LevelChoice, LevelRules, OperationError,
-    PruneReport, RetentionPolicy, SetSettings, Subject, Unwatched, accept_expired, backup, chain,
+    PruneReport, RetentionPolicy, Sealing, SetSettings, Subject, Unwatched, accept_expired, backup, chain,
     plan_backup, prune_after_backup, refuse_bad_places,
 };
-use backstock_vocabulary::{Codec, Content, Reason, Scope};
+use backstock_vocabulary::{Codec, Content, IdentityId, Reason, Scope};
 use serde::Serialize;
 
 use super::prune::{settings_of, what_was_done};
@@ -122,6 +122,12 @@ fn request(session: &Session, arguments: &BackupArguments, set: SetSettings) -> 
             BackupLevel::Auto => LevelChoice::Auto,
         }),
         levels: LevelRules::default(),
+        sealing: match set.sealed.or(session.configuration.sealed) {
+            _ if arguments.unsealed => Sealing::Never,
+            Some(true) => Sealing::Always,
+            Some(false) => Sealing::Never,
+            None => Sealing::WithAnIdentity,
+        },
     }
 }
 
@@ -154,6 +160,7 @@ fn show_plan(session: &Session, plan: &BackupPlan) {
         rows_left_out: Vec<String>,
         backups: String,
         set_folder: String,
+        sealed_for: Vec<IdentityId>,
     }
     let files = plan.files.as_ref();
     let planned = Planned {
@@ -182,6 +189,7 @@ fn show_plan(session: &Session, plan: &BackupPlan) {
             .unwrap_or_default(),
         backups: plan.backups.display().to_string(),
         set_folder: plan.set_folder.clone(),
+        sealed_for: plan.recipients.iter().map(|recipient| recipient.identity).collect(),
     };
     if session.terminal.json() {
         session.terminal.document(&Document::new("backstock.backup-plan/1", planned));
@@ -196,6 +204,9 @@ fn show_plan(session: &Session, plan: &BackupPlan) {
         for value in values {
             session.terminal.data(&format!("  {name:<14} {}", printable(value)));
         }
+    }
+    for identity in &planned.sealed_for {
+        session.terminal.data(&format!("  {:<14} {}", "sealed for", identity.short()));
     }
     session.terminal.data(&format!("  {:<14} {}/{}", "into", planned.backups, planned.set_folder));
 }

@@ -26,7 +26,7 @@ pub(super) fn run(session: &Session, arguments: &ListArguments) -> Result {
         return Ok(Code::Done);
     }
     let rows: Vec<Vec<String>> = backups.iter().map(row).collect();
-    let head = ["id", "shop", "made", "level", "reason", "content", "size", "replicas"];
+    let head = ["id", "shop", "made", "level", "reason", "content", "sealed", "size", "replicas"];
     for line in table_text(&head, &rows) {
         session.terminal.data(&line);
     }
@@ -56,6 +56,7 @@ fn row(backup: &ListedBackup) -> Vec<String> {
         backup.level.to_string(),
         backup.reason.to_string(),
         backup.content.to_string(),
+        if backup.sealed_for.is_empty() { "-" } else { "sealed" }.to_owned(),
         bytes_text(backup.stored_bytes),
         replicas.join(", "),
     ]

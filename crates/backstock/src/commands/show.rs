@@ -2,6 +2,8 @@
 
 use backstock_operations::show;
 
+use backstock_vocabulary::IdentityId;
+
 use super::{Document, Result, meant_backup};
 use crate::arguments::ShowArguments;
 use crate::exit::Code;
@@ -27,6 +29,14 @@ pub(super) fn run(session: &Session, arguments: &ShowArguments) -> Result {
         row("builds on", parent.to_string());
     }
     row("content", listed.content.to_string());
+    let recipients: Vec<String> = listed.sealed_for.iter().map(IdentityId::short).collect();
+    row(
+        "sealed",
+        match recipients.as_slice() {
+            [] => "no".to_owned(),
+            _ => format!("for the identity {}", recipients.join(" and ")),
+        },
+    );
     row("manifest", format!("sha256 {}", shown.manifest_sha256));
     for artifact in &shown.artifacts {
         row("artifact", format!("{} ({})", artifact.path, bytes_text(artifact.stored_bytes)));

@@ -13,12 +13,15 @@ use tempfile::TempDir;
 const MEMORY_LIMIT_KIB: u64 = 128 * 1024;
 
 /// What every run's environment must not inherit from whoever runs the tests.
-const OURS: [&str; 7] = [
+const OURS: [&str; 10] = [
     "BACKSTOCK_STATE",
     "BACKSTOCK_BACKUPS",
     "BACKSTOCK_CONFIG",
     "BACKSTOCK_DATABASE_PASSWORD",
     "BACKSTOCK_MACHINE_ID",
+    "BACKSTOCK_PASSPHRASE",
+    "BACKSTOCK_NEW_PASSPHRASE",
+    "BACKSTOCK_IDENTITY_FILE",
     "BACKSTOCK_FAILPOINT",
     "BACKSTOCK_FAILPOINT_LOG",
 ];

@@ -87,6 +87,8 @@ mod retention;
 #[cfg(test)]
 mod retention_after_backup;
 #[cfg(test)]
+mod sealed;
+#[cfg(test)]
 mod succession;
 #[cfg(test)]
 mod tidy;

@@ -4,6 +4,7 @@ use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use backstock_archive::index::IndexOptions;
 use backstock_archive::manifest::ManifestArtifact;
 use backstock_archive::{Artifact, ArtifactOptions, ArtifactWriter, FrameRoom, IndexWriter, Storing};
 use backstock_database::{
@@ -15,7 +16,7 @@ use backstock_vocabulary::{ArtifactKind, Codec, Reason};
 use super::super::plan::DatabasePlan;
 use super::super::report::ReportedProblem;
 use super::{
-    AskedTables, DatabaseHeader, DatabaseSummary, Gathered, Spooling, artifact_place, options, processors,
+    AskedTables, DatabaseHeader, DatabaseSummary, Gathered, Spooling, artifact_place, processors,
     shop_header,
 };
 use crate::dump_files::ImportedDump;
@@ -44,7 +45,7 @@ pub(super) fn spool(
         folder: &folder,
         file,
         room: Arc::clone(&spooling.room),
-        options: options(plan, ArtifactOptions::for_rows),
+        options: spooling.options(ArtifactKind::Database, ArtifactOptions::for_rows),
         writer: Mutex::default(),
     };
     let watch = DatabaseWatch { monitor, phase: Phase::Dumping };
@@ -175,7 +176,10 @@ fn write_index(
     let act = || "writing the index of the database".to_owned();
     let asked = plan.database.as_ref().map(|database| AskedTables::of(&database.selection));
     let header = DatabaseHeader { shop: shop_header(plan), selection: asked };
-    let mut index = IndexWriter::create(&environment.host, folder, &header).doing(act())?;
+    let seal = spooling.seal(ArtifactKind::DatabaseIndex);
+    let options = IndexOptions { seal: seal.as_ref(), ..IndexOptions::default() };
+    let index = IndexWriter::create_with(&environment.host, folder, &options, &header);
+    let mut index = index.doing(act())?;
     let mut lines: Vec<(Vec<u8>, &DumpedObject)> =
         report.objects.iter().map(|object| (object_key(object), object)).collect();
     lines.sort_by(|left, right| backstock_archive::index::compare_keys(&left.0, &right.0));

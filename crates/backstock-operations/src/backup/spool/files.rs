@@ -2,7 +2,7 @@
 
 use std::thread;
 
-use backstock_archive::index::{CRITICAL_HELD_BY, INDEX_NAME, IndexOptions};
+use backstock_archive::index::{CRITICAL_HELD_BY, IndexOptions};
 use backstock_archive::manifest::ManifestArtifact;
 use backstock_archive::tree::{
     self, Baseline, DEFAULT_READERS, TreeMonitor, TreeNote, TreeReport, TreeRequest,
@@ -13,9 +13,7 @@ use backstock_vocabulary::ArtifactKind;
 
 use super::super::plan::FilesPlan;
 use super::super::report::ReportedProblem;
-use super::{
-    FilesHeader, FilesSummary, Gathered, RootHeader, Spooling, artifact_place, options, shop_header,
-};
+use super::{FilesHeader, FilesSummary, Gathered, RootHeader, Spooling, artifact_place, shop_header};
 use crate::error::{Doing, Result};
 use crate::levels::{self, ParentBackup, can_be_a_parent};
 use crate::monitor::{Expected, Monitor, Phase, TreeWatch};
@@ -33,7 +31,7 @@ pub(super) fn spool(spooling: &Spooling<'_>, files: &FilesPlan, monitor: &dyn Mo
         readers: DEFAULT_READERS,
     };
     let act = || format!("archiving the files of {}", plan.shop.title);
-    let options = options(plan, ArtifactOptions::of);
+    let options = spooling.options(ArtifactKind::Files, ArtifactOptions::of);
     let artifact = ArtifactWriter::create_in(&spooling.room, &environment.host, &folder, file, &options);
     let artifact = artifact.doing(act())?;
     let roots = files.roots.iter().map(|root| RootHeader {
@@ -48,7 +46,8 @@ pub(super) fn spool(spooling: &Spooling<'_>, files: &FilesPlan, monitor: &dyn Mo
         chain: parent.map(|parent| parent.chain.clone()).unwrap_or_default(),
     };
     let critical: &[&str] = if parent.is_some() { &[CRITICAL_HELD_BY] } else { &[] };
-    let options = IndexOptions { critical, seal: None };
+    let seal = spooling.seal(ArtifactKind::FilesIndex);
+    let options = IndexOptions { critical, seal: seal.as_ref() };
     let index = IndexWriter::create_with(&environment.host, &folder, &options, &header);
     let mut index = index.doing(act())?;
     let baseline = parent.map(baseline).transpose()?;
@@ -61,7 +60,8 @@ pub(super) fn spool(spooling: &Spooling<'_>, files: &FilesPlan, monitor: &dyn Mo
     let artifact = artifact.finish().doing(act())?;
     let part = index.finish(&artifact.frames, &FilesSummary { report: report.clone() }).doing(act())?;
     if can_be_a_parent(plan.reason) {
-        levels::keep(environment, plan.set.id, spooling.backup, &folder.join(INDEX_NAME))?;
+        let index = spooling.written_text(&folder, &part)?;
+        levels::keep(environment, plan.set.id, spooling.backup, &*index)?;
     }
     let mut gathered = Gathered {
         artifacts: vec![

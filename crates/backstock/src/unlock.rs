@@ -1,0 +1,79 @@
+//! Where passphrases and private keys come from: a terminal, a file, the environment; never an argument.
+
+use std::path::{Path, PathBuf};
+
+use backstock_operations::{
+    ErrorKind, Identity, OperationError, Passphrase, PrivateIdentity, Unlocker, read_passphrase_file,
+    read_private_identity,
+};
+
+use crate::exit::CommandError;
+use crate::terminal::Terminal;
+
+/// What opens sealed backups, as it was given to this run.
+#[derive(Clone)]
+pub(crate) struct GivenKeys {
+    pub(crate) terminal: Terminal,
+    pub(crate) passphrase_file: Option<PathBuf>,
+    pub(crate) identity_file: Option<PathBuf>,
+}
+
+impl Unlocker for GivenKeys {
+    fn private_identities(&self) -> Result<Vec<PrivateIdentity>, OperationError> {
+        self.identity_file.iter().map(|file| read_private_identity(file)).collect()
+    }
+
+    fn passphrase(&self, identity: &Identity, attempt: u32) -> Result<Option<Passphrase>, OperationError> {
+        let given = match &self.passphrase_file {
+            Some(file) => Some(read_passphrase_file(file)?),
+            None => std::env::var("BACKSTOCK_PASSPHRASE").ok().map(Passphrase::typed),
+        };
+        if given.is_some() {
+            // The same again opens nothing.
+            return Ok(given.filter(|_| attempt == 1));
+        }
+        if attempt > 1 {
+            self.terminal.say("that is not the passphrase");
+        }
+        Ok(self.terminal.secret(&format!("passphrase of the identity {}: ", identity.identity.short())))
+    }
+}
+
+/// A passphrase that is to be used from now on: typed twice, or from a file or the environment.
+pub(crate) fn new_passphrase(terminal: Terminal, file: Option<&Path>) -> Result<Passphrase, CommandError> {
+    if let Some(file) = file {
+        return good(read_passphrase_file(file)?);
+    }
+    if let Ok(text) = std::env::var("BACKSTOCK_NEW_PASSPHRASE") {
+        return good(Passphrase::typed(text));
+    }
+    let nobody = || {
+        CommandError::usage(
+            "there is nobody to type the new passphrase",
+            "run this at a terminal, give --new-passphrase-file, or keep the key in a file with --to-file",
+        )
+    };
+    let first = good(terminal.secret("new passphrase: ").ok_or_else(nobody)?)?;
+    let second = terminal.secret("the same again: ").ok_or_else(nobody)?;
+    if first.is_same(&second) {
+        Ok(first)
+    } else {
+        Err(CommandError::declined("the two passphrases are not the same; nothing was changed"))
+    }
+}
+
+/// Refused before anything else is asked.
+fn good(passphrase: Passphrase) -> Result<Passphrase, CommandError> {
+    match passphrase.require_good() {
+        Ok(()) => Ok(passphrase),
+        Err(error) => {
+            Err(CommandError::usage(error.to_string(), "several words that belong to nothing are good"))
+        }
+    }
+}
+
+/// An operation that asks for the new passphrase itself gets what was typed, or why not.
+pub(crate) fn refused(error: &CommandError) -> OperationError {
+    let message = error.as_ref().to_string();
+    OperationError::Plain { kind: ErrorKind::Declined, message, hint: error.hint() }
+}
