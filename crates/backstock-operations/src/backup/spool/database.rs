@@ -16,8 +16,7 @@ use backstock_vocabulary::{ArtifactKind, Codec, Reason};
 use super::super::plan::DatabasePlan;
 use super::super::report::ReportedProblem;
 use super::{
-    AskedTables, DatabaseHeader, DatabaseSummary, Gathered, Spooling, artifact_place, processors,
-    shop_header,
+    AskedTables, DatabaseHeader, DatabaseSummary, Gathered, Spooling, artifact_place, processors, shop_header,
 };
 use crate::dump_files::ImportedDump;
 use crate::environment::Environment;
