@@ -28,11 +28,11 @@ pub use kinds::mysql::connection::{
 pub use kinds::mysql::ddl::Span;
 pub use kinds::mysql::dump::{checksum_table, dump, list_tables, probe};
 pub use kinds::mysql::foreign::{dump_foreign, scan_foreign, scan_foreign_offline};
-pub use kinds::mysql::live::{LiveDatabase, LiveReader, look_at_database};
+pub use kinds::mysql::live::{LiveDatabase, LiveReader, RowEdit, look_at_database};
 pub use kinds::mysql::load::{load_aside, load_in_place, plan_load};
 pub use kinds::mysql::private_server::{PrivateServer, ServerPrograms, end_servers_of};
 pub use kinds::mysql::rights::Rights;
-pub use kinds::mysql::row_values::{RowValues, each_row_of_frame};
+pub use kinds::mysql::row_values::{RowValues, each_row_of_frame, literals_of_row};
 pub use kinds::mysql::session::prepare_to_read;
 pub use kinds::mysql::sql::{RowsFacts, SqlFault, StatementFacts, check_rows_frame, check_statements};
 pub use kinds::mysql::sql::{quote_name, quote_text};
@@ -43,8 +43,8 @@ pub use kinds::mysql::swap::{
 pub use kinds::mysql::transfer::transfer_object;
 pub use kinds::mysql::writer::{END_MARK, HEAD_MARK};
 pub use load::{
-    FrameSource, InPlace, LoadPhase, LoadPlan, LoadReport, LoadRequest, LoadSelection, LoadedTable, NewSide,
-    OldSide, OutsideChild, SettingPatch, StepReport, SwapMarks, SwapStep, TableChange, TablePlan,
+    CodeName, FrameSource, InPlace, LoadPhase, LoadPlan, LoadReport, LoadRequest, LoadSelection, LoadedTable,
+    NewSide, OldSide, OutsideChild, SettingPatch, StepReport, SwapMarks, SwapStep, TableChange, TablePlan,
 };
 pub use monitor::{DatabaseMonitor, Unwatched};
 pub use record::{

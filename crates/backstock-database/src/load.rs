@@ -47,6 +47,38 @@ pub enum LoadSelection {
     Everything,
     /// Tables, views and sequences that fit one of these, with the triggers of these tables; no routines and no events.
     Tables(Vec<Pattern>),
+    /// Such tables and these objects of code, and nothing else. Code of these names that the dump lacks goes.
+    Parts {
+        /// Tables, views and sequences that fit one of these, with the triggers of these tables.
+        tables: Vec<Pattern>,
+        /// Routines, triggers, views and events.
+        code: Vec<CodeName>,
+    },
+}
+
+impl LoadSelection {
+    /// Whether the selection names an object of code.
+    pub(crate) fn names(&self, object: &DumpedObject) -> bool {
+        match self {
+            Self::Parts { code, .. } => code.iter().any(|name| name.means(object)),
+            Self::Everything | Self::Tables(_) => false,
+        }
+    }
+}
+
+/// The name of an object of code.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CodeName {
+    /// What it is: [`DumpedObject::kind_word`].
+    pub kind: String,
+    /// Its name.
+    pub name: RawText,
+}
+
+impl CodeName {
+    fn means(&self, object: &DumpedObject) -> bool {
+        self.kind == object.kind_word() && self.name == *object.name()
+    }
 }
 
 /// Whether live tables may be changed statement by statement instead of being replaced.

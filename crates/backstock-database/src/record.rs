@@ -26,6 +26,23 @@ pub enum DumpedObject {
 }
 
 impl DumpedObject {
+    /// What it is, in one word.
+    pub fn kind_word(&self) -> &'static str {
+        match self {
+            Self::Table(_) => "table",
+            Self::Sequence(_) => "sequence",
+            Self::Routine(routine) => match routine.routine_kind {
+                RoutineKind::Procedure => "procedure",
+                RoutineKind::Function => "function",
+                RoutineKind::Package => "package",
+                RoutineKind::PackageBody => "package-body",
+            },
+            Self::Trigger(_) => "trigger",
+            Self::View(_) => "view",
+            Self::Event(_) => "event",
+        }
+    }
+
     /// Its name.
     pub fn name(&self) -> &RawText {
         match self {

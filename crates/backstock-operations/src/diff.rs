@@ -27,6 +27,7 @@ pub use difference::{
 };
 pub use item::ToldDifference;
 pub use lines::LineChange;
+pub(crate) use live::COUNTED_BYTES;
 pub use live::diff_with_live;
 pub use rows::{NamedValue, RowName, ShownValue, ValueChange};
 
@@ -42,7 +43,7 @@ use database::{BlindSpots, DatabaseDiff, DatabaseRules, RowSources};
 use files::{FileRules, FilesDiff};
 use item::Namer;
 use merge::merge;
-use rows::StoredRows;
+pub(crate) use rows::{StoredRows, TablePair, WantedRow};
 
 /// Compares two backups of one shop. Every difference goes to `sink` as it is found: files first, in the order of their
 /// paths, then the database.
@@ -217,7 +218,7 @@ fn entries<'a, E: DeserializeOwned + 'a>(
     index.entries::<E>().map(|line| line.doing(format!("reading an index of {}", stored.folder)))
 }
 
-fn layout_of(shop: &ShopHeader) -> Result<Option<ShopLayout>> {
+pub(crate) fn layout_of(shop: &ShopHeader) -> Result<Option<ShopLayout>> {
     let layout = shop.layout.clone().map(serde_json::from_value).transpose();
     layout.doing("reading what a backup remembers of the shop")
 }

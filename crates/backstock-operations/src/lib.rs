@@ -64,10 +64,10 @@ pub use open::{OpenReport, open_backup};
 pub use rebuild::{RebuildReport, SetIrregularity, rebuild_catalog};
 pub use restore::{
     AcceptReport, Ask, ChangedSince, DumpRequest, DumpSummary, DumpTable, ElsewherePlan, ElsewhereReport,
-    Journal, PlannedDump, RestorePlan, RestoreReport, RestoreRequest, RestoreSummary, Stage, StepResult,
-    UndoPlan, UndoReport, accept, accept_expired, import_dump, open_restores, plan_dump,
-    plan_files_elsewhere, plan_restore, plan_undo, restore, restore_files_elsewhere, resume, transfer_rows,
-    undo,
+    Journal, PickedItems, PlannedDump, RestorePlan, RestoreReport, RestoreRequest, RestoreSummary, Stage,
+    StepResult, UndoPlan, UndoReport, accept, accept_expired, import_dump, open_restores, plan_dump,
+    plan_files_elsewhere, plan_from_diff, plan_restore, plan_undo, restore, restore_files_elsewhere, resume,
+    transfer_rows, undo,
 };
 pub use retention::{
     AfterBackup, Brake, Decision, DestinationPlan, GoReason, KeepReason, KnownBackup, PrunePlan, PruneReport,

@@ -406,6 +406,9 @@ pub(crate) struct RestoreArguments {
     /// Bring back this file (path or glob, may be repeated)
     #[arg(long, value_name = "FILE")]
     pub(crate) file: Vec<String>,
+    /// Take this one difference back, by its name in `backstock diff <id> live` (may be repeated)
+    #[arg(long, value_name = "ITEM", conflicts_with_all = ["resume", "accept", "dump", "only", "table", "file", "to", "other_database", "exact"])]
+    pub(crate) from_diff: Vec<String>,
     /// Write the files into this new or empty folder; the shop is not touched
     #[arg(long, value_name = "FOLDER")]
     pub(crate) to: Option<PathBuf>,

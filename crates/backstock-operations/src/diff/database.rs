@@ -217,11 +217,15 @@ impl<'a> DatabaseDiff<'a> {
 
     /// Gives a difference to the sink, under the name that what it is about and these states make.
     fn tell(&mut self, states: &[&[u8]], difference: Difference) {
+        let item = self.item(states, &difference);
+        (self.sink)(ToldDifference::new(item, difference));
+    }
+
+    fn item(&self, states: &[&[u8]], difference: &Difference) -> String {
         let (what, name) = difference.subject();
         let mut parts = vec![what.as_bytes(), name];
         parts.extend_from_slice(states);
-        let item = self.namer.name(&parts);
-        (self.sink)(ToldDifference { item, difference });
+        self.namer.name(&parts)
     }
 
     fn unknown_rows(&mut self, table: RawText, reason: String) {
@@ -272,7 +276,8 @@ impl<'a> DatabaseDiff<'a> {
             Difference::RowRemoved { .. } => self.counts.rows_removed += 1,
             _ => self.counts.rows_changed += 1,
         }
-        self.tell(&[&states[0], &states[1]], difference);
+        let item = self.item(&[&states[0], &states[1]], &difference);
+        (self.sink)(ToldDifference { states, ..ToldDifference::new(item, difference) });
     }
 
     /// Whether neither side was to have the rows, so that nothing is missing.

@@ -114,10 +114,10 @@ impl<'a> FilesDiff<'a> {
             };
             if lacking == Side::Before {
                 self.counts.added += 1;
-                (self.sink)(ToldDifference { item, difference: Difference::FileAdded(file) });
+                (self.sink)(ToldDifference::new(item, Difference::FileAdded(file)));
             } else {
                 self.counts.removed += 1;
-                (self.sink)(ToldDifference { item, difference: Difference::FileRemoved(file) });
+                (self.sink)(ToldDifference::new(item, Difference::FileRemoved(file)));
             }
         }
     }
@@ -131,7 +131,7 @@ impl<'a> FilesDiff<'a> {
             let reason = entry.reason.clone().unwrap_or_else(|| "it could not be read".to_owned());
             let item = item(&path);
             let difference = Difference::FileUnknown { path: RawText(path), side, reason };
-            (self.sink)(ToldDifference { item, difference });
+            (self.sink)(ToldDifference::new(item, difference));
             return;
         }
         let changes = changes(before, after);
@@ -153,7 +153,7 @@ impl<'a> FilesDiff<'a> {
         let is_misplaced_program = is_other_program;
         let item = item(&path);
         let difference = Difference::FileChanged { path: RawText(path), is_misplaced_program, changes };
-        (self.sink)(ToldDifference { item, difference });
+        (self.sink)(ToldDifference::new(item, difference));
     }
 }
 

@@ -21,6 +21,15 @@ pub struct ToldDifference {
     /// The difference.
     #[serde(flatten)]
     pub difference: Difference,
+    /// What a row holds on each side; nothing of it is masked, and nothing of it is written anywhere.
+    #[serde(skip)]
+    pub(crate) states: [Vec<u8>; 2],
+}
+
+impl ToldDifference {
+    pub(super) fn new(item: String, difference: Difference) -> Self {
+        Self { item, difference, states: Default::default() }
+    }
 }
 
 /// Makes names.

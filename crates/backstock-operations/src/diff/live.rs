@@ -24,7 +24,7 @@ use crate::stored::StoredBackup;
 use crate::subject::Subject;
 
 /// Live tables whose rows the server estimates to be larger are not counted, bytes: counting reads a whole key.
-const COUNTED_BYTES: u64 = 16 << 20;
+pub(crate) const COUNTED_BYTES: u64 = 16 << 20;
 
 /// Compares a backup with the live shop. Every difference goes to `sink` as it is found, as with two backups.
 ///

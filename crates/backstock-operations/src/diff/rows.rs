@@ -3,6 +3,7 @@
 //! The earlier side's rows are hashed, the later side's looked up among them, and then the earlier side is read again
 //! for what found no equal: only rows that differ are ever kept, and there are limits to both.
 
+mod revert;
 mod shown;
 mod source;
 #[cfg(test)]
@@ -14,9 +15,11 @@ use backstock_database::{RowHash, RowValues, TableRecord};
 use backstock_platform::MatteringTable;
 use backstock_vocabulary::RawText;
 
+pub(crate) use revert::WantedRow;
 pub(super) use shown::RowChange;
 pub use shown::{NamedValue, RowName, ShownValue, ValueChange};
-pub(super) use source::{LiveRows, RowSource, StoredRows};
+pub(crate) use source::StoredRows;
+pub(super) use source::{LiveRows, RowSource};
 
 use crate::error::Result;
 use shown::Shower;
@@ -40,12 +43,12 @@ pub(super) enum RowsFound {
 }
 
 /// One table on both sides.
-pub(super) struct TablePair<'a> {
-    pub(super) before: &'a TableRecord,
-    pub(super) after: &'a TableRecord,
-    pub(super) rules: &'static MatteringTable,
+pub(crate) struct TablePair<'a> {
+    pub(crate) before: &'a TableRecord,
+    pub(crate) after: &'a TableRecord,
+    pub(crate) rules: &'static MatteringTable,
     /// The tables that name the rows which matter, where not all do.
-    pub(super) named_by: Option<(&'a TableRecord, &'a TableRecord, &'static MatteringTable)>,
+    pub(crate) named_by: Option<(&'a TableRecord, &'a TableRecord, &'static MatteringTable)>,
 }
 
 /// Where each column that is compared stands on each side, and which of them make the key.
@@ -77,7 +80,7 @@ impl Names {
             |name: &str| record.columns.iter().position(|column| column.name.as_bytes() == name.as_bytes());
         let mut found = BTreeSet::new();
         let Some(column) = place(self.column) else { return Ok(found) };
-        source.each_row(record, &mut |row| {
+        source.each_row(record, &mut |_, row| {
             let value_of = |name: &str| row.get(place(name)?)?.as_deref();
             if !self.rules.is_noise_row(&value_of)
                 && let Some(Some(value)) = row.get(column)
@@ -114,14 +117,14 @@ impl TablePair<'_> {
             shape.named = shape.find(named.column).map(|column| (column, found));
         }
         let mut known = Known::default();
-        before.each_row(self.before, &mut |row| {
+        before.each_row(self.before, &mut |_, row| {
             if let Some(row) = self.take(row, &shape, &shape.before) {
                 known.hashes.push((hash(&row), false));
             }
         })?;
         known.hashes.sort_unstable();
         let mut new = Kept::default();
-        after.each_row(self.after, &mut |row| {
+        after.each_row(self.after, &mut |_, row| {
             if let Some(row) = self.take(row, &shape, &shape.after)
                 && !known.take_equal(hash(&row))
             {
@@ -130,7 +133,7 @@ impl TablePair<'_> {
         })?;
         known.hashes.retain(|(_, found)| !found);
         let mut old = Kept::default();
-        before.each_row(self.before, &mut |row| {
+        before.each_row(self.before, &mut |_, row| {
             if let Some(row) = self.take(row, &shape, &shape.before)
                 && known.take_equal(hash(&row))
             {

@@ -285,7 +285,8 @@ fn stage_both(environment: &Environment, open: &OpenRestore, monitor: &dyn Monit
     let stored = backup_of(environment, open.journal.backup)?;
     let mut kept = KeptReport::default();
     if let Some((target, plan)) = &open.database {
-        kept.load = Some(database::stage(environment, &stored, target, plan, monitor)?);
+        let own_rows = open.options.own_rows.then_some(&open.folder);
+        kept.load = Some(database::stage(environment, &stored, target, plan, own_rows, monitor)?);
     }
     failpoint::reach("restore.between_parts").doing("staging the files")?;
     if let Some(part) = &open.files {

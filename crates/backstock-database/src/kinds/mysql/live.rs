@@ -9,14 +9,17 @@ use super::dump::{no_database, open, plan};
 use super::objects::{self, Objects};
 use super::rights::read_rights;
 use super::row_values::{RowDecoder, RowValues};
+use super::row_writer::{RowWriter, add_frames};
 use super::rows::Oddity;
 use super::schema;
 use super::session::prepare_to_read;
 use super::sql::quote_name;
-use crate::dump::{DumpProblem, DumpRequest};
+use crate::dump::{DumpProblem, DumpRequest, DumpSink};
 use crate::error::{Error, Result};
 use crate::raw_text::{RawText, readable};
-use crate::record::{Contents, DatabaseFacts, DumpedObject, SequenceRecord, ServerFacts, TableRecord};
+use crate::record::{
+    Checksum, Contents, DatabaseFacts, DumpedObject, SequenceRecord, ServerFacts, TableRecord,
+};
 use crate::settings::ServerSettings;
 
 /// What a look at a live database found.
@@ -117,31 +120,86 @@ impl LiveReader {
     ///
     /// # Errors
     /// The server's, and where the table changed since.
-    pub fn each_row(&mut self, table: &TableRecord, each: &mut dyn FnMut(RowValues)) -> Result<()> {
+    pub fn each_row(&mut self, table: &TableRecord, each: &mut dyn FnMut(&[u8], RowValues)) -> Result<()> {
         let current_row_end = current_row_end(&mut self.connection, table)?;
         let source = RowSource::whole(table, &table.name);
-        let mut taker = ValueTaker { text: Vec::new(), decoder: RowDecoder::new(&table.columns), each };
+        let take = |text: &[u8], values: RowValues, _: Oddity| {
+            each(text, values);
+            Ok(())
+        };
+        let mut taker = ValueTaker { text: Vec::new(), decoder: RowDecoder::new(&table.columns), take };
         each_row(&mut self.connection, &source, &current_row_end, &mut taker)
+    }
+
+    /// Writes the rows of a table that [`look_at_database`] described into frames, but for what `edit` says of each, and
+    /// `added` behind them. Gives the record of the table with these rows.
+    ///
+    /// # Errors
+    /// As for [`Self::each_row`], and the sink's.
+    pub fn write_edited(
+        &mut self,
+        database: &[u8],
+        table: &TableRecord,
+        sink: &dyn DumpSink,
+        edit: &mut dyn FnMut(&[u8], RowValues) -> RowEdit,
+        added: &[Vec<u8>],
+    ) -> Result<TableRecord> {
+        let current_row_end = current_row_end(&mut self.connection, table)?;
+        let source = RowSource::whole(table, &table.name);
+        let mut writer = RowWriter::new(sink, database, &table.name, &table.columns);
+        let mut put = |text: &[u8], oddity: Oddity| -> Result<()> {
+            writer.begin_row(text.len())?.extend_from_slice(text);
+            writer.end_row(oddity).map(drop)
+        };
+        let take = |text: &[u8], values: RowValues, oddity: Oddity| match edit(text, values) {
+            RowEdit::Keep => put(text, oddity),
+            RowEdit::Replace(text) => put(&text, Oddity::default()),
+            RowEdit::Remove => Ok(()),
+        };
+        let mut taker = ValueTaker { text: Vec::new(), decoder: RowDecoder::new(&table.columns), take };
+        each_row(&mut self.connection, &source, &current_row_end, &mut taker)?;
+        drop(taker);
+        added.iter().try_for_each(|text| put(text, Oddity::default()))?;
+        let mut record = TableRecord {
+            row_count: 0,
+            checksum: Checksum::default(),
+            frames: Vec::new(),
+            contents: Contents::Included,
+            ..table.clone()
+        };
+        add_frames(&mut record, writer.finish()?);
+        Ok(record)
     }
 }
 
-/// Takes the text of each row apart.
-struct ValueTaker<'a> {
-    text: Vec<u8>,
-    decoder: RowDecoder,
-    each: &'a mut dyn FnMut(RowValues),
+/// What becomes of a row that is written anew.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RowEdit {
+    /// It stays as it is.
+    Keep,
+    /// Another one, given as text without brackets, takes its place.
+    Replace(Vec<u8>),
+    /// It goes.
+    Remove,
 }
 
-impl RowTaker for ValueTaker<'_> {
+/// Takes the text of each row apart.
+struct ValueTaker<F> {
+    text: Vec<u8>,
+    decoder: RowDecoder,
+    take: F,
+}
+
+impl<F: FnMut(&[u8], RowValues, Oddity) -> Result<()>> RowTaker for ValueTaker<F> {
     fn begin(&mut self, _size_bytes: usize) -> Result<&mut Vec<u8>> {
         self.text.clear();
         Ok(&mut self.text)
     }
 
-    fn end(&mut self, _oddity: Oddity) -> Result<()> {
+    fn end(&mut self, oddity: Oddity) -> Result<()> {
         let values = self.decoder.values(&self.text);
-        (self.each)(values.map_err(|source| Error::Sql { object: "a row".to_owned(), source })?);
-        Ok(())
+        let values = values.map_err(|source| Error::Sql { object: "a row".to_owned(), source })?;
+        (self.take)(&self.text, values, oddity)
     }
 }
 

@@ -9,14 +9,14 @@ use crate::record::{ColumnRecord, LiteralForm, TableRecord};
 /// The values of one row in the order of its columns; `None` is NULL. ENUM values are the text of their label.
 pub type RowValues = Vec<Option<Vec<u8>>>;
 
-/// Hands over each row of a frame.
+/// Hands over each row of a frame: its text without brackets, and its values.
 ///
 /// # Errors
 /// [`SqlFault`] where the frame holds rows in another form than our own dumps have.
 pub fn each_row_of_frame(
     frame: &[u8],
     columns: &[ColumnRecord],
-    each: &mut dyn FnMut(RowValues),
+    each: &mut dyn FnMut(&[u8], RowValues),
 ) -> Result<(), SqlFault> {
     let decoder = RowDecoder::new(columns);
     let mut splitter = Splitter::new(frame);
@@ -24,10 +24,20 @@ pub fn each_row_of_frame(
         let Some(parts) = split_insert(statement.text)? else { continue };
         let mut tuples = Tuples::new(statement.text, &parts);
         while let Some(tuple) = tuples.next_tuple()? {
-            each(decoder.values(tuple)?);
+            each(tuple, decoder.values(tuple)?);
         }
     }
     Ok(())
+}
+
+/// The literals of a row, given its text without brackets.
+///
+/// # Errors
+/// [`SqlFault`] where the text has another form than our own dumps have.
+pub fn literals_of_row<'a>(text: &'a [u8], columns: &[ColumnRecord]) -> Result<Vec<&'a [u8]>, SqlFault> {
+    let mut literals = Vec::with_capacity(columns.len());
+    RowDecoder::new(columns).each_value(text, |_, _, literal| literals.push(literal))?;
+    Ok(literals)
 }
 
 impl TableRecord {
@@ -64,26 +74,39 @@ impl RowDecoder {
     /// The values of a row, given its text without brackets.
     pub(crate) fn values(&self, tuple: &[u8]) -> Result<RowValues, SqlFault> {
         let mut values = RowValues::with_capacity(self.columns.len());
+        self.each_value(tuple, |column, value, _| {
+            let (form, labels) = &self.columns[column];
+            values.push(match value {
+                Some(text) if *form == LiteralForm::Ordinal => Some(label(labels, text)),
+                value => value,
+            });
+        })?;
+        Ok(values)
+    }
+
+    /// Hands over the number of each column, its value and the literal that it was taken from.
+    fn each_value<'a>(
+        &self,
+        tuple: &'a [u8],
+        mut each: impl FnMut(usize, Option<Vec<u8>>, &'a [u8]),
+    ) -> Result<(), SqlFault> {
         let mut at = 0;
-        for (number, (form, labels)) in self.columns.iter().enumerate() {
-            if number > 0 {
+        for column in 0..self.columns.len() {
+            if column > 0 {
                 if tuple.get(at) != Some(&b',') {
                     return Err(SqlFault::new(at, "a row has fewer values than its table has columns"));
                 }
                 at += 1;
             }
             let (value, end) = value_at(tuple, at)?;
+            each(column, value, &tuple[at..end]);
             at = end;
-            values.push(match value {
-                Some(text) if *form == LiteralForm::Ordinal => Some(label(labels, text)),
-                value => value,
-            });
         }
         // A table of generated columns alone has rows without a value.
         if at != tuple.len() && !self.columns.is_empty() {
             return Err(SqlFault::new(at, "a row has more values than its table has columns"));
         }
-        Ok(values)
+        Ok(())
     }
 }
 
@@ -200,7 +223,12 @@ mod tests {
             }
             frame.extend_from_slice(b");\n");
             let mut found: Vec<RowValues> = Vec::new();
-            each_row_of_frame(&frame, &columns, &mut |row| found.push(row)).unwrap();
+            each_row_of_frame(&frame, &columns, &mut |text, row| {
+                let literals = literals_of_row(text, &columns).unwrap();
+                assert_eq!(literals.join(&b','), text);
+                found.push(row);
+            })
+            .unwrap();
             prop_assert_eq!(found, wanted);
         }
 
@@ -245,7 +273,7 @@ mod tests {
         for text in ["", "1", "1,2,3", "'a',", "'a',NOW()", "'a',0x41", "'a", "'a'2", "'a', 2", "\"a\",1"] {
             assert!(decoder.values(text.as_bytes()).is_err(), "{text}");
         }
-        let statement = |text: &str| each_row_of_frame(text.as_bytes(), &[], &mut |_| {});
+        let statement = |text: &str| each_row_of_frame(text.as_bytes(), &[], &mut |_, _| {});
         assert!(statement("INSERT INTO `t` () VALUES\n(1),\n(1);\n").is_ok());
         assert!(statement("INSERT INTO `t` () VALUES\n(1").is_err());
     }

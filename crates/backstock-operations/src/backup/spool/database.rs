@@ -8,7 +8,7 @@ use backstock_archive::index::IndexOptions;
 use backstock_archive::manifest::ManifestArtifact;
 use backstock_archive::{Artifact, ArtifactOptions, ArtifactWriter, FrameRoom, IndexWriter, Storing};
 use backstock_database::{
-    DumpReport, DumpRequest, DumpSink, DumpTarget, DumpedObject, Pattern, RoutineKind, TableSelection,
+    DumpReport, DumpRequest, DumpSink, DumpTarget, DumpedObject, Pattern, TableSelection,
 };
 use backstock_host::Host;
 use backstock_vocabulary::{ArtifactKind, Codec, Reason};
@@ -220,20 +220,7 @@ fn write_index(
 
 /// The key of an object in the index: what it is, then its name.
 pub(crate) fn object_key(object: &DumpedObject) -> Vec<u8> {
-    let kind = match object {
-        DumpedObject::Table(_) => "table",
-        DumpedObject::Sequence(_) => "sequence",
-        DumpedObject::Routine(routine) => match routine.routine_kind {
-            RoutineKind::Procedure => "procedure",
-            RoutineKind::Function => "function",
-            RoutineKind::Package => "package",
-            RoutineKind::PackageBody => "package-body",
-        },
-        DumpedObject::Trigger(_) => "trigger",
-        DumpedObject::View(_) => "view",
-        DumpedObject::Event(_) => "event",
-    };
-    let mut key = format!("{kind}/").into_bytes();
+    let mut key = format!("{}/", object.kind_word()).into_bytes();
     key.extend_from_slice(object.name().as_bytes());
     key
 }

@@ -13,13 +13,13 @@ use crate::stored::StoredBackup;
 use crate::subject::ShopDatabase;
 
 /// Gives the rows of a table, each time anew.
-pub(in crate::diff) trait RowSource {
-    /// Hands over each row of a table.
-    fn each_row(&self, table: &TableRecord, each: &mut dyn FnMut(RowValues)) -> Result<()>;
+pub(crate) trait RowSource {
+    /// Hands over each row of a table: its text as it stands in a dump, and its values.
+    fn each_row(&self, table: &TableRecord, each: &mut dyn FnMut(&[u8], RowValues)) -> Result<()>;
 }
 
 /// The rows of a backup. Its archive is opened when the first row is asked for.
-pub(in crate::diff) struct StoredRows<'a> {
+pub(crate) struct StoredRows<'a> {
     environment: &'a Environment,
     stored: &'a StoredBackup,
     reader: OnceCell<ArtifactReader>,
@@ -27,7 +27,7 @@ pub(in crate::diff) struct StoredRows<'a> {
 }
 
 impl<'a> StoredRows<'a> {
-    pub(in crate::diff) fn new(
+    pub(crate) fn new(
         environment: &'a Environment,
         stored: &'a StoredBackup,
         is_cancelled: &'a dyn Fn() -> bool,
@@ -45,7 +45,7 @@ impl<'a> StoredRows<'a> {
 }
 
 impl RowSource for StoredRows<'_> {
-    fn each_row(&self, table: &TableRecord, each: &mut dyn FnMut(RowValues)) -> Result<()> {
+    fn each_row(&self, table: &TableRecord, each: &mut dyn FnMut(&[u8], RowValues)) -> Result<()> {
         let act = || format!("reading the rows of {} in {}", table.name, self.stored.folder);
         for frame in &table.frames {
             if (self.is_cancelled)() {
@@ -60,20 +60,20 @@ impl RowSource for StoredRows<'_> {
 }
 
 /// The rows of a live database. It is connected to when the first row is asked for.
-pub(in crate::diff) struct LiveRows<'a> {
+pub(crate) struct LiveRows<'a> {
     database: &'a ShopDatabase,
     reader: RefCell<Option<LiveReader>>,
     is_cancelled: &'a dyn Fn() -> bool,
 }
 
 impl<'a> LiveRows<'a> {
-    pub(in crate::diff) fn new(database: &'a ShopDatabase, is_cancelled: &'a dyn Fn() -> bool) -> Self {
+    pub(crate) fn new(database: &'a ShopDatabase, is_cancelled: &'a dyn Fn() -> bool) -> Self {
         Self { database, reader: RefCell::new(None), is_cancelled }
     }
 }
 
 impl RowSource for LiveRows<'_> {
-    fn each_row(&self, table: &TableRecord, each: &mut dyn FnMut(RowValues)) -> Result<()> {
+    fn each_row(&self, table: &TableRecord, each: &mut dyn FnMut(&[u8], RowValues)) -> Result<()> {
         if (self.is_cancelled)() {
             return Err(crate::backup::interrupted());
         }

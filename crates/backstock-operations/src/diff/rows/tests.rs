@@ -13,8 +13,8 @@ use super::*;
 struct Given(Vec<RowValues>);
 
 impl RowSource for Given {
-    fn each_row(&self, _: &TableRecord, each: &mut dyn FnMut(RowValues)) -> Result<()> {
-        self.0.iter().cloned().for_each(each);
+    fn each_row(&self, _: &TableRecord, each: &mut dyn FnMut(&[u8], RowValues)) -> Result<()> {
+        self.0.iter().cloned().for_each(|row| each(b"", row));
         Ok(())
     }
 }
@@ -191,7 +191,7 @@ fn of_users_only_those_are_told_that_may_do_more_than_a_customer() {
     /// Both tables of a side.
     struct Both<'a>(&'a Given, Given);
     impl RowSource for Both<'_> {
-        fn each_row(&self, table: &TableRecord, each: &mut dyn FnMut(RowValues)) -> Result<()> {
+        fn each_row(&self, table: &TableRecord, each: &mut dyn FnMut(&[u8], RowValues)) -> Result<()> {
             if table.name.as_bytes() == b"usermeta" {
                 self.0.each_row(table, each)
             } else {

@@ -75,7 +75,7 @@ pub fn plan_load(settings: &ServerSettings, request: &LoadRequest) -> Result<Loa
     let selected = plan_transfer::convert(&mut plan, &mut live, selected)?;
     add_tables(&mut plan, &mut live, &selected, request.exact && everything)?;
     plan_transfer::mark(&mut plan);
-    plan_code::add(&mut plan, &mut live, &selected, request.exact, everything)?;
+    plan_code::add(&mut plan, &mut live, &selected, request)?;
     add_outside_children(&mut plan, &mut live)?;
     add_taken_constraints(&mut plan, &mut live)?;
     plan.changes_defaults = everything
@@ -110,7 +110,9 @@ fn read_live(settings: &ServerSettings, database: &[u8]) -> Result<Live> {
 fn select(request: &LoadRequest, fold: bool) -> std::result::Result<Vec<DumpedObject>, String> {
     let takes = |name: &[u8]| match &request.selection {
         LoadSelection::Everything => true,
-        LoadSelection::Tables(patterns) => patterns.iter().any(|pattern| pattern.matches(name)),
+        LoadSelection::Tables(patterns) | LoadSelection::Parts { tables: patterns, .. } => {
+            patterns.iter().any(|pattern| pattern.matches(name))
+        }
     };
     let everything = matches!(request.selection, LoadSelection::Everything);
     let mut taken = BTreeSet::new();
@@ -124,7 +126,8 @@ fn select(request: &LoadRequest, fold: bool) -> std::result::Result<Vec<DumpedOb
             object => (object.name(), true),
         };
         let is_code = matches!(object, DumpedObject::Routine(_) | DumpedObject::Event(_));
-        if !takes(decides) || (is_code && !everything) {
+        let is_named = request.selection.names(object);
+        if !is_named && (!takes(decides) || (is_code && !everything)) {
             continue;
         }
         let mut object = object.clone();

@@ -8,7 +8,7 @@ use super::plan::Live;
 use crate::RawText;
 use crate::dump::TableKind;
 use crate::error::{Error, Result};
-use crate::load::{LoadPlan, NewSide};
+use crate::load::{LoadPlan, LoadRequest, LoadSelection, NewSide};
 use crate::record::{DumpedObject, ServerFacts, SessionContext};
 
 /// At most this many names in one warning.
@@ -19,10 +19,11 @@ pub(super) fn add(
     plan: &mut LoadPlan,
     live: &mut Live,
     selected: &[DumpedObject],
-    exact: bool,
-    everything: bool,
+    request: &LoadRequest,
 ) -> Result<()> {
-    let old = read_old(plan, live)?;
+    let (exact, selection) = (request.exact, &request.selection);
+    let everything = matches!(selection, LoadSelection::Everything);
+    let old = read_old(plan, live, selection)?;
     let same_name = plan.source.name == plan.target.name;
     let is_code =
         |object: &&DumpedObject| !matches!(object, DumpedObject::Table(_) | DumpedObject::Sequence(_));
@@ -38,7 +39,8 @@ pub(super) fn add(
     plan.old_code = old
         .iter()
         .filter(|object| match object {
-            DumpedObject::Trigger(_) => true,
+            object if selection.names(object) => !stays(object),
+            DumpedObject::Trigger(record) => plan.tables.iter().any(|side| side.name == record.table),
             DumpedObject::View(record) => {
                 let moves = plan.tables.iter().any(|table| table.name == record.name);
                 !moves && !stays(object) && (meets(object) || (exact && everything))
@@ -82,11 +84,12 @@ fn is_same_thing(one: &DumpedObject, other: &DumpedObject) -> bool {
     kind && one.name().eq_ignore_ascii_case(other.name())
 }
 
-/// Everything of code that is there now; triggers of the plan's tables only.
-fn read_old(plan: &LoadPlan, live: &mut Live) -> Result<Vec<DumpedObject>> {
+/// Everything of code that is there now; triggers of the plan's tables only, but where code is picked by name.
+fn read_old(plan: &LoadPlan, live: &mut Live, selection: &LoadSelection) -> Result<Vec<DumpedObject>> {
     let mut found = Objects::default();
     let connection = &mut live.connection;
-    let takes = |table: &[u8]| plan.tables.iter().any(|side| side.name.0 == table);
+    let is_picked = matches!(selection, LoadSelection::Parts { .. });
+    let takes = |table: &[u8]| is_picked || plan.tables.iter().any(|side| side.name.0 == table);
     objects::routines(connection, &plan.target.name, &mut found)?;
     objects::triggers(connection, &plan.target.name, &takes, &mut found)?;
     let known: BTreeSet<RawText> = live.names.keys().cloned().collect();
