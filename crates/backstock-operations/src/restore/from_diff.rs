@@ -271,9 +271,17 @@ fn glob_of_name(name: &RawText) -> String {
     name.to_string()
 }
 
+/// What the name of a frame of rows begins with.
+const FRAME_NAME: &str = "rows-";
+
 /// Where a frame of rows lies.
 fn frame_path(folder: &Path, number: u64) -> PathBuf {
-    folder.join(format!("rows-{number}.sql"))
+    folder.join(format!("{FRAME_NAME}{number}.sql"))
+}
+
+/// Whether a name beside a journal is that of a frame of rows.
+pub(super) fn is_frame_of_rows(name: &str) -> bool {
+    name.starts_with(FRAME_NAME)
 }
 
 /// Takes frames into the journal's folder, each a file.

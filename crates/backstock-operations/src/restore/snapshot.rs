@@ -5,6 +5,7 @@ use backstock_archive::tree::Exclusions;
 use backstock_database::Pattern;
 use backstock_vocabulary::{BackupId, Content, Reason, Scope, VerifyLevel};
 
+use super::from_diff::is_frame_of_rows;
 use super::journal::{Journal, JournalFolder};
 use super::plan::RestorePlan;
 use crate::backup::{self, BackupRequest};
@@ -120,7 +121,9 @@ pub(super) fn copy_journal(
     let stored = StoredBackup::open(environment, record)?;
     for path in folder.names()? {
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        if name.ends_with(".sealed") || name.ends_with(".new") || name == ONE_RESTORE_KEY {
+        let is_secret = name.ends_with(".sealed") || name == ONE_RESTORE_KEY;
+        // Rows that were written aside are loaded by now: from here on nobody needs them.
+        if is_secret || name.ends_with(".new") || is_frame_of_rows(&name) {
             continue;
         }
         let object = format!("restore-{}/{name}", journal.run.short());

@@ -76,7 +76,10 @@ const TABLES: &[MatteringTable] = &[
     MatteringTable::new("carrier_shop", Carriers, "carrier in a shop"),
     MatteringTable::new("carrier_tax_rules_group_shop", Carriers, "tax of a carrier"),
     MatteringTable::new("carrier_zone", Carriers, "zone of a carrier"),
-    MatteringTable::new("delivery", Carriers, "price of a carrier"),
+    // Saving a carrier deletes its prices and makes them anew.
+    MatteringTable::new("delivery", Carriers, "price of a carrier")
+        .key("id_carrier id_range_price id_range_weight id_zone id_shop id_shop_group")
+        .noise("id_delivery"),
     MatteringTable::new("range_price", Carriers, "range of prices"),
     MatteringTable::new("range_weight", Carriers, "range of weights"),
 ];

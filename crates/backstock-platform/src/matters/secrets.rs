@@ -142,12 +142,83 @@ fn words_of(name: &[u8]) -> Vec<String> {
     words
 }
 
-/// Whether a value is a secret by its look: a hash of a password, a key, a token, an address with a password in it.
+/// Whether a value is a secret by its look, a hash of a password, a key, a token, an address with a password in it; or
+/// holds one, as settings do that are JSON or PHP's `serialize()`.
 pub fn is_secret_value(value: &[u8]) -> bool {
+    is_secret_to_depth(value, DEPTH_LIMIT)
+}
+
+/// Texts within texts that are looked into. What lies deeper is taken for a secret.
+const DEPTH_LIMIT: u32 = 6;
+
+fn is_secret_to_depth(value: &[u8], depth: u32) -> bool {
     if SECRET_BEGINNINGS.iter().any(|begin| value.starts_with(begin.as_bytes())) {
         return true;
     }
-    has_password_in_address(value) || looks_random(value)
+    if has_password_in_address(value) || looks_random(value) {
+        return true;
+    }
+    let is_structured =
+        matches!(value.first(), Some(b'{' | b'[')) || matches!(value, [b'a' | b'O' | b's', b':', ..]);
+    if !is_structured {
+        return false;
+    }
+    let is_inside = |text: &[u8]| depth == 0 || is_secret_to_depth(text, depth - 1);
+    if matches!(value.first(), Some(b'{' | b'[')) {
+        json_texts(value).any(|(text, is_name)| (is_name && is_secret_name(&text)) || is_inside(&text))
+    } else {
+        // Names and values follow one another there: either may be a name.
+        serialized_texts(value)
+            .any(|text| is_secret_name(text) && text.len() <= NAME_LIMIT_BYTES || is_inside(text))
+    }
+}
+
+/// Longer texts are no names of members, bytes.
+const NAME_LIMIT_BYTES: usize = 64;
+
+/// The texts in quotes, and whether each is the name of a member.
+fn json_texts(value: &[u8]) -> impl Iterator<Item = (Vec<u8>, bool)> {
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        let start = at + value.get(at..)?.iter().position(|byte| *byte == b'"')? + 1;
+        let mut text = Vec::new();
+        let mut end = start;
+        while let Some(byte) = value.get(end).filter(|byte| **byte != b'"') {
+            // What is escaped matters only where it is a quote or a backslash: texts within texts.
+            if *byte == b'\\' {
+                end += 1;
+            }
+            text.extend(value.get(end));
+            end += 1;
+        }
+        at = end + 1;
+        let behind = value.get(at..).unwrap_or_default().iter().find(|byte| !byte.is_ascii_whitespace());
+        Some((text, behind == Some(&b':')))
+    })
+}
+
+/// The texts `s:<length>:"…"`, by their lengths.
+fn serialized_texts(value: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        loop {
+            let rest = value.get(at..)?;
+            let begin = at + rest.windows(2).position(|pair| pair == b"s:")? + 2;
+            let digits = value[begin..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+            let length = std::str::from_utf8(&value[begin..begin + digits])
+                .ok()
+                .and_then(|text| text.parse::<usize>().ok());
+            let start = begin + digits + 2;
+            let text = length.and_then(|length| value.get(start..start.checked_add(length)?));
+            match text.filter(|_| value[begin + digits..].starts_with(b":\"")) {
+                Some(text) => {
+                    at = start + text.len();
+                    return Some(text);
+                }
+                None => at = begin,
+            }
+        }
+    })
 }
 
 fn has_password_in_address(value: &[u8]) -> bool {
@@ -222,6 +293,13 @@ mod tests {
             "0:3:abc",
             "https://shop:pa55@mail.example/x",
             "d41d8cd98f00b204e9800998ecf8427e",
+            r#"{"title":"Card","secret_key":"abc"}"#,
+            r#"[{"a":{"smtp_password" : "x"}}]"#,
+            r#"{"nested":"{\"api_key\":\"abc\"}"}"#,
+            r#"{"endpoint":"https://shop:pa55@mail.example/x"}"#,
+            r#"a:2:{s:5:"title";s:4:"Card";s:10:"secret_key";s:3:"abc";}"#,
+            r#"a:1:{s:4:"data";s:17:"{"api_key":"abc"}";}"#,
+            r#"a:1:{s:1:"a";s:10:"sk_live_ab";}"#,
         ] {
             assert!(is_secret_value(value.as_bytes()), "{value}");
         }
@@ -231,6 +309,14 @@ mod tests {
             "shop@example.org",
             "https://example.org/a:b@c",
             "A shop of lamps, 3 rooms and 42 bulbs in all of them",
+            r#"{"access":["sale/order","user/api"],"modify":[]}"#,
+            r#"a:1:{i:0;s:27:"woocommerce/woocommerce.php";}"#,
+            r#"{"banner_id":"7","width":1140}"#,
+            r#"a:1:{s:13:"administrator";b:1;}"#,
+            "s:",
+            "{\"",
+            "a:1:{s:99999999999999999999:\"a",
+            "a:1:{s:9:\"a",
             "PrestaShopBundleEntityRepositoryLangRepository",
             "2026-01-01 00:00:00",
         ] {

@@ -115,6 +115,29 @@ fn files_and_definitions_are_taken_back_by_their_names_on_mysql() {
     files_and_definitions_are_taken_back(ServerKind::MySql);
 }
 
+/// The rows that are written aside outlive a kill, leave nothing behind, and go nowhere but into the database.
+#[test]
+#[cfg(feature = "failpoints")]
+fn rows_are_taken_back_after_a_kill_too() {
+    let Some((scene, id)) = planted(ServerKind::MariaDb) else { return };
+    let before = told(&live(&scene, &id));
+    let words = "row-changed payments oc_setting payment_cod_total";
+    for point in ["restore.staging", "restore.between_parts", "restore.swapping", "restore.database.rename"] {
+        let item = item(&live(&scene, &id), words);
+        let arguments = ["restore", &id, "--yes", "--from-diff", &item];
+        scene.place.run_with(&format!("{point}=kill:1"), &arguments).expect_killed();
+        scene.place.run(&["restore", "--resume"]).expect(0);
+        assert_eq!(told(&live(&scene, &id)), without(&before, &[words]), "{point}");
+        let copied = super::plain_shop::walk(&scene.place.backups());
+        let rows: Vec<&String> = copied.keys().filter(|name| name.contains("/rows-")).collect();
+        assert!(rows.is_empty(), "{point}: {rows:?}");
+        scene.place.run(&["undo", "--yes"]).expect(0);
+        assert_eq!(told(&live(&scene, &id)), before, "{point}");
+        scene.place.run(&["restore", "--accept"]).expect(0);
+        super::restore_shop::expect_clean(&scene);
+    }
+}
+
 #[test]
 fn what_is_not_there_any_more_as_it_was_shown_is_refused() {
     let Some((scene, id)) = planted(ServerKind::MariaDb) else { return };

@@ -149,6 +149,90 @@ fn secrets_of_an_account_are_masked_and_its_visits_are_noise() {
     assert!(!shown.concat().contains("hash"), "{shown:?}");
 }
 
+/// The differences of one table of a PrestaShop, each with its group.
+fn of_prestashop(
+    table: &str,
+    columns: &'static [&'static str],
+    before: &[RowValues],
+    after: &[RowValues],
+) -> Vec<String> {
+    let changes = compare(rules("prestashop", table), [columns, columns], before.to_vec(), after.to_vec());
+    let group = |change: &RowChange| match &change.difference {
+        Difference::RowAdded { row, .. }
+        | Difference::RowRemoved { row, .. }
+        | Difference::RowChanged { row, .. } => {
+            format!("{:?} {}", row.group, row.called)
+        }
+        other => panic!("{other:?}"),
+    };
+    let both = changes.iter().map(group).zip(told(&changes));
+    both.map(|(group, told)| format!("{group}: {told}")).collect()
+}
+
+/// Each of these is a way in that a contractor of a PrestaShop may leave.
+#[test]
+fn of_a_prestashop_each_group_is_told() {
+    let one = of_prestashop;
+    const EMPLOYEE: &[&str] = &["id_employee", "id_profile", "email", "passwd", "last_connection_date"];
+    assert_eq!(
+        one(
+            "employee",
+            EMPLOYEE,
+            &[
+                row(&["1", "1", "a@b", "$2y$one", "2026-01-01"]),
+                row(&["2", "2", "c@d", "$2y$x", "2026-01-01"])
+            ],
+            &[
+                row(&["1", "1", "a@b", "$2y$one", "2026-02-02"]),
+                row(&["2", "1", "c@d", "$2y$y", "2026-02-02"])
+            ],
+        ),
+        ["Administrators administrator: ~ 2 id_profile: 2 -> 1 passwd: *** -> ***"]
+    );
+    const ACCESS: &[&str] = &["id_profile", "id_authorization_role"];
+    assert_eq!(one("access", ACCESS, &[], &[row(&["4", "77"])]), ["Roles right of a role: + 4/77"]);
+    const MODULE: &[&str] = &["id_module", "name", "active", "version"];
+    assert_eq!(
+        one("module", MODULE, &[row(&["9", "psgdpr", "1", "1.0"])], &[row(&["9", "psgdpr", "0", "1.0"])]),
+        ["Modules module: ~ psgdpr active: 1 -> 0"]
+    );
+    const DELIVERY: &[&str] = &["id", "id_carrier", "price"];
+    assert_eq!(
+        one("delivery", DELIVERY, &[row(&["3", "2", "5.000000"])], &[row(&["3", "2", "9.000000"])]),
+        ["Carriers price of a carrier: ~ 3 price: 5.000000 -> 9.000000"]
+    );
+}
+
+#[test]
+fn settings_of_a_prestashop_are_told_by_their_groups() {
+    let one = of_prestashop;
+    const CONFIGURATION: &[&str] =
+        &["id_configuration", "id_shop_group", "id_shop", "name", "value", "date_upd"];
+    let setting = |name: &str, value: &str, at: &str| row(&["5", "NULL", "NULL", name, value, at]);
+    assert_eq!(
+        one(
+            "configuration",
+            CONFIGURATION,
+            &[
+                setting("PS_SHOP_ENABLE", "1", "1"),
+                setting("PAYPAL_CLIENT_SECRET", "one", "1"),
+                setting("PS_SHIPPING_FREE_PRICE", "0", "1"),
+                setting("BLOCK_LAST_RUN", "1", "1"),
+            ],
+            &[
+                setting("PS_SHOP_ENABLE", "1", "2"),
+                setting("PAYPAL_CLIENT_SECRET", "two", "2"),
+                setting("PS_SHIPPING_FREE_PRICE", "99", "2"),
+                setting("BLOCK_LAST_RUN", "2", "2"),
+            ],
+        ),
+        [
+            "Payments setting: ~ NULL/NULL/PAYPAL_CLIENT_SECRET value: *** -> ***",
+            "Carriers setting: ~ NULL/NULL/PS_SHIPPING_FREE_PRICE value: 0 -> 99",
+        ]
+    );
+}
+
 #[test]
 fn a_new_column_does_not_make_every_row_another() {
     let before = vec![row(&["1", "ann", "a@b"]), row(&["2", "bob", "b@b"])];
