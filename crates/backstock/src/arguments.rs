@@ -1,6 +1,7 @@
 //! What may be typed: every command, flag and argument.
 
 mod key;
+mod retention;
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
@@ -14,6 +15,7 @@ pub(crate) use key::{
     ChangeKeyArguments, ExportKeyArguments, KeyCommand, KitArguments, NamedKeyArguments, NewKeyArguments,
     SuiteArgument,
 };
+pub(crate) use retention::{DeleteArguments, PinArguments, PruneArguments, UnpinArguments};
 
 /// Backup and restore for online shops.
 #[derive(Debug, Parser)]
@@ -461,64 +463,6 @@ pub(crate) struct UndoArguments {
     /// Say what would be done, and do nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
-}
-
-/// `prune`.
-#[derive(Debug, Args)]
-pub(crate) struct PruneArguments {
-    /// Only this shop (folder, name, set or id)
-    pub(crate) shop: Option<OsString>,
-    /// Confirm the policy, and whatever would be asked
-    #[arg(long, short)]
-    pub(crate) yes: bool,
-    /// Delete what is marked at once, without its grace
-    #[arg(long)]
-    pub(crate) now: bool,
-    /// Show every backup with its verdict, and do nothing
-    #[arg(long)]
-    pub(crate) dry_run: bool,
-}
-
-/// `delete`.
-#[derive(Debug, Args)]
-pub(crate) struct DeleteArguments {
-    /// A backup's id, the end or beginning of it
-    pub(crate) id: String,
-    /// Of which shop, where it could be several
-    #[arg(long)]
-    pub(crate) shop: Option<OsString>,
-    /// Do not ask
-    #[arg(long, short)]
-    pub(crate) yes: bool,
-    /// Delete it at once, without the grace
-    #[arg(long)]
-    pub(crate) now: bool,
-    /// Say what would be done, and do nothing
-    #[arg(long)]
-    pub(crate) dry_run: bool,
-}
-
-/// `pin`.
-#[derive(Debug, Args)]
-pub(crate) struct PinArguments {
-    /// A backup's id, the end or beginning of it, or "latest"
-    pub(crate) id: String,
-    /// Of which shop, where "latest" could mean several
-    #[arg(long)]
-    pub(crate) shop: Option<OsString>,
-    /// Why it is kept
-    #[arg(long, default_value = "", hide_default_value = true)]
-    pub(crate) note: String,
-}
-
-/// `unpin`.
-#[derive(Debug, Args)]
-pub(crate) struct UnpinArguments {
-    /// A backup's id, the end or beginning of it
-    pub(crate) id: String,
-    /// Of which shop, where it could be several
-    #[arg(long)]
-    pub(crate) shop: Option<OsString>,
 }
 
 /// `catalog …`.
