@@ -37,6 +37,7 @@ pub(crate) enum Output {
         is_first: bool,
         entry: Box<FileEntry>,
         was_replaced: bool,
+        known: Option<Box<FileEntry>>,
         is_other: bool,
     },
 }
@@ -99,13 +100,20 @@ impl<'a> Assembler<'a> {
                 Ok(())
             }
             Output::LongFrame { bytes, storing, is_first } => self.long_bytes(bytes, storing, is_first),
-            Output::LongEnd { bytes, storing, is_first, mut entry, was_replaced, is_other } => {
+            Output::LongEnd { bytes, storing, is_first, mut entry, was_replaced, known, is_other } => {
                 self.long_bytes(bytes, storing, is_first)?;
                 // Also of one that could not be read to its end: a filler stands there, which nobody takes for it.
                 entry.frame = Some(self.long_frame);
                 entry.held_by = self.own_number;
                 if was_replaced || entry.state == FileState::Unreadable {
                     self.lost_names.insert(entry.path.clone(), None);
+                }
+                if entry.state == FileState::Unreadable
+                    && let Some(mut known) = known
+                {
+                    known.stale = Some(entry.reason.unwrap_or_default());
+                    known.filler_frame = entry.frame;
+                    return self.carried(&known);
                 }
                 if is_other {
                     self.hidden_change(&entry);
@@ -382,7 +390,7 @@ fn buffer_for(artifact: &ArtifactWriter, storing: Storing) -> Vec<u8> {
 /// Streams a long file as frames of its own.
 pub(crate) fn stream_long(
     reader: &ItemReader<'_>,
-    LongItem { found, open, is_other }: &LongItem,
+    LongItem { found, open, known, is_other }: &LongItem,
     artifact: &ArtifactWriter,
     send: &mut dyn FnMut(Output) -> Result<()>,
 ) -> Result<()> {
@@ -403,8 +411,8 @@ pub(crate) fn stream_long(
         reader.monitor.bytes((bytes.len() - before) as u64);
         if !has_more {
             let entry = Box::new(long.finish());
-            let is_other = *is_other;
-            return send(Output::LongEnd { bytes, storing, is_first, entry, was_replaced, is_other });
+            let (known, is_other) = (known.clone(), *is_other);
+            return send(Output::LongEnd { bytes, storing, is_first, entry, was_replaced, known, is_other });
         }
         send(Output::LongFrame { bytes, storing, is_first })?;
         is_first = false;

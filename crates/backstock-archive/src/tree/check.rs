@@ -40,13 +40,16 @@ pub fn check_archive<R: ReadAt>(
             return Err(Error::Cancelled);
         }
         let entry = line?.entry;
-        if entry.frame.is_none() || entry.held_by != source.own_number() {
-            continue;
-        }
-        match check_member(&mut cursor, &entry, monitor) {
+        let is_own = entry.frame.is_some() && entry.held_by == source.own_number();
+        let checked = match entry.filler_frame {
+            Some(frame) => check_filler(&mut cursor, &entry, frame),
+            None if is_own => check_member(&mut cursor, &entry, monitor),
+            None => continue,
+        };
+        match checked {
             Ok(()) => {
                 report.members += 1;
-                report.files += u64::from(entry.kind == FileKind::File && entry.is_stored());
+                report.files += u64::from(is_own && entry.kind == FileKind::File && entry.is_stored());
                 monitor.file(&entry.path, entry.size_bytes);
             }
             Err(error) if error.is_damage() => {
@@ -156,6 +159,22 @@ fn check_member(cursor: &mut FrameCursor<'_>, entry: &FileEntry, monitor: &dyn T
     }
     let mut padding = vec![0; member.padding_bytes];
     cursor.read_exact(&mut padding).map_err(|error| error_of(error, ARTIFACT, &entry.path))
+}
+
+/// What could be read of a file whose earlier version is carried on: nobody takes it for a file, but it has its place.
+fn check_filler(cursor: &mut FrameCursor<'_>, entry: &FileEntry, frame: u64) -> Result<()> {
+    let fault = |what: &str| Error::Entry {
+        artifact: ARTIFACT.to_owned(),
+        path: printable(&entry.path),
+        what: what.to_owned(),
+    };
+    if cursor.position()? != Some((frame, 0)) {
+        return Err(fault("the index says that what could be read of it is in another place"));
+    }
+    let member = read_member(cursor).map_err(|error| error_of(error, ARTIFACT, &entry.path))?;
+    let member = member.filter(|member| member.path == entry.path);
+    let member = member.ok_or_else(|| fault("the archive has another path there"))?;
+    skip(cursor, member.data_bytes + member.padding_bytes as u64, entry)
 }
 
 fn skip(cursor: &mut FrameCursor<'_>, mut bytes: u64, entry: &FileEntry) -> Result<()> {

@@ -112,6 +112,9 @@ pub struct FileEntry {
     pub held_by: u32,
     /// This is not how it is now, since that could not be read, but how an earlier backup of the chain has it; and why.
     pub stale: Option<String>,
+    /// Of a stale file: the frame of this backup's own archive in which what could be read of it begins. It only keeps its
+    /// place there.
+    pub filler_frame: Option<u64>,
     /// Of a folder: another file system is here than was before. What is missing below it may be carried on.
     pub keeps_stale: bool,
     /// Whether it is stored with a map of its holes.
@@ -152,6 +155,7 @@ impl FileEntry {
             offset_bytes: 0,
             held_by: 0,
             stale: None,
+            filler_frame: None,
             keeps_stale: false,
             sparse: false,
             attributes: Vec::new(),
@@ -205,6 +209,8 @@ struct FileLine {
     held_by: u32,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     stale: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    filler_frame: Option<u64>,
     #[serde(skip_serializing_if = "is_false", default)]
     keeps_stale: bool,
     #[serde(skip_serializing_if = "is_false", default)]
@@ -286,6 +292,7 @@ impl From<FileEntry> for FileLine {
             offset_bytes: entry.offset_bytes,
             held_by: entry.held_by,
             stale: entry.stale,
+            filler_frame: entry.filler_frame,
             keeps_stale: entry.keeps_stale,
             sparse: entry.sparse,
             attributes_base64: entry
@@ -332,6 +339,7 @@ impl TryFrom<FileLine> for FileEntry {
             offset_bytes: line.offset_bytes,
             held_by: line.held_by,
             stale: line.stale,
+            filler_frame: line.filler_frame,
             keeps_stale: line.keeps_stale,
             sparse: line.sparse,
             attributes,

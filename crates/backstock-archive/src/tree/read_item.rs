@@ -107,13 +107,15 @@ pub(crate) enum Outcome {
 pub(crate) struct LongItem {
     pub(crate) found: Found,
     pub(crate) open: OpenFile,
+    /// How the backup before has it, where that holds it.
+    pub(crate) known: Option<Box<FileEntry>>,
     /// The sample showed another content.
     pub(crate) is_other: bool,
 }
 
 /// What became of a file.
 enum Content {
-    Whole(Piece),
+    Whole(Box<Piece>),
     TooLong(OpenFile),
 }
 
@@ -133,15 +135,15 @@ impl ItemReader<'_> {
         let mut piece = match kind {
             FileKind::File if item.found.state == FileState::Stored && !is_link => {
                 match self.read_file(&item.found, buffer) {
-                    Ok(Content::Whole(piece)) => Self::judged(piece, item.is_sample, known.as_deref()),
+                    Ok(Content::Whole(piece)) => Self::judged(*piece, item.is_sample, known.as_deref()),
                     Ok(Content::TooLong(open)) if item.is_sample => {
                         match self.sample_long(&item.found, &open, known.as_deref()) {
                             Ok(piece) => piece,
-                            Err(long) => return Outcome::Long(long),
+                            Err(long) => return Outcome::Long(Box::new(LongItem { known, ..*long })),
                         }
                     }
                     Ok(Content::TooLong(open)) => {
-                        let long = LongItem { found: item.found, open, is_other: false };
+                        let long = LongItem { found: item.found, open, known, is_other: false };
                         return Outcome::Long(Box::new(long));
                     }
                     Err(error) => {
@@ -207,7 +209,8 @@ impl ItemReader<'_> {
         // From its beginning again; only what could be read whole is known to be another one.
         match Self::open(found) {
             Ok(open) => {
-                Err(Box::new(LongItem { found: found.clone(), open, is_other: is_whole && known.is_some() }))
+                let is_other = is_whole && known.is_some();
+                Err(Box::new(LongItem { found: found.clone(), open, known: None, is_other }))
             }
             Err(error) => Ok(self.failed(found, &error)),
         }
@@ -361,7 +364,7 @@ impl ItemReader<'_> {
             self.monitor.bytes(stored_bytes);
             let mut piece = Self::piece(entry, Self::leaning(found, stored_bytes));
             piece.was_replaced = found.facts.is_some_and(|seen| seen.identity() != open.facts.identity());
-            return Ok(Content::Whole(piece));
+            return Ok(Content::Whole(Box::new(piece)));
         }
     }
 }

@@ -123,14 +123,17 @@ pub(super) struct Known<'p> {
 }
 
 impl Known<'_> {
-    /// All that the line says.
+    /// All that the line says, but for what only concerns the archive of the backup before.
     pub(super) fn decoded(&self) -> Result<Box<FileEntry>> {
         #[derive(Deserialize)]
         struct Line {
             entry: FileEntry,
         }
-        serde_json::from_slice(self.line).map(|Line { entry }| Box::new(entry)).map_err(|source| {
-            Error::Json { act: "read a line of", thing: "the index of the backup before".to_owned(), source }
+        let entry = |Line { entry }| Box::new(FileEntry { filler_frame: None, ..entry });
+        serde_json::from_slice(self.line).map(entry).map_err(|source| Error::Json {
+            act: "read a line of",
+            thing: "the index of the backup before".to_owned(),
+            source,
         })
     }
 

@@ -4,10 +4,13 @@ use std::fs;
 use std::path::Path;
 use std::sync::mpsc::channel;
 
-use backstock_vocabulary::Level;
+use backstock_vocabulary::{Codec, Level};
 
+use super::super::*;
 use super::chain::{Chains, Step};
-use super::fixture::{as_nobody, request, write};
+use super::fixture::{Backup, as_nobody, noise, request, write};
+use crate::artifact::{ArtifactOptions, ArtifactWriter};
+use crate::index::{CRITICAL_HELD_BY, IndexOptions, IndexWriter};
 
 const TICK: std::time::Duration = std::time::Duration::from_millis(12);
 
@@ -111,6 +114,61 @@ fn f63_what_cannot_be_read_any_more_is_carried_on() {
     let mut found = files(&chains, 2);
     found.sort();
     assert_eq!(found, sorted);
+}
+
+/// F26 in a chain: a long file that cannot be read to its end any more stays as the backup before has it.
+#[test]
+fn f26_a_long_file_that_fails_half_way_is_carried_on() {
+    let (folder, root) = tree(&["before", "z"]);
+    write(&root, "long", &noise(1, 5 << 20));
+    let mut chains = Chains::default();
+    chains.back_up(&request(&root), &Step::of(Level::Full));
+    let known = chains.backups[0].entry(b"long");
+    // A handle that cannot read answers every read with an error, as a bad disk does.
+    let parent = std::sync::Arc::new(
+        rustix::fs::open(&root, rustix::fs::OFlags::DIRECTORY, rustix::fs::Mode::empty()).unwrap(),
+    );
+    let facts = facts::Facts::of_name(&*parent, b"long").unwrap();
+    let found = walk::Found::seen(b"long".to_vec(), parent, b"long", Some(facts));
+    let mut open = read_item::ItemReader::open(&found).unwrap();
+    open.file = fs::OpenOptions::new().write(true).open(root.join("long")).unwrap();
+    let bad = read_item::LongItem { found, open, known: Some(Box::new(known.clone())), is_other: false };
+    let owners = owners::Owners::default();
+    let reader = read_item::ItemReader { owners: &owners, monitor: &NoMonitor };
+    let host = backstock_host::Host::real();
+    let place = folder.path().join("backup");
+    fs::create_dir(&place).unwrap();
+    let writer =
+        ArtifactWriter::create(&host, &place, "files.tar.zst", &ArtifactOptions::of(Codec::Zstd, 1)).unwrap();
+    let options = IndexOptions { critical: &[CRITICAL_HELD_BY], ..IndexOptions::default() };
+    let mut index = IndexWriter::create_with(&host, &place, &options, &"header").unwrap();
+    let mut assembler = assemble::Assembler::new(1, &writer, &mut index, &reader, &NoMonitor);
+    assemble::stream_long(&reader, &bad, &writer, &mut |output| assembler.take(output).map(drop)).unwrap();
+    let report = assembler.finish(jobs::Walked::default()).unwrap();
+    assert_eq!((report.stale.count, report.unreadable.count), (1, 0), "{report:?}");
+    let artifact = writer.finish().unwrap();
+    let index = index.finish(&artifact.frames, &report).unwrap();
+    let moved = tempfile::tempdir().unwrap();
+    for name in ["files.tar.zst", "index.zst"] {
+        fs::rename(place.join(name), moved.path().join(name)).unwrap();
+    }
+    chains.backups.push(Backup { folder: moved, artifact, index, report });
+    chains.made_of.push(vec![0, 1]);
+    let entry = chains.backups[1].entry(b"long");
+    assert!(entry.stale.is_some() && entry.filler_frame.is_some() && entry.held_by == 0);
+    assert_eq!((entry.frame, entry.blake3), (known.frame, known.blake3));
+    let checked = check_archive(&chains.source(1), &chains.backups[1].index(), &NoMonitor).unwrap();
+    assert_eq!((checked.files, checked.faults), (0, Vec::new()));
+    let held = check_held(&chains.source(1), &chains.backups[1].index(), 0, &NoMonitor).unwrap();
+    assert_eq!((held.files, held.faults), (1, Vec::new()));
+    // What only keeps its place in one archive is not looked for in the next.
+    let number = chains.back_up(&request(&root), &Step::of(Level::Incremental));
+    assert_eq!(
+        (stale(&chains, number), chains.backups[number].entry(b"long").filler_frame),
+        (Vec::new(), None)
+    );
+    let checked = check_archive(&chains.source(number), &chains.backups[number].index(), &NoMonitor).unwrap();
+    assert_eq!(checked.faults, Vec::<String>::new());
 }
 
 /// A disk that is not mounted, or another one in its place: the folder is there, and is another one on another device.

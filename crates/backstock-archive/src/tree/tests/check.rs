@@ -102,7 +102,7 @@ fn f26_a_long_file_that_cannot_be_read_to_its_end_is_named_and_never_taken_for_a
     let mut open = read_item::ItemReader::open(&bad).unwrap();
     // A handle that cannot read answers every read with an error, as a bad disk does.
     open.file = fs::OpenOptions::new().write(true).open(&path).unwrap();
-    let bad = read_item::LongItem { found: bad, open, is_other: false };
+    let bad = read_item::LongItem { found: bad, open, known: None, is_other: false };
     assemble::stream_long(&reader, &bad, &writer, &mut |output| assembler.take(output).map(drop)).unwrap();
     let mut bytes = Vec::new();
     let item = read_item::Item::new(seen("good"), None);
