@@ -128,7 +128,8 @@ impl<'a> FilesDiff<'a> {
         let unknown = [(Side::After, after, before), (Side::Before, before, after)];
         if let Some((side, entry, _)) = unknown.into_iter().find(|(_, one, other)| is_unknown(one, other)) {
             self.counts.unknown += 1;
-            let reason = entry.reason.clone().unwrap_or_else(|| "it could not be read".to_owned());
+            let reason = entry.stale.as_ref().or(entry.reason.as_ref());
+            let reason = reason.cloned().unwrap_or_else(|| "it could not be read".to_owned());
             let item = item(&path);
             let difference = Difference::FileUnknown { path: RawText(path), side, reason };
             (self.sink)(ToldDifference::new(item, difference));
@@ -186,6 +187,8 @@ fn hides_what_is_below(entry: &FileEntry) -> bool {
 /// Whether the first of the two cannot be held against the second.
 fn is_unknown(one: &FileEntry, other: &FileEntry) -> bool {
     match one.state {
+        // How it was then could not be seen either: an earlier version stands for it.
+        _ if one.stale.is_some() => true,
         FileState::Unreadable => true,
         // A folder that was passed over, where backups are kept; a socket or pipe is all that it is.
         FileState::Skipped => one.kind == FileKind::Folder && other.state != FileState::Skipped,

@@ -37,6 +37,15 @@ fn f68_a_million_files_take_bounded_memory_from_backup_to_undo() {
     let run = measured(&["backup", root]);
     assert!(run.stdout.contains(" 1000000 files with 0 B"), "{}", run.stdout);
     measured(&["verify", "latest"]);
+    // What follows works on a backup that builds on the first one.
+    let run = measured(&["backup", root, "--level", "incremental"]);
+    assert!(run.stdout.contains(" 1000000 files with 0 B"), "{}", run.stdout);
+    assert!(
+        run.stdout.contains("incremental on") && run.stdout.contains(" 0 things are gone"),
+        "{}",
+        run.stdout
+    );
+    measured(&["verify", "latest"]);
     for number in 0..DELETED {
         fs::remove_file(one.join(format!("{number:06x}.jpg"))).unwrap();
     }
