@@ -5,6 +5,7 @@
 //! list shows; a kill after it leaves a whole backup that the next start adopts.
 
 mod commit;
+mod definition;
 mod plan;
 mod report;
 mod sealing;
@@ -14,6 +15,7 @@ mod tables;
 use backstock_vocabulary::{BackupId, Content, Outcome, Reason, RunKind, ShopId};
 
 pub(crate) use commit::adopt;
+pub use definition::Definition;
 pub use plan::{
     BackupPlan, BackupRequest, DatabasePlan, FilesPlan, plan_backup, refuse_bad_places,
     refuse_published_state,

@@ -7,5 +7,6 @@ mod settings;
 
 pub(crate) use chain::{ChainLink, ancestors, files_of};
 pub(crate) use choose::{ChosenLevel, ParentBackup, can_be_a_parent, choose};
+pub use choose::{ForeseenLevel, foresee_level};
 pub(crate) use kept_index::{forget_others, keep, sample_begin};
 pub use settings::{FullDay, FullDays, LevelChoice, LevelRules, LevelSettings};

@@ -36,8 +36,8 @@ pub use backstock_archive::seal::{Identity, Passphrase, PrivateIdentity, Suite};
 pub use backstock_archive::tree::{FileKind, printable as printable_path};
 pub use backstock_platform::RowGroup;
 pub use backup::{
-    BackupPlan, BackupReport, BackupRequest, DatabasePlan, FilesPlan, ReportedProblem, Sealing, backup,
-    plan_backup, refuse_bad_places, refuse_published_state,
+    BackupPlan, BackupReport, BackupRequest, DatabasePlan, Definition, FilesPlan, ReportedProblem, Sealing,
+    backup, plan_backup, refuse_bad_places, refuse_published_state,
 };
 pub use diff::{
     DatabaseCounts, DiffSide, DiffSummary, Difference, FileChange, FileCounts, LineChange, NamedValue,
@@ -58,7 +58,7 @@ pub use keys::{
     RehearsedBackup, Unlocker, change_passphrase, create_identity, export_identity, identities, identity,
     read_passphrase_file, read_private_identity, recovery_kit, rehearse, rotate_identity,
 };
-pub use levels::{FullDay, FullDays, LevelChoice, LevelRules, LevelSettings};
+pub use levels::{ForeseenLevel, FullDay, FullDays, LevelChoice, LevelRules, LevelSettings, foresee_level};
 pub use monitor::{Expected, Monitor, Phase, Unwatched};
 pub use open::{OpenReport, open_backup};
 pub use rebuild::{RebuildReport, SetIrregularity, rebuild_catalog};

@@ -229,7 +229,7 @@ impl<'a> Commit<'a> {
                 backup: parent.stored.record.id,
                 manifest_sha256: parent.stored.signed.sha256,
             }),
-            definition_sha256: Digest(self.plan.definition_sha256),
+            definition_sha256: Digest(self.plan.definition.sha256),
             started: self.started,
             finished: environment.host.clock.now(),
             content,

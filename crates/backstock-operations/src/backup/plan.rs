@@ -2,18 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
-use backstock_archive::artifact::PART_SIZE_BYTES;
-use backstock_archive::manifest::Manifest;
 use backstock_archive::seal::Recipient;
 use backstock_archive::tree::{Exclusions, Renewable, TreeRoot};
 use backstock_catalog::{RunDestination, Set, Shop};
-use backstock_database::{Pattern, TableSelection};
+use backstock_database::TableSelection;
 use backstock_platform::{ExcludedPath, ShopLayout};
 use backstock_storage::placement;
 use backstock_vocabulary::{Codec, Outcome, Reason, RunKind, Scope, SetId, ShopId};
-use ring::digest::{SHA256, digest};
-use serde::Serialize;
 
+use super::definition::{Definition, definition_of};
 use super::sealing::{Sealing, recipients_of};
 use super::tables::{database_plan, further_databases};
 use crate::destination::Place;
@@ -110,8 +107,8 @@ pub struct BackupPlan {
     pub set_folder: String,
     /// Whether to become the writer there.
     pub take_over: bool,
-    /// SHA-256 of what is asked for.
-    pub definition_sha256: [u8; 32],
+    /// What is asked for.
+    pub definition: Definition,
     /// Whom it is sealed for; nobody: it is not sealed.
     pub recipients: Vec<Recipient>,
     /// Why the backup must not be restored, if so: a restore of this shop is unfinished.
@@ -173,8 +170,7 @@ pub fn plan_backup(
     let files = scope.has_files().then(|| files_plan(environment, subject, request)).transpose()?;
     let set_folder = set_folder_of(&shop, &set);
     let recipients = recipients_of(environment, request.sealing)?;
-    let definition_sha256 =
-        definition_of(scope, request, database.as_ref(), files.as_ref(), subject, &recipients)?;
+    let definition = definition_of(scope, request, database.as_ref(), files.as_ref(), subject, &recipients)?;
     Ok(BackupPlan {
         shop,
         set,
@@ -188,7 +184,7 @@ pub fn plan_backup(
         backups: request.backups.clone(),
         set_folder,
         take_over: request.take_over,
-        definition_sha256,
+        definition,
         recipients,
         unusable,
         further_databases: further_databases(subject, scope),
@@ -368,50 +364,6 @@ fn renewable(roots: &[TreeRoot], layout: &ShopLayout, excluded: &ExcludedPath) -
         keep_folder: excluded.keep_folder,
         keep_names: excluded.keep_names.clone(),
     })
-}
-
-/// SHA-256 of everything that two backups of one chain must have in common: a list of inputs, each with its label.
-fn definition_of(
-    scope: Scope,
-    request: &BackupRequest,
-    database: Option<&DatabasePlan>,
-    files: Option<&FilesPlan>,
-    subject: &Subject,
-    recipients: &[Recipient],
-) -> Result<[u8; 32]> {
-    let texts = |patterns: &[Pattern]| -> Vec<String> {
-        patterns.iter().map(|pattern| pattern.as_str().to_owned()).collect()
-    };
-    let selection = database.map(|database| &database.selection).cloned().unwrap_or_default();
-    let layout = subject.layout.as_ref();
-    // A path need not be text.
-    let raw = |root: &TreeRoot| {
-        let path = root.path.as_os_str().as_encoded_bytes().to_vec();
-        (root.prefix.clone(), backstock_database::RawText(path))
-    };
-    let roots: Vec<_> = files.map(|files| files.roots.iter().map(raw).collect()).unwrap_or_default();
-    let inputs = [
-        ("format", json(&Manifest::format())?),
-        ("scope", json(&scope)?),
-        ("codec", json(&request.codec)?),
-        ("part_size_bytes", json(&PART_SIZE_BYTES)?),
-        ("platform", json(&layout.map_or("database", |layout| layout.platform))?),
-        ("table_prefix", json(&layout.and_then(|layout| layout.table_prefix.as_deref()))?),
-        ("roots", json(&roots)?),
-        ("exclusions", json(&files.map(|files| &files.exclusions))?),
-        ("only_tables", json(&texts(&selection.only))?),
-        ("contents_excluded", json(&texts(&selection.contents_excluded))?),
-        ("excluded_entirely", json(&texts(&selection.excluded_entirely))?),
-        ("recipients", json(&recipients.iter().map(|recipient| recipient.identity).collect::<Vec<_>>())?),
-    ];
-    let bytes = serde_json::to_vec(&inputs).doing("describing what the backup takes")?;
-    let mut hash = [0; 32];
-    hash.copy_from_slice(digest(&SHA256, &bytes).as_ref());
-    Ok(hash)
-}
-
-fn json(value: &impl Serialize) -> Result<serde_json::Value> {
-    serde_json::to_value(value).doing("describing what the backup takes")
 }
 
 /// A title as a folder's name: lower-case letters, digits and single hyphens, at most 40 of them.

@@ -54,6 +54,9 @@ pub(crate) struct FilesHeader {
     pub(crate) roots: Vec<RootHeader>,
     /// What was left out: a restore neither compares it nor takes it for extra.
     pub(crate) exclusions: Exclusions,
+    /// What the definition hash is made of, each input by its label, so that it can be told what differs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) definition: Vec<(String, String)>,
     /// The backups that it builds on, the full one first: `held_by` counts in this list, and its length means the backup itself.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) chain: Vec<ChainLink>,

@@ -2,13 +2,14 @@
 //! the reason is told.
 
 use backstock_catalog::Backup;
-use backstock_vocabulary::{Content, Level, Reason, ReplicaState};
+use backstock_vocabulary::{BackupId, Content, Level, Reason, ReplicaState};
 use jiff::Timestamp;
+use serde::Serialize;
 
 use super::chain::{ChainLink, ancestors, require_whole};
 use super::kept_index;
 use super::settings::LevelChoice;
-use crate::backup::BackupPlan;
+use crate::backup::{BackupPlan, FilesHeader};
 use crate::environment::Environment;
 use crate::error::{Doing, Result, chain};
 use crate::stored::{StoredBackup, StoredIndex};
@@ -107,6 +108,36 @@ fn candidates(environment: &Environment, plan: &BackupPlan) -> Result<Vec<Backup
     Ok(found)
 }
 
+/// Which inputs of the definition differ, as far as the copy of the index tells.
+fn what_differs(environment: &Environment, plan: &BackupPlan, candidate: &Backup) -> String {
+    let stored = StoredBackup::open(environment, candidate.clone()).ok();
+    let index = stored.and_then(|stored| kept_index::open(environment, &stored.signed.manifest).ok());
+    let header: Option<FilesHeader> = index.and_then(|index| index.header().ok());
+    let then = header.map(|header| header.definition).unwrap_or_default();
+    let differs =
+        |(label, now): &&(String, String)| then.iter().any(|(known, before)| known == label && before != now);
+    let labels: Vec<String> =
+        plan.definition.inputs.iter().filter(differs).map(|(label, _)| label.replace('_', " ")).collect();
+    if labels.is_empty() { String::new() } else { format!(": other {}", labels.join(", ")) }
+}
+
+/// What a backup would be, for a plan that is only shown.
+pub fn foresee_level(environment: &Environment, plan: &BackupPlan) -> Result<ForeseenLevel> {
+    let ChosenLevel { level, parent, why_full } = choose(environment, plan)?;
+    Ok(ForeseenLevel { level, parent: parent.map(|parent| parent.stored.record.id), why_full })
+}
+
+/// What a backup would be.
+#[derive(Debug, Clone, Serialize)]
+pub struct ForeseenLevel {
+    /// How much of the files it would take itself.
+    pub level: Level,
+    /// The backup that it would build on.
+    pub parent: Option<BackupId>,
+    /// Why it would be full although something else was asked for.
+    pub why_full: Option<String>,
+}
+
 /// Whether its manifest tells an archive of files.
 fn has_files(backup: &Backup) -> bool {
     let artifacts = backup.detail["artifacts"].as_array();
@@ -123,9 +154,10 @@ fn parent(
     now: Timestamp,
 ) -> Result<std::result::Result<ParentBackup, String>> {
     let short = candidate.id.short();
-    let definition = backstock_archive::Digest(plan.definition_sha256).to_string();
+    let definition = backstock_archive::Digest(plan.definition.sha256).to_string();
     if candidate.definition_hash != definition {
-        return Ok(Err(format!("what is to be taken is not what the backup {short} took")));
+        let what = what_differs(environment, plan, candidate);
+        return Ok(Err(format!("what is to be taken is not what the backup {short} took{what}")));
     }
     if candidate.started > now {
         return Ok(Err(format!("the backup {short} is dated in the future")));

@@ -1,9 +1,9 @@
 //! `backstock backup`: database and files of a shop.
 
 use backstock_operations::{
-    AfterBackup, BackupPlan, BackupReport, BackupRequest, ErrorKind, LevelChoice, LevelRules, OperationError,
-    PruneReport, RetentionPolicy, Sealing, SetSettings, Subject, Unwatched, accept_expired, backup, chain,
-    plan_backup, prune_after_backup, refuse_bad_places,
+    AfterBackup, BackupPlan, BackupReport, BackupRequest, ErrorKind, ForeseenLevel, LevelChoice, LevelRules,
+    OperationError, PruneReport, RetentionPolicy, Sealing, SetSettings, Subject, Unwatched, accept_expired,
+    backup, chain, foresee_level, plan_backup, prune_after_backup, refuse_bad_places,
 };
 use backstock_vocabulary::{Codec, Content, IdentityId, Reason, Scope};
 use serde::Serialize;
@@ -45,7 +45,7 @@ pub(super) fn run(session: &Session, arguments: &BackupArguments) -> Result {
     let plan = plan_backup(&environment, &subject, &request)?;
     let retention = retention(session, arguments, &plan)?;
     if arguments.dry_run {
-        show_plan(session, &plan);
+        show_plan(session, &plan, foresee_level(&environment, &plan)?);
         return Ok(Code::Done);
     }
     let shop = plan.shop.clone();
@@ -150,7 +150,7 @@ pub(super) fn scope_of(only: Option<Only>) -> Scope {
     }
 }
 
-fn show_plan(session: &Session, plan: &BackupPlan) {
+fn show_plan(session: &Session, plan: &BackupPlan, level: ForeseenLevel) {
     #[derive(Serialize)]
     struct Planned {
         shop: String,
@@ -161,6 +161,8 @@ fn show_plan(session: &Session, plan: &BackupPlan) {
         backups: String,
         set_folder: String,
         sealed_for: Vec<IdentityId>,
+        #[serde(flatten)]
+        level: ForeseenLevel,
     }
     let files = plan.files.as_ref();
     let planned = Planned {
@@ -190,6 +192,7 @@ fn show_plan(session: &Session, plan: &BackupPlan) {
         backups: plan.backups.display().to_string(),
         set_folder: plan.set_folder.clone(),
         sealed_for: plan.recipients.iter().map(|recipient| recipient.identity).collect(),
+        level,
     };
     if session.terminal.json() {
         session.terminal.document(&Document::new("backstock.backup-plan/1", planned));
@@ -209,6 +212,10 @@ fn show_plan(session: &Session, plan: &BackupPlan) {
         session.terminal.data(&format!("  {:<14} {}", "sealed for", identity.short()));
     }
     session.terminal.data(&format!("  {:<14} {}/{}", "into", planned.backups, planned.set_folder));
+    let level = &planned.level;
+    let parent = level.parent.map(|parent| format!(" on {}", parent.short())).unwrap_or_default();
+    let why = level.why_full.as_ref().map(|why| format!(", since {why}")).unwrap_or_default();
+    session.terminal.data(&format!("  {:<14} {}{parent}{}", "level", level.level, printable(&why)));
 }
 
 /// What was made, and what was let go after it.

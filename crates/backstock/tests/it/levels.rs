@@ -8,6 +8,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use backstock_archive::manifest::{Parent, SignedManifest};
+use backstock_host::{Host, InstanceKey};
+use backstock_vocabulary::Level;
 use serde_json::Value;
 
 use super::harness::{Place, Run};
@@ -219,7 +222,11 @@ fn what_cannot_be_built_on_makes_a_full_backup_and_is_named() {
     let index = || walkdir(&chain.place.state().join("index"));
     assert_eq!(index().len(), 2, "the newest, and the full one of its chain");
     let report = chain.back_up(&["--level", "incremental", "--exclude", "new.txt"]);
-    assert!(why_full(&report).contains("what is to be taken is not what the backup"), "{report}");
+    let why = why_full(&report);
+    assert!(
+        why.contains("what is to be taken is not what the backup") && why.ends_with(": other exclusions"),
+        "{report}"
+    );
     let full = chain.backups.len() - 1;
     let next = ["--level", "incremental", "--exclude", "new.txt"];
     // The copy of its index is gone.
@@ -347,6 +354,47 @@ fn letting_older_backups_go_reads_the_new_one_alone() {
         chain.place.run(&["restore", id, "--to", &to]).expect(0);
         assert!(picture(&chain.place.folder().join(&to)) == *frozen);
     }
+}
+
+/// F82: a chain that leads back to itself, signed as it should be, is refused by name wherever it is met.
+#[test]
+fn a_chain_that_leads_back_to_itself_is_refused() {
+    let chain = Chain::of_three();
+    let file = chain.folder(0).join("manifest.json");
+    let mut full = SignedManifest::parse(&fs::read(&file).unwrap()).unwrap().manifest;
+    let newest = SignedManifest::parse(&fs::read(chain.folder(2).join("manifest.json")).unwrap()).unwrap();
+    full.level = Level::Incremental;
+    full.parent = Some(Parent { backup: newest.manifest.backup, manifest_sha256: newest.sha256 });
+    let key = InstanceKey::load_or_create(&Host::real(), &chain.place.state().join("instance.key")).unwrap();
+    fs::write(&file, full.sign(&key).unwrap()).unwrap();
+    // The one in between names the manifest that was there before.
+    let newest = &chain.backups[2].0;
+    chain.place.run(&["verify", newest]).expect(13);
+    for name in ["catalog.sqlite", "catalog.sqlite-wal", "catalog.sqlite-shm"] {
+        let _ = fs::remove_file(chain.place.state().join(name));
+    }
+    chain.place.run(&["catalog", "rebuild", chain.place.backups().to_str().unwrap()]);
+    for (command, more) in [("verify", &[][..]), ("restore", &["--to", "x", "--yes"])] {
+        let run = chain.place.run(&[&[command, newest.as_str()], more].concat()).expect(13);
+        let words = format!("{}{}", run.stdout, run.stderr);
+        assert!(words.contains("is broken"), "{words}");
+    }
+    let run = chain.place.run(&["verify", &chain.backups[0].0]).expect(13);
+    assert!(format!("{}{}", run.stdout, run.stderr).contains("is broken"), "{run:?}");
+    // And nothing is built on it.
+    let report = chain.run(&["--level", "incremental"]).expect(0).json();
+    assert!(why_full(&report).contains("is not whole"), "{report}");
+}
+
+#[test]
+fn a_plan_that_is_only_shown_tells_the_level() {
+    let mut chain = Chain::quiet();
+    let shown = chain.run(&["--level", "incremental", "--dry-run"]).expect(0).json();
+    assert!(why_full(&shown).contains("no backup that it could build on"), "{shown}");
+    let full = chain.back_up(&[]);
+    let shown = chain.run(&["--level", "incremental", "--dry-run"]).expect(0).json();
+    assert_eq!((&shown["level"], &shown["parent"]), (&"incremental".into(), &full["backup"]));
+    assert_eq!(chain.place.list().len(), 1);
 }
 
 /// A rebuilt catalog knows the chains again, and the next backup builds on them.

@@ -43,6 +43,7 @@ pub(super) fn spool(spooling: &Spooling<'_>, files: &FilesPlan, monitor: &dyn Mo
         shop: shop_header(plan),
         roots: roots.collect(),
         exclusions: files.exclusions.clone(),
+        definition: plan.definition.inputs.clone(),
         chain: parent.map(|parent| parent.chain.clone()).unwrap_or_default(),
     };
     let critical: &[&str] = if parent.is_some() { &[CRITICAL_HELD_BY] } else { &[] };
