@@ -188,12 +188,17 @@ fn change() -> impl Strategy<Value = Change> {
     ]
 }
 
+/// How many trees are tried: a sample, or as many as `BACKSTOCK_TEST_CHAINS` says.
+fn cases() -> u32 {
+    std::env::var("BACKSTOCK_TEST_CHAINS").ok().and_then(|count| count.parse().ok()).unwrap_or(24)
+}
+
 fn level() -> impl Strategy<Value = Level> {
     prop_oneof![1 => Just(Level::Full), 2 => Just(Level::Differential), 4 => Just(Level::Incremental)]
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: cases(), ..ProptestConfig::default() })]
     #[test]
     fn every_point_of_a_chain_comes_back(
         steps in prop::collection::vec((prop::collection::vec(change(), 0..14), level(), 0_u64..3000), 2..6)

@@ -103,6 +103,24 @@ fn what_the_sample_finds_is_taken_anew_with_all_its_names() {
     chains.check(number, &snapshot(&root));
 }
 
+/// A list that is too long for a header is the body of a member of its own.
+#[test]
+fn a_folder_with_very_many_names_is_followed_too() {
+    let name = |number: u32| format!("many/{number:05}-{}", "n".repeat(200));
+    let (_folder, root, mut chains) = with_full(|root| {
+        for number in 0..2_700 {
+            write(root, &name(number), b"x");
+        }
+    });
+    fs::remove_file(root.join(name(7))).unwrap();
+    write(&root, &name(8), b"another");
+    std::thread::sleep(TICK);
+    let number = chains.back_up(&request(&root), &Step::of(Level::Incremental));
+    assert_eq!(own_files(&chains, number), [name(8)]);
+    assert_eq!(chains.backups[number].report.removed.count, 1);
+    chains.check(number, &snapshot(&root));
+}
+
 /// What was written so near to the backup before that a later change could have the same times is read again.
 #[test]
 fn what_is_too_near_to_the_backup_before_is_read_again() {
