@@ -12,7 +12,7 @@ mod sealing;
 mod spool;
 mod tables;
 
-use backstock_vocabulary::{BackupId, Content, Outcome, Reason, RunKind, ShopId};
+use backstock_vocabulary::{Content, Outcome, Reason, RunKind, ShopId};
 
 pub(crate) use commit::adopt;
 pub use definition::Definition;
@@ -111,9 +111,7 @@ fn make(
     let report = commit.write_manifest(environment, run, &spooled, &chosen)?;
     spooled.remove(environment)?;
     if plan.files.is_some() && levels::can_be_a_parent(plan.reason) {
-        let full = chosen.parent.and_then(|parent| parent.chain.first().map(|full| full.backup));
-        let wanted: Vec<BackupId> = full.into_iter().chain([report.backup]).collect();
-        levels::forget_others(environment, plan.set.id, &wanted);
+        levels::forget_others(environment, plan);
     }
     if let Some(database) = plan.database.as_ref().filter(|_| plan.reason != Reason::PreRestore) {
         let file = environment.state.shop_connection(plan.shop.id);

@@ -139,7 +139,7 @@ pub struct ForeseenLevel {
 }
 
 /// Whether its manifest tells an archive of files.
-fn has_files(backup: &Backup) -> bool {
+pub(super) fn has_files(backup: &Backup) -> bool {
     let artifacts = backup.detail["artifacts"].as_array();
     artifacts.is_some_and(|paths| {
         paths.iter().any(|path| path.as_str().is_some_and(|path| path.starts_with("files/")))

@@ -1,15 +1,18 @@
 //! The copies of files indexes in the state folder: what changed since a backup is told by its index, and the server may not
 //! be able to open the one at the destination.
 //!
-//! There is one for the newest backup of a set and one for the full backup of its chain. It is durable before the manifest, and is
-//! believed only when its directory has the hash that the signed manifest tells.
+//! There is one for the newest backup of a set and one for its newest full one, at each place that has backups of it. It is
+//! durable before the manifest, and is believed only when its directory has the hash that the signed manifest tells.
+
+use std::collections::{HashMap, HashSet};
 
 use backstock_archive::manifest::Manifest;
 use backstock_archive::tree::Rehash;
 use backstock_archive::{IndexReader, ReadAt};
-use backstock_vocabulary::{ArtifactKind, BackupId, SetId};
+use backstock_vocabulary::{ArtifactKind, BackupId, Level, SetId, StorageId};
 
-use crate::backup::FilesSummary;
+use super::choose::has_files;
+use crate::backup::{BackupPlan, FilesSummary};
 use crate::environment::Environment;
 use crate::error::{Doing, Result, chain};
 use crate::stored::StoredIndex;
@@ -68,11 +71,18 @@ pub(super) fn open(
     Ok(index)
 }
 
-/// Removes the copies of a set that no later backup can build on.
-pub(crate) fn forget_others(environment: &Environment, set: SetId, wanted: &[BackupId]) {
-    let folder = environment.state.files_indexes(set);
+/// Removes the copies of a set that no later backup can build on. What cannot be removed now goes after the next backup.
+pub(crate) fn forget_others(environment: &Environment, plan: &BackupPlan) {
+    let set = plan.set.id;
+    let wanted = match wanted(environment, plan) {
+        Ok(wanted) => wanted,
+        Err(error) => {
+            tracing::warn!("old files indexes are left for the next run: {}", chain(&error));
+            return;
+        }
+    };
     let wanted: Vec<_> = wanted.iter().map(|backup| environment.state.files_index(set, *backup)).collect();
-    for (path, _) in environment.host.files.list(&folder).unwrap_or_default() {
+    for (path, _) in environment.host.files.list(&environment.state.files_indexes(set)).unwrap_or_default() {
         if wanted.contains(&path) {
             continue;
         }
@@ -80,6 +90,33 @@ pub(crate) fn forget_others(environment: &Environment, set: SetId, wanted: &[Bac
             tracing::warn!("{}: {}", path.display(), chain(&error));
         }
     }
+}
+
+/// The newest backup with files and the newest full one, at each place that the set has backups at.
+fn wanted(environment: &Environment, plan: &BackupPlan) -> Result<Vec<BackupId>> {
+    let act = || format!("looking for the backups of {}", plan.shop.title);
+    let catalog = &environment.catalog;
+    let mut backups = environment.wait(catalog.list_backups(Some(plan.shop.id))).doing(act())?;
+    backups.retain(|backup| {
+        backup.set == plan.set.id && super::can_be_a_parent(backup.reason) && has_files(backup)
+    });
+    backups.sort_by_key(|backup| std::cmp::Reverse(backup.sequence));
+    let mut places: HashMap<BackupId, Vec<StorageId>> = HashMap::new();
+    for replica in environment.wait(catalog.list_replicas()).doing(act())? {
+        places.entry(replica.backup).or_default().push(replica.storage);
+    }
+    let mut seen: HashSet<(StorageId, bool)> = HashSet::new();
+    let mut wanted = Vec::new();
+    for backup in &backups {
+        for storage in places.get(&backup.id).into_iter().flatten() {
+            let is_newest = seen.insert((*storage, false));
+            let is_newest_full = backup.level == Level::Full && seen.insert((*storage, true));
+            if is_newest || is_newest_full {
+                wanted.push(backup.id);
+            }
+        }
+    }
+    Ok(wanted)
 }
 
 /// Which sample comes next, after that of the backup that is built on.

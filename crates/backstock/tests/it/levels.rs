@@ -386,6 +386,20 @@ fn a_chain_that_leads_back_to_itself_is_refused() {
     assert!(why_full(&report).contains("is not whole"), "{report}");
 }
 
+/// Each place has chains of its own.
+#[test]
+fn a_set_that_is_kept_at_two_places_has_a_chain_at_each() {
+    let mut chain = Chain::quiet();
+    for more in [&[][..], &["--to", "other"]] {
+        assert_eq!(chain.back_up(more)["level"], "full");
+    }
+    for (number, more) in [(0, &[][..]), (1, &["--to", "other"]), (2, &[]), (3, &["--to", "other"])] {
+        let report = chain.back_up(&[&["--level", "incremental"], more].concat());
+        assert_eq!(report["parent"].as_str(), Some(chain.backups[number].0.as_str()), "{report}");
+    }
+    assert_eq!(walkdir(&chain.place.state().join("index")).len(), 4);
+}
+
 #[test]
 fn a_plan_that_is_only_shown_tells_the_level() {
     let mut chain = Chain::quiet();
