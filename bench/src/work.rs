@@ -1,5 +1,7 @@
 //! The work that is measured: each side's command for the same job, and the goal.
 
+mod sealing;
+
 use crate::row::Goal;
 use crate::scene::{LOAD_DATABASE, ONE_TABLE, Scene};
 use backstock_testbed::demo_shop::PREFIX;
@@ -114,6 +116,7 @@ pub(crate) fn pairs(scene: &Scene) -> Vec<Pair> {
     pairs.extend(first_backups(scene));
     pairs.extend(second_backups(scene));
     pairs.push(side_by_side());
+    pairs.extend(sealing::pairs());
     pairs.extend(loads(scene));
     pairs.extend(load_floors());
     pairs

@@ -7,6 +7,7 @@
 mod archive;
 mod dump;
 mod platform;
+mod seal;
 mod sql;
 
 /// A target: its name, which is that of its corpus, and what it does with the bytes.
@@ -26,6 +27,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "index-line", run: archive::index_line },
     Target { name: "manifest", run: archive::manifest },
     Target { name: "php-config", run: platform::php_config },
+    Target { name: "sealed", run: seal::sealed },
     Target { name: "settings-file", run: platform::settings_file },
     Target { name: "sql", run: sql::statements },
     Target { name: "tar", run: archive::tar },

@@ -136,6 +136,19 @@ fn a_sealed_backup_is_opened_where_only_the_backups_are_left() {
     place.run(&["restore", "latest", "--only", "files", "--to", to]).expect_error(12, &[]);
     with_passphrase(&place, &["restore", "latest", "--only", "files", "--to", to]).expect(0);
     assert_eq!(fs::read(target.join("media/one.jpg")).unwrap(), vec![0xA5; 300_000]);
+    with_passphrase(&place, &["verify", "latest"]).expect(0);
+    with_passphrase(&place, &["open", "latest", "--to", "opened"]).expect(0);
+    if let Some(python) = backstock_testbed::programs::peer("python3") {
+        let mut script = Command::new(python);
+        script
+            .arg(keys.join("open-backup.py"))
+            .arg(place.newest_backup())
+            .arg(place.folder().join("by script"));
+        let output = script.env("BACKSTOCK_PASSPHRASE", PASSPHRASE).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let read = |folder: &str| fs::read(place.folder().join(folder).join("files/files.tar.zst")).unwrap();
+        assert!(read("opened") == read("by script"));
+    }
     // With the key at hand the catalog learns the rest.
     with_passphrase(&place, &["catalog", "rebuild", backups]).expect(0);
     assert_eq!(place.list()[0]["shop"], "shop files");
@@ -229,8 +242,9 @@ fn identities_are_rotated_exported_rehearsed_and_given_other_passphrases() {
 fn incremental_backups_are_sealed_too_and_another_identity_makes_a_full_one() {
     let place = place_with_key(&["--to-file", "key"]);
     let root = folder_of_files(&place);
+    // What was changed less than two seconds before a backup is read again by the next.
+    std::thread::sleep(std::time::Duration::from_millis(3_200));
     place.run(&["backup", &root]).expect(0);
-    std::thread::sleep(std::time::Duration::from_millis(2_500));
     fs::write(Path::new(&root).join("media/two.jpg"), vec![0x5A; 70_000]).unwrap();
     place.run(&["backup", &root, "--level", "incremental"]).expect(0);
     assert_eq!(place.list()[0]["level"], "incremental");
@@ -243,10 +257,45 @@ fn incremental_backups_are_sealed_too_and_another_identity_makes_a_full_one() {
     let restored = place.folder().join("elsewhere/media");
     assert_eq!(fs::read(restored.join("one.jpg")).unwrap(), vec![0xA5; 300_000]);
     assert_eq!(fs::read(restored.join("two.jpg")).unwrap(), vec![0x5A; 70_000]);
+    follow_with_the_script(&place, &root);
     place.run(&["key", "rotate", "--to-file", "next key"]).expect(0);
     place.run(&["backup", &root, "--level", "incremental"]).expect(0);
     assert_eq!(place.list()[0]["level"], "full");
     place.run(&["verify", "--identity-file", "next key"]).expect(0);
+}
+
+/// The published script opens each backup of the chain, and stock tar extracts them one after the other.
+fn follow_with_the_script(place: &Place, root: &str) {
+    let Some(python) = backstock_testbed::programs::peer("python3") else { return };
+    fs::remove_file(Path::new(root).join("media/one.jpg")).unwrap();
+    place.run(&["backup", root, "--level", "incremental"]).expect(0);
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/open-backup.py");
+    let followed = place.folder().join("followed");
+    fs::create_dir(&followed).unwrap();
+    for (number, listed) in place.list().iter().rev().enumerate() {
+        let folder = place.backups().join(listed["replicas"][0]["folder"].as_str().unwrap());
+        let opened = place.folder().join(format!("opened {number}"));
+        let mut open = Command::new(&python);
+        open.arg(&script)
+            .args(["--identity-file", "key"])
+            .arg(folder)
+            .arg(&opened)
+            .current_dir(place.folder());
+        let output = open.output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let mut tar = Command::new("tar");
+        tar.args(["--incremental", "--zstd", "-xpf"]).arg(opened.join("files/files.tar.zst"));
+        assert!(tar.arg("-C").arg(&followed).status().unwrap().success());
+    }
+    let names = |folder: &Path| {
+        let mut names: Vec<_> = every_file(folder)
+            .into_iter()
+            .map(|path| (path.strip_prefix(folder).unwrap().to_owned(), fs::read(&path).unwrap()))
+            .collect();
+        names.sort();
+        names
+    };
+    assert!(names(&followed) == names(Path::new(root)));
 }
 
 /// F76, F77: no key is called damage, and damage is never called a wrong key.
