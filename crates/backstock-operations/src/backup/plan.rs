@@ -169,7 +169,7 @@ pub fn plan_backup(
         scope.has_database().then(|| database_plan(environment, subject, request, &journals)).transpose()?;
     let files = scope.has_files().then(|| files_plan(environment, subject, request)).transpose()?;
     let set_folder = set_folder_of(&shop, &set);
-    let recipients = recipients_of(environment, request.sealing)?;
+    let recipients = recipients_of(environment, request, set.id)?;
     let definition = definition_of(scope, request, database.as_ref(), files.as_ref(), subject, &recipients)?;
     Ok(BackupPlan {
         shop,

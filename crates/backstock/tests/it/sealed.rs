@@ -152,6 +152,14 @@ fn a_sealed_backup_is_opened_where_only_the_backups_are_left() {
     // With the key at hand the catalog learns the rest.
     with_passphrase(&place, &["catalog", "rebuild", backups]).expect(0);
     assert_eq!(place.list()[0]["shop"], "shop files");
+    // A set that was sealed does not go on in plain files because the new machine has no key.
+    let on = ["backup", &root, "--take-over"];
+    place.run(&on).expect_error(15, &["is sealed, and there is no identity here", "--unsealed"]);
+    give_key(&place, &[]);
+    place.run(&on).expect(0);
+    let shown = place.run(&["show", "latest", "--json"]).expect(0).json();
+    assert!(shown["sealed_for"].as_array().is_some_and(|ids| !ids.is_empty()), "{shown}");
+    assert_eq!(shown["sequence"], 2);
 }
 
 /// A private half that is kept in a file opens plain files for stock tools, and nothing on the server opens anything.
