@@ -208,7 +208,7 @@ fn a_damaged_backup_is_not_called_restorable() {
 fn a_server_that_dies_ends_the_drill_and_says_nothing_about_the_backup() {
     let Some((shop, programs)) = plain(ServerKind::MariaDb) else { return };
     let arguments = ["drill", "--server-programs", &programs];
-    let run = shop.place.paused("drill.server_started", 1500, &arguments, |_| {
+    let run = shop.place.paused("drill.server_started", 5000, &arguments, |_| {
         for process in private_servers(&shop.place) {
             let sent = Command::new("kill").args(["-9", &process.to_string()]).stderr(Stdio::null()).status();
             assert!(sent.unwrap().success());
@@ -240,7 +240,7 @@ fn nothing_is_left_of_a_drill_that_is_killed_or_stopped() {
             expect_nothing_left(&shop.place);
             assert_eq!(schemas(&shop), "", "{point}");
         }
-        let run = shop.place.paused("drill.loaded", 1500, arguments, |process| {
+        let run = shop.place.paused("drill.loaded", 5000, arguments, |process| {
             // A start beside it leaves it alone.
             shop.place.run(&["list"]).expect(0);
             let sent = Command::new("kill").args(["-INT", &process.to_string()]).status();
@@ -252,7 +252,7 @@ fn nothing_is_left_of_a_drill_that_is_killed_or_stopped() {
     }
     // While it is drilled it stays, and a backup may be made meanwhile.
     let id = shop.place.list()[0]["backup"].as_str().unwrap().to_owned();
-    let run = shop.place.paused("drill.loaded", 4000, &given, |_| {
+    let run = shop.place.paused("drill.loaded", 12_000, &given, |_| {
         shop.back_up();
         shop.place.run(&["delete", &id, "--yes"]).expect_error(15, &["somebody reads it just now"]);
     });

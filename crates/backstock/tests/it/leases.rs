@@ -7,7 +7,7 @@ use super::plain_shop::walk;
 use super::retention::Kept;
 
 /// How long a reader pauses with its lease; a prune takes far less.
-const PAUSE_MS: u64 = 2500;
+const PAUSE_MS: u64 = 6000;
 
 /// Three backups of which the policy keeps the last one, and a plan that a person has let through.
 fn three() -> Kept {

@@ -98,7 +98,7 @@ fn a_new_backup_that_does_not_read_back_lets_nothing_go() {
     let kept = Kept::new("keep_last = 1\ngrace_hours = 0\n");
     backup(&kept, &[]).expect(0);
     let arguments = ["backup", kept.root.to_str().unwrap()];
-    let run = kept.place.paused("retention.before_proof", 3000, &arguments, |_| {
+    let run = kept.place.paused("retention.before_proof", 6000, &arguments, |_| {
         let folder = kept.place.list()[0]["replicas"][0]["folder"].as_str().unwrap().to_owned();
         let part = kept.place.backups().join(folder).join("files/files.tar.zst");
         let mut bytes = fs::read(&part).unwrap();
