@@ -118,7 +118,13 @@ fn a_folder_with_very_many_names_is_followed_too() {
     let number = chains.back_up(&request(&root), &Step::of(Level::Incremental));
     assert_eq!(own_files(&chains, number), [name(8)]);
     assert_eq!(chains.backups[number].report.removed.count, 1);
-    chains.check(number, &snapshot(&root));
+    chains.check_own(number, &snapshot(&root));
+    // The exception of docs/format.md: GNU tar 1.34 passes over a list in this form, and what is gone stays there.
+    let folder = tempfile::tempdir().unwrap();
+    let stock = folder.path().join("stock");
+    chains.stock_extract(number, &stock);
+    assert_eq!(fs::read(stock.join(name(8))).unwrap(), b"another");
+    assert!(stock.join(name(7)).exists(), "the exception is one no more: say so in docs/format.md");
 }
 
 /// What was written so near to the backup before that a later change could have the same times is read again.
