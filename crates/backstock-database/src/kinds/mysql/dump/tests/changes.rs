@@ -46,10 +46,35 @@ impl DatabaseMonitor<DumpPhase> for Slow {
     }
 }
 
+/// Holds each table up until the changes beside the dump went round once more, however slow this machine is.
+struct Beside<'a> {
+    rounds: &'a AtomicU64,
+    /// How long to wait for changes that may stand behind the locks of the dump itself.
+    patience: Duration,
+}
+
+impl DatabaseMonitor<DumpPhase> for Beside<'_> {
+    fn phase(&self, _: DumpPhase) {}
+    fn expected(&self, _: u64, _: u64, _: u64) {}
+    fn table_started(&self, _: &RawText, _: u64) {
+        // Of the round under way perhaps nothing is left to come; the one after it is whole.
+        let (asked, enough) = (Instant::now(), self.rounds.load(Ordering::SeqCst) + 2);
+        while self.rounds.load(Ordering::SeqCst) < enough && asked.elapsed() < self.patience {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+    fn rows(&self, _: &RawText, _: u64, _: u64) {}
+    fn table_finished(&self, _: &RawText, _: u64) {}
+    fn note(&self, _: &str) {}
+    fn is_cancelled(&self) -> bool {
+        false
+    }
+}
+
 /// Dumps the database `shop`.
 pub(super) fn dump_slowly(
     settings: &ServerSettings,
-    monitor: &Slow,
+    monitor: &dyn DatabaseMonitor<DumpPhase>,
     attempts: u32,
 ) -> crate::Result<DumpReport> {
     let request = DumpRequest { attempts, ..DumpRequest::whole("shop") };
@@ -70,9 +95,17 @@ fn twins(server: &Server) {
     server.client("", "CREATE USER owner IDENTIFIED BY 'p'; GRANT ALL ON shop.* TO owner;").unwrap();
 }
 
+/// Longer than any round takes that meets no lock of the dump.
+const PATIENT: Duration = Duration::from_secs(30);
+
 /// Dumps the shop with its own account while statements run one after the other in a database without a pause between
-/// their rounds that would let a dump through.
-fn dump_beside(server: &Server, database: &[u8], round: &[&str]) -> crate::Result<DumpReport> {
+/// their rounds that would let a dump through; each table waits for a round, with this patience.
+fn dump_beside(
+    server: &Server,
+    database: &[u8],
+    round: &[&str],
+    patience: Duration,
+) -> crate::Result<DumpReport> {
     twins(server);
     let (stop, rounds) = (AtomicBool::new(false), AtomicU64::new(0));
     std::thread::scope(|scope| {
@@ -91,7 +124,8 @@ fn dump_beside(server: &Server, database: &[u8], round: &[&str]) -> crate::Resul
             std::thread::sleep(Duration::from_millis(5));
         }
         let owner = settings_of(server, "owner", "p");
-        let dumped = dump_slowly(&owner, &Slow::new(20, 0), DumpRequest::DEFAULT_ATTEMPTS);
+        let dumped =
+            dump_slowly(&owner, &Beside { rounds: &rounds, patience }, DumpRequest::DEFAULT_ATTEMPTS);
         stop.store(true, Ordering::Relaxed);
         dumped
     })
@@ -114,7 +148,7 @@ fn a_shop_that_makes_temporary_tables_all_day_gets_its_dump() {
         let Some(server) = Server::for_test(kind, &ServerOptions::default()) else { continue };
         let round =
             ["CREATE TEMPORARY TABLE x (a INT)", "INSERT INTO x VALUES (1)", "DROP TEMPORARY TABLE x"];
-        let dumped = dump_beside(&server, b"shop", &round);
+        let dumped = dump_beside(&server, b"shop", &round, PATIENT);
         expect_dump(kind, dumped, kind.is_mysql());
     }
 }
@@ -129,7 +163,7 @@ fn a_neighbour_that_changes_definitions_all_day_does_not_prevent_a_dump() {
             "DROP TABLE x",
             "RENAME TABLE a TO x, b TO a, x TO b",
         ];
-        let dumped = dump_beside(&server, b"other", &round);
+        let dumped = dump_beside(&server, b"other", &round, PATIENT);
         expect_dump(kind, dumped, true);
     }
 }
@@ -141,7 +175,10 @@ fn changes_of_its_own_tables_without_a_pause_end_as_failed_with_that_reason() {
         let Some(server) = Server::for_test(kind, &ServerOptions::default()) else { continue };
         let round =
             ["RENAME TABLE a TO x, b TO a, x TO b", "ALTER TABLE c COMMENT='1'", "ALTER TABLE c COMMENT='2'"];
-        let failed = dump_beside(&server, b"shop", &round).expect_err("a dump of what never stood still");
+        // What the dump holds cannot change meanwhile: there the changes wait for it, and it gives way to them.
+        let patience = Duration::from_millis(200);
+        let failed =
+            dump_beside(&server, b"shop", &round, patience).expect_err("a dump of what never stood still");
         assert!(matches!(failed, Error::KeptChanging { .. }), "{kind:?}: {failed}: {failed:?}");
         let text = failed.to_string();
         assert!(text.starts_with("the database shop kept changing while it was read: "), "{kind:?}: {text}");
