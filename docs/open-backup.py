@@ -16,6 +16,7 @@ import hmac
 import json
 import os
 import pathlib
+import re
 import struct
 import sys
 
@@ -28,8 +29,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-SEGMENT, STREAM_HEADER = 1 << 20, 40
-HEADER_LIMIT, DOCUMENT_LIMIT = 64 << 10, 16 << 20
+SEGMENT, STREAM_HEADER, HEADER_LIMIT, DOCUMENT_LIMIT = 64 << 10, 40, 64 << 10, 16 << 20
 
 
 class Failure(Exception):
@@ -68,12 +68,11 @@ def unlock(identity, passphrase):
         require(is_ours and slot["passes"] <= 16 and slot["lanes"] <= 8, "a slot asks for what is refused")
         key = Argon2id(salt=bytes.fromhex(slot["salt"]), length=32, iterations=slot["passes"],
                        lanes=slot["lanes"], memory_cost=slot["memory_kib"]).derive(passphrase)
-        nonce, sealed = bytes.fromhex(slot["nonce"]), base64.b64decode(slot["sealed"])
         try:
-            return AESGCM(key).decrypt(nonce, sealed, fingerprint(identity))[:32]
+            sealed = base64.b64decode(slot["sealed"])
+            return AESGCM(key).decrypt(bytes.fromhex(slot["nonce"]), sealed, fingerprint(identity))[:32]
         except InvalidTag:
-            continue
-    return None
+            pass
 
 
 def private_key(folder, recipients, file):
@@ -86,8 +85,7 @@ def private_key(folder, recipients, file):
     newest = {one["identity"]: one for one in sorted(found, key=lambda one: one["version"])}
     for identity in (newest[one] for one in recipients if one in newest and newest[one]["slots"]):
         print(f"identity {identity['identity']}, fingerprint {fingerprint(identity).hex()}", file=sys.stderr)
-        text = os.environ.get("BACKSTOCK_PASSPHRASE") or getpass.getpass("passphrase: ")
-        key = unlock(identity, text.encode())
+        key = unlock(identity, (os.environ.get("BACKSTOCK_PASSPHRASE") or getpass.getpass("passphrase: ")).encode())
         require(key is not None, "the passphrase does not open the identity", 12)
         return identity["identity"], identity["suite"], key
     raise Failure(f"keys/ has no identity that a passphrase opens; the backup is sealed for {recipients}", 12)
@@ -96,7 +94,7 @@ def private_key(folder, recipients, file):
 def data_key(words, identity, suite, private):
     """The key of the backup, out of the header of a part."""
     wrapped = next((key for key in words["recipients"] if key["identity"] == identity), None)
-    require(wrapped is not None, "the part is sealed for another identity", 12)
+    require(wrapped, "the part is sealed for another identity", 12)
     require(wrapped["suite"] == suite, "the part is sealed with another suite")
     if suite == "x-wing":
         # The seed of an X-Wing key is that of both of its keys (draft-connolly-cfrg-xwing-kem, section 5.2).
@@ -128,8 +126,7 @@ def read_header(file, name):
     require(hashlib.sha256(header[:-32]).digest() == header[-32:], f"{name}: its header is damaged")
     require(major == 1, f"{name} was made by a newer version", 1)
     words = json.loads(header[32:32 + json_length])
-    is_known = not words["critical"] and words["stream"] == "AES256_GCM_HKDF_1MB"
-    require(is_known, f"{name} is sealed in a way that is not known here", 1)
+    require(not words["critical"] and words["stream"] == "AES256_GCM_HKDF_64KB", f"{name}: its seal is not known here", 1)
     return words, hashlib.sha256(header).digest()
 
 
@@ -152,46 +149,50 @@ def open_stream(file, key, header_hash, target, name):
         number, segment = number + 1, following
 
 
-def open_backup(folder, target, file):
-    manifest = signed_document(folder / "manifest.json")
-    unknown = set(manifest["format"]["critical"]) - {"sealed"}
-    require(manifest["format"]["major"] == 1 and not unknown, "the backup was made by a newer version", 1)
-    require(manifest["sealed"], "the backup is not sealed: its files are plain already", 1)
-    target.mkdir(parents=True, exist_ok=False)
-    identity, suite, private = private_key(folder, manifest["sealed"]["recipients"], file)
+def proven_parts(folder, manifest):
+    """Name, header and beginning of the stream of every part, each being there and the right one."""
     for artifact in manifest["artifacts"]:
         for number, part in enumerate(artifact["parts"], 1):
-            steps = part["name"].split("/")
-            is_plain = len(steps) == 2 and steps[0] in ("db", "files") and steps[1].endswith(".bks")
-            require(is_plain, f"{part['name']} is no name of a part")
-            source = folder / part["name"]
-            with open(source, "rb") as stored:
-                require(hashlib.file_digest(stored, "sha256").hexdigest() == part["sha256"],
-                        f"{part['name']} does not have the hash that the manifest tells")
-                stored.seek(0)
-                words, header_hash = read_header(stored, part["name"])
+            name = part["name"]
+            require(re.fullmatch(r"(db|files)/[^/]+\.bks", name), f"{name} is no name of a part")
+            require((folder / name).is_file(), f"{name} is not there")
+            with open(folder / name, "rb") as stored:
+                is_right = hashlib.file_digest(stored, "sha256").hexdigest() == part["sha256"]
+                require(is_right and stored.seek(0) == 0, f"{name} does not have the hash that the manifest tells")
+                words, header_hash = read_header(stored, name)
                 place = (words["backup"], words["artifact"], words["part"])
-                require(place == (manifest["backup"], artifact["kind"], number), f"{part['name']} is another part")
-                key = data_key(words, identity, suite, private)
-                opened = target / part["name"].removesuffix(".bks")
-                opened.parent.mkdir(exist_ok=True)
-                with open(opened, "xb") as plain:
-                    open_stream(stored, key, header_hash, plain, part["name"])
-            print(opened)
+                require(place == (manifest["backup"], artifact["kind"], number), f"{name} is another part")
+                yield name, words, header_hash, stored.tell()
+
+
+def open_backup(folder, target, file):
+    manifest = signed_document(folder / "manifest.json")
+    is_known = manifest["format"]["major"] == 1 and set(manifest["format"]["critical"]) <= {"sealed"}
+    require(is_known, "the backup was made by a newer version", 1)
+    require(manifest["sealed"], "the backup is not sealed: its files are plain already", 1)
+    parts = list(proven_parts(folder, manifest))
+    identity, suite, private = private_key(folder, manifest["sealed"]["recipients"], file)
+    require(not target.exists(), f"{target} is there already", 1)
+    for name, words, header_hash, stream_begins in parts:
+        key, opened = data_key(words, identity, suite, private), target / name.removesuffix(".bks")
+        opened.parent.mkdir(parents=True, exist_ok=True)
+        with open(folder / name, "rb") as stored, open(opened, "xb") as plain:
+            stored.seek(stream_begins)
+            open_stream(stored, key, header_hash, plain, name)
+        print(opened)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--identity-file")
-    for folder in ("backup", "target"):
-        parser.add_argument(folder, type=pathlib.Path)
+    parser.add_argument("backup", type=pathlib.Path)
+    parser.add_argument("target", type=pathlib.Path)
     given = parser.parse_args()
     try:
         open_backup(given.backup.resolve(), given.target, given.identity_file)
     except Failure as failure:
-        text, code = failure.args
-        print(f"error: {text}", file=sys.stderr)
-        sys.exit(code)
+        print(f"error: {failure.args[0]}", file=sys.stderr)
+        sys.exit(failure.args[1])
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 //! Artifacts: one long text as independent compression frames, cut into parts at frame ends.
 
+mod block;
 mod block_hashes;
 mod encode;
 mod frame_room;
@@ -21,6 +22,7 @@ use serde::{Deserialize, Serialize};
 use crate::digest::{Digest, Sha256};
 use crate::seal::ArtifactSeal;
 
+pub use block::read_block;
 pub use block_hashes::BlockHashes;
 pub(crate) use encode::Encoder;
 pub use frame_room::FrameRoom;

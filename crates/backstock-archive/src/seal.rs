@@ -1,8 +1,8 @@
 //! Sealing: each part of a sealed backup opens itself with an identity's private half, and shows every change of a bit.
 //!
 //! A part is a [header](SealedHeader) and a stream. The header holds the backup's data key, wrapped for each recipient
-//! by HPKE (RFC 9180); the stream is Tink's `AES256_GCM_HKDF_1MB`, unmodified, with the header's hash as associated
-//! data. Whoever seals needs public keys only. The bytes are described in `docs/format.md`.
+//! by HPKE (RFC 9180); the stream is Tink's AES-GCM-HKDF streaming AEAD with segments of 64 KiB, with the header's hash as
+//! associated data. Whoever seals needs public keys only. The bytes are described in `docs/format.md`.
 //!
 //! Data can be lost here: what was sealed wrongly nobody can open. The vectors in the tests are fixed for good.
 
@@ -19,7 +19,8 @@ mod suite;
 pub use backup_seal::{ArtifactSeal, BackupSeal, DataKey, Recipient};
 pub use header::{HEADER_LIMIT_BYTES, RECIPIENTS_LIMIT, SealedHeader, WrappedKey};
 pub use identity::{
-    Certificate, Identity, PrivateIdentity, identity_name, parse_certificate_name, parse_identity_name,
+    Certificate, Identity, PrivateIdentity, certificate_name, identity_name, parse_certificate_name,
+    parse_identity_name,
 };
 pub use opened::{OpenedPart, SegmentCache};
 pub(crate) use sealer::PartSealer;

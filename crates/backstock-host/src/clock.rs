@@ -21,17 +21,23 @@ impl Clock for RealClock {
     }
 }
 
-/// The machine's clock, so many seconds ahead or behind: for tests of clocks that jump.
+/// The machine's clock, set ahead or back: with failpoints a test may ask for it by `BACKSTOCK_CLOCK_HOURS`.
 #[cfg(feature = "failpoints")]
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct ShiftedClock {
-    pub(crate) offset_seconds: i64,
+pub(crate) struct ShiftedClock(i64);
+
+#[cfg(feature = "failpoints")]
+impl ShiftedClock {
+    /// The clock that the environment asks for, if it does.
+    pub(crate) fn wanted() -> Option<Self> {
+        std::env::var("BACKSTOCK_CLOCK_HOURS").ok()?.parse().ok().map(Self)
+    }
 }
 
 #[cfg(feature = "failpoints")]
 impl Clock for ShiftedClock {
     fn now(&self) -> Timestamp {
         let now = RealClock.now();
-        now.checked_add(jiff::SignedDuration::from_secs(self.offset_seconds)).unwrap_or(now)
+        now.checked_add(jiff::SignedDuration::from_hours(self.0)).unwrap_or(now)
     }
 }

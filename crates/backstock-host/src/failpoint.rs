@@ -2,6 +2,7 @@
 //!
 //! `BACKSTOCK_FAILPOINT=commit.before_manifest=kill:2` kills the process with SIGKILL when the point is reached for
 //! the second time; `=fail:1` makes the first hit return an I/O error; `=sleep:1:500` waits 500 ms at the first hit.
+//! `=fill:1` writes zeros into the file that `BACKSTOCK_FAILPOINT_FILL` names until its disk is full, and goes on.
 //! `BACKSTOCK_FAILPOINT_LOG=<file>` appends the name of every point that is reached, so that a sweep can visit each.
 
 use std::io;
@@ -69,9 +70,25 @@ mod active {
                     std::thread::sleep(Duration::from_secs(5));
                 }
                 "fail" => return Err(io::Error::other(format!("failpoint {name}"))),
+                "fill" => fill()?,
                 "full" => return Err(io::Error::from(rustix::io::Errno::NOSPC)),
                 "sleep" => std::thread::sleep(Duration::from_millis(order.milliseconds)),
                 other => return Err(io::Error::other(format!("failpoint {name}: unknown act {other}"))),
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes all room of a disk that was made for this.
+    fn fill() -> io::Result<()> {
+        let Some(path) = std::env::var_os("BACKSTOCK_FAILPOINT_FILL") else { return Ok(()) };
+        let mut file = std::fs::OpenOptions::new().append(true).create(true).open(path)?;
+        let mut piece = vec![0; 1 << 20];
+        while !piece.is_empty() {
+            match file.write(&piece) {
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::StorageFull => piece.truncate(piece.len() / 2),
+                Err(error) => return Err(error),
             }
         }
         Ok(())

@@ -67,6 +67,20 @@ impl Host {
 }
 
 #[cfg(not(feature = "failpoints"))]
+fn real_clock() -> Arc<dyn Clock> {
+    Arc::new(clock::RealClock)
+}
+
+/// With failpoints, a test may set the clock.
+#[cfg(feature = "failpoints")]
+fn real_clock() -> Arc<dyn Clock> {
+    match clock::ShiftedClock::wanted() {
+        Some(shifted) => Arc::new(shifted),
+        None => Arc::new(clock::RealClock),
+    }
+}
+
+#[cfg(not(feature = "failpoints"))]
 fn real_files() -> Arc<dyn Files> {
     Arc::new(files::RealFiles)
 }
@@ -78,18 +92,4 @@ fn real_files() -> Arc<dyn Files> {
         return Arc::new(files::faulty::FaultyFiles(files::RealFiles));
     }
     Arc::new(files::RealFiles)
-}
-
-#[cfg(not(feature = "failpoints"))]
-fn real_clock() -> Arc<dyn Clock> {
-    Arc::new(clock::RealClock)
-}
-
-/// With failpoints, a test may say that it is another time.
-#[cfg(feature = "failpoints")]
-fn real_clock() -> Arc<dyn Clock> {
-    match std::env::var("BACKSTOCK_CLOCK_OFFSET_SECONDS").ok().and_then(|text| text.parse().ok()) {
-        Some(seconds) => Arc::new(clock::ShiftedClock { offset_seconds: seconds }),
-        None => Arc::new(clock::RealClock),
-    }
 }

@@ -11,6 +11,8 @@ use crate::hex;
 const MACHINE_ID_FILES: &[&str] = &["/etc/machine-id", "/var/lib/dbus/machine-id"];
 /// Where Linux tells the identifier of this boot (random(4)).
 const BOOT_ID_FILE: &str = "/proc/sys/kernel/random/boot_id";
+/// Where Linux tells how long ago it was started, sleep included: seconds with two digits behind the point (proc(5)).
+const UPTIME_FILE: &str = "/proc/uptime";
 /// machine-id(5) asks that the identifier itself is not shown to others: they see a hash under this label.
 const LABEL: &[u8] = b"backstock: identifier of this machine\0";
 /// Digits that are kept of that hash.
@@ -24,6 +26,11 @@ pub trait Machine: Send + Sync + fmt::Debug {
 
     /// The identifier of this boot; empty where the kernel does not tell.
     fn boot_id(&self) -> String;
+
+    /// How long ago this boot was, in milliseconds; none where the kernel does not tell. Setting the clock does not change it.
+    fn since_boot_ms(&self) -> Option<u64> {
+        None
+    }
 
     /// The identifier of this process; it means something together with the boot only.
     fn process_id(&self) -> u32 {
@@ -47,6 +54,13 @@ impl Machine for RealMachine {
 
     fn boot_id(&self) -> String {
         fs::read_to_string(BOOT_ID_FILE).map(|id| id.trim().to_owned()).unwrap_or_default()
+    }
+
+    fn since_boot_ms(&self) -> Option<u64> {
+        let text = fs::read_to_string(UPTIME_FILE).ok()?;
+        let (seconds, hundredths) = text.split_whitespace().next()?.split_once('.')?;
+        let (seconds, hundredths): (u64, u64) = (seconds.parse().ok()?, hundredths.parse().ok()?);
+        seconds.checked_mul(1000)?.checked_add(hundredths.checked_mul(10)?)
     }
 }
 
@@ -104,6 +118,10 @@ mod tests {
     #[test]
     fn the_kernel_tells_the_boot() {
         assert_eq!(RealMachine::default().boot_id().len(), 36);
+        let earlier = RealMachine::default().since_boot_ms().unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(30));
+        let later = RealMachine::default().since_boot_ms().unwrap();
+        assert!((earlier + 10..earlier + 60_000).contains(&later), "{earlier} {later}");
         assert_eq!(RealMachine::default().process_id(), std::process::id());
     }
 }

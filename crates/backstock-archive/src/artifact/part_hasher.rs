@@ -44,22 +44,22 @@ impl PartHasher {
 /// What the hashing thread is told, in the order of the file.
 enum Told {
     Frame(Arc<Passage>),
-    Segment(Vec<u8>),
+    Run(Vec<u8>),
     PartEnds,
 }
 
-/// How many sealed segments may wait for the hashing thread, each of 1 MiB.
-const SEGMENTS_LIMIT: usize = 8;
+/// How many runs of sealed segments may wait for the hashing thread, each of 1 MiB.
+const RUNS_LIMIT: usize = 8;
 
 fn hash(told: &Receiver<Told>, given_back: &Sender<Vec<u8>>) -> Vec<PartHashes> {
     let mut hasher = PartHasher::new();
     for told in told {
         match told {
             Told::Frame(frame) => hasher.frame(&frame),
-            Told::Segment(segment) => {
-                hasher.update(&segment);
+            Told::Run(run) => {
+                hasher.update(&run);
                 // Nobody wants it any more behind the last part.
-                drop(given_back.send(segment));
+                drop(given_back.send(run));
             }
             Told::PartEnds => hasher.end_part(),
         }
@@ -78,8 +78,8 @@ enum Place {
         told: Sender<Told>,
         thread: JoinHandle<Vec<PartHashes>>,
         given_back: Receiver<Vec<u8>>,
-        /// Buffers of segments that were made.
-        segments: usize,
+        /// Buffers of runs that were made.
+        runs: usize,
     },
 }
 
@@ -94,7 +94,7 @@ impl Hashing {
         let (gives_back, given_back) = crossbeam_channel::unbounded();
         let thread = std::thread::Builder::new().name("hash".to_owned());
         let thread = thread.spawn(move || hash(&hears, &gives_back))?;
-        Ok(Self(Place::Beside { told, thread, given_back, segments: 0 }))
+        Ok(Self(Place::Beside { told, thread, given_back, runs: 0 }))
     }
 
     /// The next frame of the part.
@@ -106,18 +106,18 @@ impl Hashing {
         }
     }
 
-    /// The next segment of a sealed part, in a buffer for whose place another one is given. Waits while the hashing is
+    /// The next run of segments of a sealed part, in a buffer for whose place another one is given. Waits while the hashing is
     /// behind.
-    pub(super) fn segment(&mut self, segment: Vec<u8>) -> Vec<u8> {
+    pub(super) fn run(&mut self, run: Vec<u8>) -> Vec<u8> {
         match &mut self.0 {
             Place::Here(hasher) => {
-                hasher.update(&segment);
-                segment
+                hasher.update(&run);
+                run
             }
-            Place::Beside { told, given_back, segments, .. } => {
-                drop(told.send(Told::Segment(segment)));
-                if *segments < SEGMENTS_LIMIT {
-                    *segments += 1;
+            Place::Beside { told, given_back, runs, .. } => {
+                drop(told.send(Told::Run(run)));
+                if *runs < RUNS_LIMIT {
+                    *runs += 1;
                     return given_back.try_recv().unwrap_or_default();
                 }
                 // An end of the thread shows when it is joined.

@@ -33,13 +33,14 @@ impl OpenPart {
 
     /// Takes the next bytes of frames into the seal. What is full of it goes into the file and through the hashes.
     fn seal(&mut self, sealer: &mut PartSealer, text: &[u8], hashing: &mut Hashing) -> Result<()> {
-        sealer.push(text, &mut |segment| self.segment(segment, hashing))
+        sealer.push(text, &mut |run| self.run(run, hashing))
     }
 
-    fn segment(&mut self, segment: Vec<u8>, hashing: &mut Hashing) -> Result<Vec<u8>> {
-        self.file.write_all(&segment).map_err(|source| Error::io("write", &self.path, source))?;
-        self.size_bytes += segment.len() as u64;
-        Ok(hashing.segment(segment))
+    /// Writes a run of sealed segments, or the header in front of them.
+    fn run(&mut self, run: Vec<u8>, hashing: &mut Hashing) -> Result<Vec<u8>> {
+        self.file.write_all(&run).map_err(|source| Error::io("write", &self.path, source))?;
+        self.size_bytes += run.len() as u64;
+        Ok(hashing.run(run))
     }
 }
 
@@ -147,7 +148,7 @@ impl PartWriter {
         if let Some(seal) = &self.seal {
             let number = self.finished.len() + 1;
             let (sealer, header) = PartSealer::begin(self.host.random.as_ref(), seal, number)?;
-            part.segment(header, &mut self.hashing)?;
+            part.run(header, &mut self.hashing)?;
             part.sealer = Some(sealer);
         }
         Ok(part)
@@ -222,7 +223,7 @@ impl PartWriter {
     fn end(&mut self, mut part: OpenPart) -> Result<()> {
         if let Some(sealer) = part.sealer.take() {
             failpoint::reach("seal.before_final").map_err(|source| Error::io("seal", &part.path, source))?;
-            sealer.finish(&mut |segment| part.segment(segment, &mut self.hashing))?;
+            sealer.finish(&mut |run| part.run(run, &mut self.hashing))?;
         }
         // Separately from the sync: a disk may be full only now.
         part.file.flush().map_err(|source| Error::io("write", &part.path, source))?;

@@ -30,8 +30,8 @@ const MAGIC: &[u8; 8] = b"BKSEALED";
 const MAJOR: u32 = 1;
 const JSON_BEGINS: usize = 32;
 const HASH_BYTES: usize = 32;
-/// The stream behind the header, as Tink calls it.
-const STREAM: &str = "AES256_GCM_HKDF_1MB";
+/// The stream behind the header, in the manner in which Tink names its own (of which none has segments of this length).
+const STREAM: &str = "AES256_GCM_HKDF_64KB";
 /// What the associated data of the stream begins with.
 const LABEL: &[u8] = b"backstock sealed part 1\n";
 

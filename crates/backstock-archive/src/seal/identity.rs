@@ -321,8 +321,13 @@ impl Certificate {
 
     /// The file name.
     pub fn name(&self) -> String {
-        format!("certificate-{}-{}.json", self.identity.short(), self.instance.short())
+        certificate_name(self.identity, self.instance)
     }
+}
+
+/// The file name of a certificate: `certificate-1a2b3c4d-5e6f7a8b.json`, the identity and the instance.
+pub fn certificate_name(identity: IdentityId, instance: InstanceId) -> String {
+    format!("certificate-{}-{}.json", identity.short(), instance.short())
 }
 
 /// The file name of one version of an identity: `identity-1a2b3c4d-1.json`.

@@ -10,8 +10,10 @@ use super::stream::{Layout, SegmentCipher, StreamHeader};
 use crate::error::{Error, Result};
 use crate::read_at::{ReadAt, read_fully};
 
-/// How many opened segments of an artifact are kept, each of 1 MiB: frames begin in the segment in which others end.
-const KEPT_SEGMENTS: usize = 4;
+/// How many opened segments of an artifact are kept, each of 64 KiB: frames begin in the segment in which others end.
+const KEPT_SEGMENTS: usize = 16;
+/// How many segments are read at once at most, 1 MiB together: of a storage each reading is a request.
+const RUN_SEGMENTS: u32 = 16;
 
 /// Which segment of which part it is.
 type Place = (usize, u32);
@@ -30,7 +32,7 @@ impl SegmentCache {
         Some(text)
     }
 
-    fn keep(&self, place: Place, text: &Arc<Vec<u8>>) {
+    fn keep(&self, place: Place, text: &[u8]) {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if kept.iter().any(|(kept, _)| *kept == place) {
             return;
@@ -38,7 +40,7 @@ impl SegmentCache {
         if kept.len() >= KEPT_SEGMENTS {
             kept.pop_front();
         }
-        kept.push_back((place, Arc::clone(text)));
+        kept.push_back((place, Arc::new(text.to_vec())));
     }
 }
 
@@ -91,13 +93,9 @@ impl OpenedPart {
         Ok(Self { name, source, stored_bytes, stream_begins, layout, cipher, number, cache })
     }
 
-    /// The text of a segment, proven.
-    fn segment(&self, segment: u32) -> Result<Arc<Vec<u8>>> {
-        let place = (self.number, segment);
-        if let Some(text) = self.cache.get(place) {
-            return Ok(text);
-        }
-        let (begins, size_bytes) = self.layout.place(segment);
+    /// Reads a segment and so many behind it at once, and gives the text of each, proven, to `give`. The last one is kept.
+    fn run(&self, first: u32, more: u32, mut give: impl FnMut(&[u8]) -> Result<()>) -> Result<()> {
+        let (begins, size_bytes) = self.layout.place(first, more);
         let offset = self.stream_begins + begins;
         let mut bytes = vec![0; size_bytes];
         let count = read_fully(&*self.source, &mut bytes, offset).map_err(|source| Error::Read {
@@ -105,21 +103,33 @@ impl OpenedPart {
             offset,
             source,
         })?;
-        let damaged = |what: &str| Error::Damaged {
-            part: self.name.clone(),
-            offset,
-            size_bytes: size_bytes as u64,
-            what: what.to_owned(),
-        };
-        if count < size_bytes {
-            return Err(damaged("the file ends in it"));
+        let mut rest = &mut bytes[..];
+        for segment in first..=first.saturating_add(more) {
+            let (begins, size_bytes) = self.layout.place(segment, 0);
+            let damaged = |what: &str| Error::Damaged {
+                part: self.name.clone(),
+                offset: self.stream_begins + begins,
+                size_bytes: size_bytes as u64,
+                what: what.to_owned(),
+            };
+            let is_there = begins + size_bytes as u64 <= offset - self.stream_begins + count as u64;
+            if !is_there || rest.len() < size_bytes {
+                return Err(damaged("the file ends in it"));
+            }
+            let (now, later) = rest.split_at_mut(size_bytes);
+            let is_last = self.layout.is_last(segment);
+            let text = self.cipher.open(segment, is_last, now);
+            let text = text.ok_or_else(|| {
+                damaged("its seal is broken: these are not the bytes that were sealed here")
+            })?;
+            give(text)?;
+            if later.is_empty() {
+                self.cache.keep((self.number, segment), text);
+                return Ok(());
+            }
+            rest = later;
         }
-        self.cipher
-            .open(segment, self.layout.is_last(segment), &mut bytes)
-            .ok_or_else(|| damaged("its seal is broken: these are not the bytes that were sealed here"))?;
-        let text = Arc::new(bytes);
-        self.cache.keep(place, &text);
-        Ok(text)
+        Ok(())
     }
 
     /// The whole text in order, whether it is all there and proven; nothing is given out that is not.
@@ -127,14 +137,10 @@ impl OpenedPart {
     /// # Errors
     /// [`Error::Damaged`] with the region.
     pub fn read_whole(&self, mut give: impl FnMut(&[u8]) -> Result<()>) -> Result<()> {
-        let mut segment = 0;
-        loop {
-            give(&self.segment(segment)?)?;
-            if self.layout.is_last(segment) {
-                return Ok(());
-            }
-            segment += 1;
+        for first in (0..=self.layout.last()).step_by(RUN_SEGMENTS as usize) {
+            self.run(first, (RUN_SEGMENTS - 1).min(self.layout.last() - first), &mut give)?;
         }
+        Ok(())
     }
 }
 
@@ -143,12 +149,25 @@ impl ReadAt for OpenedPart {
         if offset >= self.layout.text_bytes() || buffer.is_empty() {
             return Ok(0);
         }
+        let wanted = buffer.len() as u64;
         let (segment, within) = Layout::find(offset);
-        let text = self.segment(segment).map_err(io::Error::other)?;
-        let rest = usize::try_from(within).ok().and_then(|within| text.get(within..)).unwrap_or_default();
-        let count = rest.len().min(buffer.len());
-        buffer[..count].copy_from_slice(&rest[..count]);
-        Ok(count)
+        let mut skipped = usize::try_from(within).unwrap_or(usize::MAX);
+        let mut filled = 0;
+        let mut take = |text: &[u8]| {
+            let text = text.get(std::mem::take(&mut skipped)..).unwrap_or_default();
+            let count = text.len().min(buffer.len() - filled);
+            buffer[filled..filled + count].copy_from_slice(&text[..count]);
+            filled += count;
+            Ok(())
+        };
+        if let Some(text) = self.cache.get((self.number, segment)) {
+            take(&text).map_err(io::Error::other)?;
+            return Ok(filled);
+        }
+        let (last, _) = Layout::find(offset.saturating_add(wanted - 1));
+        let more = last.min(self.layout.last()).saturating_sub(segment).min(RUN_SEGMENTS - 1);
+        self.run(segment, more, take).map_err(io::Error::other)?;
+        Ok(filled)
     }
 
     fn size_bytes(&self) -> io::Result<u64> {

@@ -1,7 +1,9 @@
-//! The stream of a sealed part: Tink's `AES256_GCM_HKDF_1MB`, byte for byte (Google Tink, "AES-GCM-HKDF streaming AEAD").
+//! The stream of a sealed part: Tink's AES-GCM-HKDF streaming AEAD with segments of 64 KiB, byte for byte (Google Tink,
+//! "AES-GCM-HKDF streaming AEAD"; the length of a segment is one of its parameters).
 //!
-//! 40 bytes (their number, a salt of 32, a nonce prefix of 7) and segments of 1 MiB, the first one 40 bytes shorter, each
-//! with a tag of 16 bytes. The key is HKDF-SHA256 of the data key with that salt and the associated data as info; a
+//! 40 bytes (their number, a salt of 32, a nonce prefix of 7) and segments of 64 KiB, the first one 40 bytes shorter, each
+//! with a tag of 16 bytes. A range is read in whole segments: with 64 KiB a page of an index or a small file costs little more
+//! than itself (`docs/decisions/2026-11-22-sealed-segments-of-64-kib.md`). The key is HKDF-SHA256 of the data key with that salt and the associated data as info; a
 //! segment's nonce is the prefix, its number as 32-bit big-endian, and 1 for the last segment or else 0. So a segment
 //! that is missing, doubled, in another place or of another stream does not open.
 
@@ -10,10 +12,14 @@ use ring::hkdf::{HKDF_SHA256, Salt};
 
 use super::backup_seal::DataKey;
 
+/// The same as a length in memory.
+pub(super) const SEGMENT: usize = 64 << 10;
 /// How long a segment is as stored, in bytes, the stream's own header included for the first.
-pub(super) const SEGMENT_BYTES: u64 = 1 << 20;
+pub(super) const SEGMENT_BYTES: u64 = SEGMENT as u64;
 /// How much longer a segment is than its text, in bytes.
-pub(super) const TAG_BYTES: u64 = 16;
+pub(super) const TAG_BYTES: u64 = TAG as u64;
+/// The same as a length in memory.
+pub(super) const TAG: usize = 16;
 /// The stream's own header in bytes.
 pub(super) const STREAM_HEADER_BYTES: u64 = StreamHeader::BYTES as u64;
 const SALT_BYTES: usize = 32;
@@ -81,13 +87,9 @@ impl SegmentCipher {
         Some(())
     }
 
-    /// Opens a segment in place: `bytes` is its text alone afterwards. `None`: it is not what was sealed here; nothing
-    /// of it is left in `bytes`.
-    pub(super) fn open(&self, number: u32, is_last: bool, bytes: &mut Vec<u8>) -> Option<()> {
-        let opened = self.key.open_in_place(self.nonce(number, is_last), Aad::empty(), bytes);
-        let size_bytes = opened.map(|text| text.len()).ok();
-        bytes.truncate(size_bytes.unwrap_or(0));
-        size_bytes.map(|_| ())
+    /// Opens a segment in place, and gives its text. `None`: it is not what was sealed here, and `bytes` mean nothing.
+    pub(super) fn open<'b>(&self, number: u32, is_last: bool, bytes: &'b mut [u8]) -> Option<&'b [u8]> {
+        self.key.open_in_place(self.nonce(number, is_last), Aad::empty(), bytes).ok().map(|text| &*text)
     }
 }
 
@@ -112,8 +114,13 @@ impl Layout {
         self.stream_bytes - STREAM_HEADER_BYTES - u64::from(self.segments) * TAG_BYTES
     }
 
+    /// The number of the last segment.
+    pub(super) fn last(self) -> u32 {
+        self.segments - 1
+    }
+
     pub(super) fn is_last(self, segment: u32) -> bool {
-        segment + 1 == self.segments
+        segment == self.last()
     }
 
     /// The segment that holds a byte of the text, and where in its text.
@@ -126,10 +133,10 @@ impl Layout {
         (segment, if segment == 0 { within - STREAM_HEADER_BYTES } else { within })
     }
 
-    /// Where a segment lies in the stream: its first byte and its length.
-    pub(super) fn place(self, segment: u32) -> (u64, usize) {
+    /// Where a segment and so many behind it lie in the stream, as far as there are any: their first byte and their length.
+    pub(super) fn place(self, segment: u32, more: u32) -> (u64, usize) {
         let begins = u64::from(segment) * SEGMENT_BYTES;
-        let ends = self.stream_bytes.min(begins + SEGMENT_BYTES);
+        let ends = self.stream_bytes.min(begins + (1 + u64::from(more)) * SEGMENT_BYTES);
         let begins = if segment == 0 { STREAM_HEADER_BYTES } else { begins };
         (begins, usize::try_from(ends.saturating_sub(begins)).unwrap_or(0))
     }

@@ -162,6 +162,16 @@ impl FileEntry {
         }
     }
 
+    /// Whether the content is not in the archive of the backup with this number of its chain, or may not be: of a further name
+    /// of a file that is not known without its first.
+    pub fn is_elsewhere(&self, own_number: u32) -> bool {
+        match self.kind {
+            FileKind::File => self.held_by != own_number,
+            FileKind::HardLink => true,
+            _ => false,
+        }
+    }
+
     /// Whether the archive holds it, so that it can be brought back.
     pub fn is_stored(&self) -> bool {
         self.frame.is_some() && matches!(self.state, FileState::Stored | FileState::Changed)

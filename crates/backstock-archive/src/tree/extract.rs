@@ -38,11 +38,13 @@ pub struct ExtractOptions {
     pub workers: usize,
     /// What is brought back besides content.
     pub rights: Rights,
+    /// Files that lie in archives of other backups, and further names of files, are passed over: there is no key for those.
+    pub own_archive_only: bool,
 }
 
 impl Default for ExtractOptions {
     fn default() -> Self {
-        Self { workers: 4, rights: Rights::usual() }
+        Self { workers: 4, rights: Rights::usual(), own_archive_only: false }
     }
 }
 
@@ -188,6 +190,7 @@ impl<R: ReadAt + Sync> Extraction<'_, R> {
                 }
                 match entry.kind {
                     FileKind::Folder => return self.make_folder(&entry, &mut last_folder),
+                    FileKind::File if self.is_passed_over(&entry) => return Ok(()),
                     FileKind::File if entry.held_by <= self.source.own_number() => {}
                     FileKind::File => {
                         return self.refuse(&entry, "it names a backup that is not in the chain");
@@ -211,6 +214,10 @@ impl<R: ReadAt + Sync> Extraction<'_, R> {
             }
             worked.and(planned)
         })
+    }
+
+    fn is_passed_over(&self, entry: &FileEntry) -> bool {
+        self.options.own_archive_only && entry.is_elsewhere(self.source.own_number())
     }
 
     fn refuse(&self, entry: &FileEntry, reason: &str) -> Result<()> {
@@ -304,7 +311,7 @@ impl<R: ReadAt + Sync> Extraction<'_, R> {
         let mut last = LastFolder::new(&self.inside);
         let mut stand_ins = HashMap::new();
         self.each(&|_| {}, &mut |entry| {
-            if entry.kind != kind || !entry.is_stored() {
+            if entry.kind != kind || !entry.is_stored() || self.is_passed_over(&entry) {
                 return Ok(());
             }
             let (parent, name) = split(&entry.path);

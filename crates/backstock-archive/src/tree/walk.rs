@@ -257,8 +257,13 @@ impl<'a> Walk<'a> {
         let mut list = Vec::with_capacity(bytes.len() + 2 * spans.len() + 1);
         let mut below = order::join(path, b"");
         let begin = below.len();
+        // In its place among the others: GNU tar searches the list by halves, and deletes what it does not find.
+        let mut top = self.outside.as_ref().filter(|_| path.is_empty());
         for span in spans {
             let name = span.of(bytes);
+            if let Some(top) = top.take_if(|top| top.as_slice() < name) {
+                dumpdir::push(&mut list, top, true);
+            }
             below.truncate(begin);
             below.extend_from_slice(name);
             let verdict = self.excluder.verdict(&below);
@@ -273,7 +278,7 @@ impl<'a> Walk<'a> {
                 dumpdir::push(&mut list, name, kind == NameKind::Folder);
             }
         }
-        if let Some(top) = self.outside.as_ref().filter(|_| path.is_empty()) {
+        if let Some(top) = top {
             dumpdir::push(&mut list, top, true);
         }
         dumpdir::end(&mut list);

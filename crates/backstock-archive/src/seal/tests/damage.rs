@@ -7,7 +7,7 @@ use crate::seal::{BackupSeal, SealedHeader, Suite};
 
 /// The whole sample is 64 KiB as stored.
 const SAMPLE_BYTES: usize = 64 << 10;
-const SEGMENT: usize = 1 << 20;
+const SEGMENT: usize = 64 << 10;
 
 fn sample(seed: u64) -> (Arc<BackupSeal>, Vec<u8>) {
     let random = Predictable::of(seed);

@@ -72,7 +72,11 @@ impl Chains {
 
     /// Extracts a backup by ourselves.
     pub(super) fn extract(&self, number: usize, target: &Path) -> ExtractReport {
-        let options = ExtractOptions { rights: Rights { setuid: true, ..Rights::usual() }, workers: 2 };
+        let options = ExtractOptions {
+            rights: Rights { setuid: true, ..Rights::usual() },
+            workers: 2,
+            own_archive_only: false,
+        };
         let index = self.backups[number].index();
         extract(&self.source(number), &index, &Selection::Everything, target, &options, &NoMonitor).unwrap()
     }

@@ -164,3 +164,32 @@ fn only_what_changed_is_taken_and_what_is_gone_is_told() {
     chains.check(number, &snapshot(&root));
     chains.check(number, &snapshot(&root));
 }
+
+/// GNU tar searches a folder's list by halves: a name out of its order is one that it does not find, and it deletes what it
+/// does not find.
+#[test]
+fn stock_tar_follows_a_chain_with_a_folder_outside() {
+    let folder = tempfile::tempdir().unwrap();
+    let (root, elsewhere) = (folder.path().join("shop"), folder.path().join("storage"));
+    for name in ["+before", "admin", "catalog", "image", "system"] {
+        write(&root, &format!("{name}/one.php"), name.as_bytes());
+    }
+    write(&elsewhere, "logs/error.log", b"nothing");
+    let roots = vec![
+        TreeRoot { prefix: Vec::new(), path: root.clone() },
+        TreeRoot { prefix: b"@outside/storage".to_vec(), path: elsewhere.clone() },
+    ];
+    let request = TreeRequest { roots, ..request(&root) };
+    let mut chains = Chains::default();
+    chains.back_up(&request, &Step::of(Level::Full));
+    std::thread::sleep(TICK);
+    fs::remove_file(root.join("image/one.php")).unwrap();
+    let number = chains.back_up(&request, &Step::of(Level::Incremental));
+    let target = folder.path().join("stock");
+    chains.stock_extract(number, &target);
+    for name in ["+before", "admin", "catalog", "system"] {
+        assert_eq!(fs::read_to_string(target.join(name).join("one.php")).unwrap(), name);
+    }
+    assert!(target.join("image").is_dir() && !target.join("image/one.php").exists());
+    assert!(target.join("@outside/storage/logs/error.log").is_file());
+}

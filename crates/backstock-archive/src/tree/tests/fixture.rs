@@ -235,7 +235,11 @@ impl Backup {
     }
 
     pub(in crate::tree) fn extract(&self, target: &Path, setuid: bool) -> ExtractReport {
-        let options = ExtractOptions { rights: Rights { setuid, ..Rights::usual() }, workers: 3 };
+        let options = ExtractOptions {
+            rights: Rights { setuid, ..Rights::usual() },
+            workers: 3,
+            own_archive_only: false,
+        };
         extract(&self.reader(), &self.index(), &Selection::Everything, target, &options, &NoMonitor).unwrap()
     }
 
