@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use backstock_host::{Host, hex};
 use ring::digest::{SHA256, digest};
 
-use crate::{Error, ObjectName, RANGE_LIMIT_BYTES, SpooledPart, Storage};
+use crate::{Error, InOneGo, ObjectName, RANGE_LIMIT_BYTES, SpooledPart, Storage};
 
 /// Objects that are put at the same time.
 const AT_ONCE: usize = 8;
@@ -88,6 +88,7 @@ impl Trial<'_> {
         self.parts_arrive_whole().await?;
         self.a_name_is_never_used_for_other_bytes().await?;
         self.a_part_that_changed_is_refused().await?;
+        self.a_replaced_part_is_the_old_or_the_new_one().await?;
         self.ranges_are_exact().await?;
         self.small_objects_arrive_whole().await?;
         self.folders_are_told_apart().await?;
@@ -129,7 +130,7 @@ impl Trial<'_> {
             (longest.as_str(), 1, true),
         ] {
             let (name, spooled) = (self.name(steps)?, self.spool("part", length_bytes)?);
-            let put = self.storage.put(&name, &spooled.part(may_consume), None).await;
+            let put = self.storage.put(&name, &spooled.part(may_consume), &InOneGo).await;
             put.map_err(failed(promise))?;
             holds(self.read(&name).await?.as_ref() == Some(&spooled.bytes), promise, &name)?;
             let facts = self.storage.stat(&name).await.map_err(failed(promise))?;
@@ -144,10 +145,10 @@ impl Trial<'_> {
         let promise = "a name is never used for other bytes, and repeating a put changes nothing";
         let (name, spooled) = (self.name("once")?, self.spool("part", 5000)?);
         for _ in 0..2 {
-            self.storage.put(&name, &spooled.part(false), None).await.map_err(failed(promise))?;
+            self.storage.put(&name, &spooled.part(false), &InOneGo).await.map_err(failed(promise))?;
         }
         for other in [self.spool("same-length", 5000)?, self.spool("other-length", 5001)?] {
-            let put = self.storage.put(&name, &other.part(true), None).await;
+            let put = self.storage.put(&name, &other.part(true), &InOneGo).await;
             holds(matches!(put, Err(Error::Conflict { .. })), promise, &format!("{put:?}"))?;
         }
         let put = self.storage.put_small(&name, b"small").await;
@@ -164,9 +165,27 @@ impl Trial<'_> {
         let missing = SpooledPart { path: &self.spool.join("missing"), ..part };
         let other = SpooledPart { sha256: [7; 32], ..part };
         for part in [longer, missing, other] {
-            let put = self.storage.put(&name, &part, None).await;
+            let put = self.storage.put(&name, &part, &InOneGo).await;
             holds(matches!(put, Err(Error::PartChanged { .. })), promise, &format!("{put:?}"))?;
             holds(self.read(&name).await?.is_none(), promise, "it is visible")?;
+        }
+        Ok(())
+    }
+
+    async fn a_replaced_part_is_the_old_or_the_new_one(&self) -> Checked {
+        let promise = "a part that is replaced, copied or taken, is the new one whole, and stays the old one where that fails";
+        let (name, old) = (self.name("replaced/part")?, self.spool("old", 4000)?);
+        let first = self.storage.replace(&name, &old.part(false)).await;
+        first.map_err(failed("what is not there can be put by replacing it"))?;
+        for may_consume in [false, true] {
+            let new = self.spool("new", LARGE_BYTES)?;
+            self.storage.replace(&name, &new.part(may_consume)).await.map_err(failed(promise))?;
+            holds(self.read(&name).await?.as_ref() == Some(&new.bytes), promise, &name)?;
+            let other = self.spool("other", 5000)?;
+            let changed = SpooledPart { size_bytes: 5001, ..other.part(may_consume) };
+            let replaced = self.storage.replace(&name, &changed).await;
+            holds(matches!(replaced, Err(Error::PartChanged { .. })), promise, &format!("{replaced:?}"))?;
+            holds(self.read(&name).await?.as_ref() == Some(&new.bytes), promise, &name)?;
         }
         Ok(())
     }
@@ -174,7 +193,7 @@ impl Trial<'_> {
     async fn ranges_are_exact(&self) -> Checked {
         let promise = "a range is exactly what was asked for, shorter only at the end";
         let (name, spooled) = (self.name("ranges")?, self.spool("part", LARGE_BYTES)?);
-        self.storage.put(&name, &spooled.part(true), None).await.map_err(failed(promise))?;
+        self.storage.put(&name, &spooled.part(true), &InOneGo).await.map_err(failed(promise))?;
         let end = LARGE_BYTES as u64;
         for (offset, length) in [
             (0, 1),
@@ -243,7 +262,8 @@ impl Trial<'_> {
             work.push((self.name(&format!("at-once/{number}"))?, spooled));
         }
         let parts: Vec<_> = work.iter().map(|(name, spooled)| (name, spooled.part(false))).collect();
-        let mut puts: Vec<_> = parts.iter().map(|(name, part)| self.storage.put(name, part, None)).collect();
+        let mut puts: Vec<_> =
+            parts.iter().map(|(name, part)| self.storage.put(name, part, &InOneGo)).collect();
         // Every future is driven by hand in turn, so that all of them are under way together.
         std::future::poll_fn(|context| {
             let mut failure = None;

@@ -26,6 +26,30 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
+    /// A server, or the way to it, refused an act or answered it with something else than was asked.
+    #[error("cannot {act} \"{name}\" in {place}: {cause}: {answer}")]
+    Refused {
+        /// The act, as a verb.
+        act: &'static str,
+        /// The object, or the folder itself.
+        name: String,
+        /// The storage.
+        place: String,
+        /// What it means for us.
+        cause: Cause,
+        /// What the server said, or what was wrong with what it said: cut to a printable length, without secrets.
+        answer: String,
+        /// How long it asks us to wait before the next try, in seconds.
+        retry_after_seconds: Option<u64>,
+    },
+    /// Whoever ordered an upload wants it to stop.
+    #[error("the upload of \"{name}\" to {place} was stopped")]
+    Stopped {
+        /// The object.
+        name: ObjectName,
+        /// The storage.
+        place: String,
+    },
     /// A part in the spool is not what was promised.
     #[error("the spooled part for \"{name}\" is not what it was when it was written: {difference}")]
     PartChanged {
@@ -95,11 +119,51 @@ pub enum Error {
     },
 }
 
+/// What the refusal of a server means for us.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Cause {
+    /// It is overloaded, restarting, or has had enough of us for now: the same may go well later.
+    Busy,
+    /// What arrived is cut off or garbled: the same may go well at the next try.
+    Garbled,
+    /// It does not accept who we say we are, or no more: the owner must sign in again.
+    SignIn,
+    /// It knows us and does not allow this.
+    Denied,
+    /// There is no room, or the quota is used up.
+    Full,
+    /// It is not who it was, or cannot prove who it is: its key or certificate is another one or not to be trusted.
+    Untrusted,
+    /// The bucket, folder or account that the settings name is not there.
+    NoPlace,
+    /// The answer makes no sense to us.
+    Unexpected,
+}
+
+impl std::fmt::Display for Cause {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(match self {
+            Self::Busy => "it is busy",
+            Self::Garbled => "what arrived is not whole",
+            Self::SignIn => "it does not accept the credentials",
+            Self::Denied => "it does not allow it",
+            Self::Full => "it is full",
+            Self::Untrusted => "it cannot be trusted",
+            Self::NoPlace => "the place that the settings name is not there",
+            Self::Unexpected => "its answer is not understood",
+        })
+    }
+}
+
 impl Error {
     /// What to do about it.
     pub fn class(&self) -> ErrorClass {
         match self {
             Self::Io { source, .. } => io_class(source),
+            Self::Refused { cause: Cause::Busy | Cause::Garbled, .. } => ErrorClass::Retry,
+            Self::Refused { cause: Cause::Unexpected, .. } | Self::Stopped { .. } => ErrorClass::Stop,
+            Self::Refused { .. } => ErrorClass::Ask,
             Self::PartChanged { .. } | Self::NotFound { .. } | Self::Name(_) | Self::TooLarge { .. } => {
                 ErrorClass::Stop
             }
@@ -114,8 +178,11 @@ impl Error {
     /// Whether the place is full: no space, no inodes, over quota, or over a file size limit (F17, F23, F24).
     pub fn is_full(&self) -> bool {
         use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
-        matches!(self, Self::Io { source, .. }
-            if matches!(source.kind(), StorageFull | QuotaExceeded | FileTooLarge))
+        match self {
+            Self::Io { source, .. } => matches!(source.kind(), StorageFull | QuotaExceeded | FileTooLarge),
+            Self::Refused { cause, .. } => *cause == Cause::Full,
+            _ => false,
+        }
     }
 }
 

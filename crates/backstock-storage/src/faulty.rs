@@ -8,9 +8,7 @@ use std::sync::PoisonError;
 
 use async_trait::async_trait;
 
-use crate::{
-    Error, ObjectFacts, ObjectName, Properties, PutReceipt, Result, ResumeState, SpooledPart, Storage,
-};
+use crate::{Error, ObjectFacts, ObjectName, Properties, PutReceipt, Result, SpooledPart, Storage, Upload};
 
 /// How a call fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -131,11 +129,11 @@ impl Storage for Faulty {
         &self,
         name: &ObjectName,
         part: &SpooledPart<'_>,
-        resume: Option<ResumeState>,
+        upload: &dyn Upload,
     ) -> Result<PutReceipt> {
         let work = async {
             self.take_room("put", name, part.size_bytes)?;
-            self.inner.put(name, part, resume).await
+            self.inner.put(name, part, upload).await
         };
         self.call("put", name.as_str(), work).await
     }
@@ -146,6 +144,14 @@ impl Storage for Faulty {
             self.inner.put_small(name, bytes).await
         };
         self.call("put", name.as_str(), work).await
+    }
+
+    async fn replace(&self, name: &ObjectName, part: &SpooledPart<'_>) -> Result<PutReceipt> {
+        let work = async {
+            self.take_room("replace", name, part.size_bytes)?;
+            self.inner.replace(name, part).await
+        };
+        self.call("replace", name.as_str(), work).await
     }
 
     async fn stat(&self, name: &ObjectName) -> Result<Option<ObjectFacts>> {

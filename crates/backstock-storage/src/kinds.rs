@@ -1,14 +1,19 @@
 //! Every kind of storage, in the order in which the screens show them.
 
+pub(crate) mod ftp;
 pub(crate) mod local;
+mod s3;
+pub(crate) mod sftp;
+mod webdav;
 
 use std::path::Path;
 use std::sync::Arc;
 
 use backstock_host::Host;
+use schemars::Schema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Result, Storage};
+use crate::{Field, Result, Storage, settings};
 
 /// One kind of storage, as it describes itself.
 #[derive(Debug, Clone, Copy)]
@@ -17,19 +22,28 @@ pub struct Kind {
     pub name: &'static str,
     /// Its title on screens.
     pub title: &'static str,
-    /// Opens one with settings in JSON.
+    /// What it needs to know, as JSON Schema.
+    pub schema: fn() -> Schema,
+    /// Opens one with settings in JSON, secrets among them.
     pub open: fn(&Host, &serde_json::Value) -> Result<Arc<dyn Storage>>,
 }
 
+impl Kind {
+    /// What it needs to know, setting by setting.
+    pub fn fields(&self) -> Vec<Field> {
+        settings::fields(&(self.schema)())
+    }
+}
+
 /// Every kind of storage.
-pub const KINDS: &[Kind] = &[local::KIND];
+pub const KINDS: &[Kind] = &[local::KIND, s3::KIND, sftp::KIND, ftp::KIND, webdav::KIND];
 
 /// Which kind of storage, and its settings as that kind reads them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StorageSettings {
     /// A name in [`KINDS`].
     pub kind: String,
-    /// What the kind needs to know.
+    /// What the kind needs to know, secrets among them: for memory alone.
     pub settings: serde_json::Value,
 }
 
@@ -63,9 +77,22 @@ mod tests {
     }
 
     #[test]
+    fn every_setting_of_every_kind_is_explained() {
+        for kind in KINDS {
+            for field in kind.fields() {
+                assert!(field.help.ends_with('.'), "{}: {field:?}", kind.name);
+                assert!(!field.takes.is_empty() || !field.words.is_empty(), "{}: {field:?}", kind.name);
+            }
+        }
+    }
+
+    #[test]
     fn an_unknown_kind_names_the_known_ones() {
         let settings = StorageSettings { kind: "tape".into(), settings: serde_json::Value::Null };
         let error = crate::open(&Host::real(), &settings).unwrap_err();
-        assert_eq!(error.to_string(), "there is no kind of storage called \"tape\"; known are: local");
+        assert_eq!(
+            error.to_string(),
+            "there is no kind of storage called \"tape\"; known are: local, s3, sftp, ftp, webdav"
+        );
     }
 }

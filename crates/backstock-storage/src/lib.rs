@@ -7,11 +7,22 @@
 pub mod contract;
 mod error;
 pub mod faulty;
+mod http;
 mod kinds;
 mod object;
 mod part;
+mod patience;
 pub mod placement;
 mod probe;
+mod remote_tree;
+mod secret;
+mod settings;
+mod source;
+mod tls;
+mod trust;
+mod unfinished;
+mod upload;
+mod xml;
 
 use std::fmt::Debug;
 use std::path::PathBuf;
@@ -20,11 +31,15 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use backstock_host::Host;
 
-pub use error::{Error, Result};
+pub use error::{Cause, Error, Result};
 pub use kinds::local::LocalSettings;
 pub use kinds::{KINDS, Kind, StorageSettings};
 pub use object::{ObjectFacts, ObjectName, ParseNameError};
-pub use part::{Properties, PutReceipt, ResumeState, SpooledPart};
+pub use part::{Properties, PutReceipt, SpooledPart};
+pub use secret::Secret;
+pub use settings::Field;
+pub use trust::{SeenIdentity, seen_identity};
+pub use upload::{InOneGo, ResumeState, Upload};
 
 /// The longest piece that one [`Storage::read_range`] gives, in bytes: one block of sampled read-back.
 pub const RANGE_LIMIT_BYTES: u64 = 64 << 20;
@@ -41,15 +56,16 @@ pub trait Storage: Send + Sync + Debug {
     /// Stores a complete part. After `Ok` it is durable there; after any error nothing is visible under the name.
     ///
     /// When the name already holds these very bytes, that is success. Other bytes there are [`Error::Conflict`].
-    async fn put(
-        &self,
-        name: &ObjectName,
-        part: &SpooledPart<'_>,
-        resume: Option<ResumeState>,
-    ) -> Result<PutReceipt>;
+    async fn put(&self, name: &ObjectName, part: &SpooledPart<'_>, upload: &dyn Upload)
+    -> Result<PutReceipt>;
 
     /// Stores a small object (a manifest, an owner file) under the same promises as [`Storage::put`].
     async fn put_small(&self, name: &ObjectName, bytes: &[u8]) -> Result<()>;
+
+    /// Stores a complete part in the place of whatever the name holds: what is mended takes the place of what is damaged. At
+    /// every moment the name holds what it held before or these bytes, whole; after `Ok` they are durable there. The
+    /// caller is the only one who writes under that name.
+    async fn replace(&self, name: &ObjectName, part: &SpooledPart<'_>) -> Result<PutReceipt>;
 
     /// What is under a name, if anything.
     async fn stat(&self, name: &ObjectName) -> Result<Option<ObjectFacts>>;

@@ -17,10 +17,6 @@ pub struct SpooledPart<'a> {
     pub may_consume: bool,
 }
 
-/// How far an upload got that was cut off. Its content belongs to the kind that wrote it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ResumeState(pub serde_json::Value);
-
 /// What a storage tells about a part that it has taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -44,6 +40,8 @@ pub struct Properties {
     pub is_local: bool,
     /// Whether an upload that was cut off can go on where it stopped. If not, parts are kept small.
     pub resumes: bool,
+    /// Whether what was stored can be deleted with these credentials. If not, the place is append-only: a state, not an error.
+    pub deletes: bool,
     /// The largest object it takes, in bytes, if there is a limit.
     pub largest_object_bytes: Option<u64>,
 }
@@ -51,6 +49,6 @@ pub struct Properties {
 impl Properties {
     /// The properties of a folder of this machine.
     pub fn local() -> Self {
-        Self { is_local: true, resumes: true, largest_object_bytes: None }
+        Self { is_local: true, resumes: true, deletes: true, largest_object_bytes: None }
     }
 }

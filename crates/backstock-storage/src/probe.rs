@@ -6,10 +6,24 @@ use crate::{Error, ObjectName, Result, Storage};
 
 const PREFIX: &str = "backstock-probe-";
 const CONTENT_BYTES: usize = 1024;
+/// What a test leaves behind where nothing can be deleted: always the same, so that it is one object at most.
+const KEPT: &str = "backstock-probe-that-cannot-be-deleted";
 
 /// Whether an object is what a test has left behind.
 pub(crate) fn is_probe(name: &ObjectName) -> bool {
     name.last_step().starts_with(PREFIX)
+}
+
+/// The name of the object that a test leaves where nothing can be deleted.
+pub(crate) fn kept_name(folder: Option<&ObjectName>) -> Result<ObjectName> {
+    named(folder, KEPT)
+}
+
+fn named(folder: Option<&ObjectName>, step: &str) -> Result<ObjectName> {
+    Ok(match folder {
+        None => ObjectName::new(step)?,
+        Some(folder) => folder.join(step)?,
+    })
 }
 
 /// Does the test. The content is random, so that no cache and no earlier test can answer for the place.
@@ -23,8 +37,7 @@ pub(crate) async fn write_read_delete(
     random.fill(&mut mark);
     let mut content = vec![0; CONTENT_BYTES];
     random.fill(&mut content);
-    let name = format!("{PREFIX}{}", hex::encode(&mark));
-    let name = ObjectName::new(&folder.map_or(name.clone(), |folder| format!("{}/{name}", folder.as_str())))?;
+    let name = named(folder, &format!("{PREFIX}{}", hex::encode(&mark)))?;
     storage.put_small(&name, &content).await?;
     let seen = compare(storage, place, folder, &name, &content).await;
     storage.delete(&name).await?;
@@ -35,7 +48,8 @@ pub(crate) async fn write_read_delete(
     Ok(())
 }
 
-async fn compare(
+/// Looks at what was written: its length, its content, whether it is listed.
+pub(crate) async fn compare(
     storage: &dyn Storage,
     place: &str,
     folder: Option<&ObjectName>,

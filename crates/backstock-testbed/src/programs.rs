@@ -13,7 +13,7 @@ use crate::server::ServerKind;
 const TEMPLATE_VERSION: u32 = 1;
 
 /// The cache folder of `ci/servers`: `$BACKSTOCK_CACHE`, else `$XDG_CACHE_HOME`, else `~/.cache`.
-fn cache_folder() -> PathBuf {
+pub(crate) fn cache_folder() -> PathBuf {
     let home =
         || std::env::var_os("HOME").map_or_else(|| PathBuf::from("/tmp"), PathBuf::from).join(".cache");
     let set = |name| std::env::var_os(name).filter(|value: &OsString| !value.is_empty()).map(PathBuf::from);
@@ -23,7 +23,12 @@ fn cache_folder() -> PathBuf {
 /// A program that `ci/peers` unpacked, for tests of what it writes. Where it is not there this is said loudly, past the
 /// capture of the test runner.
 pub fn peer(name: &str) -> Option<PathBuf> {
-    let program = cache_folder().join("peers").join(name).join("bin").join(name);
+    peer_program(name, name)
+}
+
+/// One of the programs that `ci/peers` unpacked under a name. Where it is not there this is said as loudly.
+pub fn peer_program(name: &str, program: &str) -> Option<PathBuf> {
+    let program = cache_folder().join("peers").join(name).join("bin").join(program);
     if program.exists() {
         return Some(program);
     }

@@ -8,19 +8,21 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use backstock_host::{Host, hex};
+use schemars::{JsonSchema, schema_for};
 use serde::{Deserialize, Serialize};
 
 use self::folder::{Entry, Folder};
 use super::Kind;
 use crate::{
-    Error, LIST_LIMIT_OBJECTS, ObjectFacts, ObjectName, Properties, PutReceipt, Result, ResumeState,
-    SpooledPart, Storage, probe,
+    Error, LIST_LIMIT_OBJECTS, ObjectFacts, ObjectName, Properties, PutReceipt, Result, SpooledPart, Storage,
+    Upload, probe,
 };
 
-pub(super) const KIND: Kind = Kind { name: "local", title: "Folder on this machine", open };
+pub(super) const KIND: Kind =
+    Kind { name: "local", title: "Folder on this machine", schema: || schema_for!(LocalSettings), open };
 
 /// The settings of a folder of this machine.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LocalSettings {
     /// The folder, as an absolute path.
@@ -106,7 +108,7 @@ impl Storage for Local {
         &self,
         name: &ObjectName,
         part: &SpooledPart<'_>,
-        _resume: Option<ResumeState>,
+        _upload: &dyn Upload,
     ) -> Result<PutReceipt> {
         let (name, path) = (name.clone(), part.path.to_owned());
         let (size_bytes, sha256, may_consume) = (part.size_bytes, part.sha256, part.may_consume);
@@ -119,6 +121,15 @@ impl Storage for Local {
     async fn put_small(&self, name: &ObjectName, bytes: &[u8]) -> Result<()> {
         let (name, bytes) = (name.clone(), bytes.to_owned());
         self.act(move |folder| folder.put_small(&name, &bytes)).await
+    }
+
+    async fn replace(&self, name: &ObjectName, part: &SpooledPart<'_>) -> Result<PutReceipt> {
+        let (name, path) = (name.clone(), part.path.to_owned());
+        let (size_bytes, sha256, may_consume) = (part.size_bytes, part.sha256, part.may_consume);
+        self.act(move |folder| {
+            folder.replace(&name, &SpooledPart { path: &path, size_bytes, sha256, may_consume })
+        })
+        .await
     }
 
     async fn stat(&self, name: &ObjectName) -> Result<Option<ObjectFacts>> {

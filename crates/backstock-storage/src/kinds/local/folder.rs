@@ -81,6 +81,47 @@ impl Folder {
         })
     }
 
+    /// Lets a part take the place of whatever the name holds.
+    pub(super) fn replace(&self, name: &ObjectName, part: &SpooledPart<'_>) -> Result<PutReceipt> {
+        let spooled = self.look(part.path).map_err(self.failed("look at the spooled part of", name))?;
+        if spooled.map(|stat| stat.size_bytes) != Some(part.size_bytes) {
+            let difference = "it is missing or has another length";
+            return Err(Error::PartChanged { name: name.clone(), difference });
+        }
+        let target = self.path_of(name);
+        self.files.create_folder(parent(&target)).map_err(self.failed("make the folder of", name))?;
+        failpoint::reach("storage.local.before_replace").map_err(self.failed("replace", name))?;
+        let is_taken = part.may_consume
+            && match self.files.rename(part.path, &target) {
+                Err(error) if error.kind() == io::ErrorKind::CrossesDevices => false,
+                other => other.map(|()| true).map_err(self.failed("move the spooled part to", name))?,
+            };
+        if !is_taken {
+            let source = self.files.open(part.path);
+            let mut source = source.map_err(self.failed("read the spooled part of", name))?;
+            let aside = self.aside(name, &target);
+            let written = self.write_aside(name, &aside, &mut *source, Some(part)).and_then(|()| {
+                self.files.rename(&aside, &target).map_err(self.failed("give its name to", name))
+            });
+            if let Err(error) = written {
+                // The first error tells more than one from cleaning up; what stays is swept later.
+                let _ = self.files.remove_file(&aside);
+                return Err(error);
+            }
+        }
+        failpoint::reach("storage.local.after_replace")
+            .and_then(|()| self.files.sync_folder(parent(&target)))
+            .map_err(self.failed("make durable", name))?;
+        Ok(PutReceipt::new(Proof::Size))
+    }
+
+    /// A name beside an object that no object has.
+    fn aside(&self, name: &ObjectName, target: &Path) -> PathBuf {
+        let mut mark = [0; 4];
+        self.random.fill(&mut mark);
+        parent(target).join(format!(".{}.{}{UNFINISHED}", name.last_step(), hex::encode(&mark)))
+    }
+
     pub(super) fn put_small(&self, name: &ObjectName, bytes: &[u8]) -> Result<()> {
         let size_bytes = bytes.len() as u64;
         if size_bytes > SMALL_LIMIT_BYTES {
@@ -156,10 +197,7 @@ impl Folder {
         source: &mut dyn Read,
         promised: Option<&SpooledPart<'_>>,
     ) -> Result<()> {
-        let mut mark = [0; 4];
-        self.random.fill(&mut mark);
-        let aside = format!(".{}.{}{UNFINISHED}", name.last_step(), hex::encode(&mark));
-        let aside = parent(target).join(aside);
+        let aside = self.aside(name, target);
         let written = self.write_aside(name, &aside, source, promised).and_then(|()| {
             failpoint::reach("storage.local.before_rename").map_err(self.failed("store", name))?;
             self.files.rename_new(&aside, target).map_err(self.failed("give its name to", name))

@@ -9,7 +9,7 @@ use backstock_host::files::{Fault, PowerLoss};
 use backstock_host::{Host, SimulatedHost};
 use backstock_vocabulary::{ErrorClass, Proof};
 
-use crate::{Error, ObjectName, SpooledPart, Storage, StorageSettings, contract};
+use crate::{Error, InOneGo, ObjectName, SpooledPart, Storage, StorageSettings, contract};
 
 const FOLDER: &str = "/backups";
 const BYTES: &[u8] = b"the stored bytes of one part";
@@ -76,7 +76,7 @@ async fn f04_f12_a_put_is_whole_or_absent_after_any_power_loss() {
                 let (machine, storage) = simulated(seed);
                 machine.files.stop_at(step);
                 let spooled = Path::new("/spool/part");
-                let put = storage.put(&name(), &part(spooled, may_consume), None).await;
+                let put = storage.put(&name(), &part(spooled, may_consume), &InOneGo).await;
                 machine.files.lose_power(*loss);
                 let seen = storage.read_small(&name(), 999).await.unwrap();
                 let at = format!("{loss:?}, seed {seed}, step {step}, consume {may_consume}");
@@ -90,7 +90,7 @@ async fn f04_f12_a_put_is_whole_or_absent_after_any_power_loss() {
                 let still_spooled = machine.host.files.stat(spooled).unwrap().is_some();
                 assert!(seen.is_some() || still_spooled, "lost: {at}");
                 spool(&machine.host, spooled);
-                let again = storage.put(&name(), &part(spooled, may_consume), None).await.unwrap();
+                let again = storage.put(&name(), &part(spooled, may_consume), &InOneGo).await.unwrap();
                 assert_eq!(again.proof == Proof::ReadBack, seen.is_some(), "{at}");
                 storage.delete_leftovers(None).await.unwrap();
                 machine.files.lose_power(PowerLoss::EverythingUnsynced);
@@ -114,7 +114,7 @@ async fn f17_f25_a_fault_at_any_step_leaves_nothing_behind() {
             let before = machine.files.steps();
             machine.files.fail_step(step, fault);
             let spooled = Path::new("/spool/part");
-            let put = storage.put(&name(), &part(spooled, may_consume), None).await;
+            let put = storage.put(&name(), &part(spooled, may_consume), &InOneGo).await;
             if machine.files.steps() <= before + step {
                 put.unwrap();
                 break;
@@ -127,7 +127,7 @@ async fn f17_f25_a_fault_at_any_step_leaves_nothing_behind() {
             assert_eq!(storage.stat(&name()).await.unwrap(), None, "{fault:?} at {step}");
             assert!(machine.host.files.stat(spooled).unwrap().is_some(), "{fault:?} at {step}");
             assert_eq!(storage.delete_leftovers(None).await.unwrap(), 0, "{fault:?} at {step}");
-            storage.put(&name(), &part(spooled, may_consume), None).await.unwrap();
+            storage.put(&name(), &part(spooled, may_consume), &InOneGo).await.unwrap();
         }
         assert!(failures >= if may_consume { 5 } else { 8 }, "{fault:?}: {failures} steps");
     }
@@ -138,7 +138,7 @@ async fn f17_f25_a_fault_at_any_step_leaves_nothing_behind() {
 async fn f26_a_spooled_part_that_cannot_be_read_is_an_error() {
     let (machine, storage) = simulated(1);
     machine.files.set_unreadable(Path::new("/spool/part"), 9);
-    let error = storage.put(&name(), &part(Path::new("/spool/part"), false), None).await.unwrap_err();
+    let error = storage.put(&name(), &part(Path::new("/spool/part"), false), &InOneGo).await.unwrap_err();
     assert!(error.to_string().contains("cannot write"), "{error}");
     assert_eq!(storage.stat(&name()).await.unwrap(), None);
 }
@@ -148,9 +148,9 @@ async fn f26_a_spooled_part_that_cannot_be_read_is_an_error() {
 async fn f31_a_damaged_object_is_not_taken_for_the_right_one() {
     let (machine, storage) = simulated(1);
     let spooled = Path::new("/spool/part");
-    storage.put(&name(), &part(spooled, false), None).await.unwrap();
+    storage.put(&name(), &part(spooled, false), &InOneGo).await.unwrap();
     machine.files.damage(&storage.local_path(&name()).unwrap(), |bytes| bytes[3] ^= 1).unwrap();
-    let error = storage.put(&name(), &part(spooled, false), None).await.unwrap_err();
+    let error = storage.put(&name(), &part(spooled, false), &InOneGo).await.unwrap_err();
     assert!(matches!(error, Error::Conflict { .. }), "{error}");
 }
 
@@ -192,7 +192,7 @@ async fn objects_are_private_and_a_part_is_taken_without_a_copy() {
     spool(&host, &spooled);
     let inode = std::fs::metadata(&spooled).unwrap().ino();
     let storage = open(&host, &folder.path().join("backups"));
-    let receipt = storage.put(&name(), &part(&spooled, true), None).await.unwrap();
+    let receipt = storage.put(&name(), &part(&spooled, true), &InOneGo).await.unwrap();
     assert_eq!(receipt.proof, Proof::Size);
     let path = storage.local_path(&name()).unwrap();
     let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;

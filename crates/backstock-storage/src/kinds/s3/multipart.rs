@@ -1,0 +1,393 @@
+//! Long parts, put in pieces: begun, sent two at a time, confirmed, completed; gone on with after a cut. Data can be lost here.
+//!
+//! What a later try needs (the upload's id, its piece length, the etags of the first pieces) is handed to the upload after
+//! every piece. A later try asks the service whether it still has them. An upload that failed is ended where no later try
+//! can come of it; where the owner must do something first, or wanted it to stop, it waits.
+
+use backstock_host::hex;
+use backstock_vocabulary::{ErrorClass, Proof};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use futures_util::{Stream, TryStreamExt, stream};
+use md5::Digest;
+use reqwest::Method;
+use ring::digest::Context;
+use serde::{Deserialize, Serialize};
+
+use super::bucket::{Bucket, Call};
+use super::failure::Refusal;
+use super::objects::{Hashes, etag_of, expect_sha256};
+use crate::http::{Act, Piece, read_piece};
+use crate::{Cause, Error, InOneGo, ObjectName, PutReceipt, Result, ResumeState, SpooledPart, Upload, xml};
+
+/// The longest part that is put in one request, in bytes.
+pub(super) const SINGLE_LIMIT_BYTES: u64 = 100 << 20;
+/// The usual length of a piece, in bytes. S3 takes none below 5 MiB but the last.
+const PIECE_BYTES: u64 = 10 << 20;
+/// The shortest piece that S3 takes, in bytes.
+const SHORTEST_PIECE_BYTES: u64 = 5 << 20;
+/// The most pieces of one upload.
+const PIECES_LIMIT: u64 = 10_000;
+/// Lengths of pieces are multiples of this many bytes.
+const PIECE_STEP_BYTES: u64 = 1 << 20;
+/// Pieces under way at once.
+const IN_FLIGHT: usize = 2;
+/// The longest answer to the beginning or end of an upload, in bytes.
+const ANSWER_LIMIT_BYTES: usize = 64 << 10;
+
+/// How far an upload got: what is kept between tries.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Progress {
+    key: String,
+    sha256: String,
+    upload_id: String,
+    piece_bytes: u64,
+    /// Of the first pieces, in order.
+    etags: Vec<String>,
+}
+
+/// How one try to send all pieces ended.
+enum Failed {
+    /// The service knows nothing of the upload any more.
+    Gone(Error),
+    Otherwise(Error),
+}
+
+impl From<Error> for Failed {
+    fn from(error: Error) -> Self {
+        Self::Otherwise(error)
+    }
+}
+
+/// One part on its way.
+struct Sending<'a> {
+    bucket: &'a Bucket,
+    name: &'a ObjectName,
+    key: &'a str,
+    part: &'a SpooledPart<'a>,
+    upload: &'a dyn Upload,
+}
+
+/// A piece that was hashed and may be sent.
+struct Hashed {
+    number: u64,
+    offset_bytes: u64,
+    length_bytes: u64,
+    md5: [u8; 16],
+}
+
+impl Bucket {
+    /// Puts a part in pieces, and goes on with an earlier try where there is one.
+    pub(super) async fn put_in_parts(
+        &self,
+        name: &ObjectName,
+        part: &SpooledPart<'_>,
+        upload: &dyn Upload,
+    ) -> Result<PutReceipt> {
+        let key = self.key(name);
+        let sending = Sending { bucket: self, name, key: &key, part, upload };
+        if let Some(mut progress) = sending.earlier().await? {
+            match sending.finish(&mut progress).await {
+                Err(Failed::Gone(_)) => {}
+                other => return sending.settle(other, &progress, waits_for_a_later_try).await,
+            }
+        }
+        let mut progress = sending.begin().await?;
+        let sent = sending.finish(&mut progress).await;
+        sending.settle(sent, &progress, waits_for_a_later_try).await
+    }
+
+    /// Puts a part in pieces; what fails is ended, since nobody remembers it.
+    pub(super) async fn put_in_parts_or_abort(
+        &self,
+        name: &ObjectName,
+        part: &SpooledPart<'_>,
+    ) -> Result<PutReceipt> {
+        let key = self.key(name);
+        let sending = Sending { bucket: self, name, key: &key, part, upload: &InOneGo };
+        let mut progress = sending.begin().await?;
+        let sent = sending.finish(&mut progress).await;
+        sending.settle(sent, &progress, |_| false).await
+    }
+}
+
+/// Whether a later try may go on: after what passes by itself, after what the owner mends (F88), and after a wanted stop.
+fn waits_for_a_later_try(error: &Error) -> bool {
+    error.class() != ErrorClass::Stop || matches!(error, Error::Stopped { .. })
+}
+
+impl<'a> Sending<'a> {
+    fn act(&self, verb: &'static str) -> Act<'a> {
+        Act { verb, name: self.name.as_str() }
+    }
+
+    fn fail(&self, act: Act<'_>, refusal: Refusal) -> Failed {
+        let is_gone = refusal.is_missing_upload();
+        let error = refusal.into_error(&self.bucket.http, act);
+        if is_gone { Failed::Gone(error) } else { Failed::Otherwise(error) }
+    }
+
+    /// An earlier try of these very bytes that the service still knows, as far as it has it.
+    async fn earlier(&self) -> Result<Option<Progress>> {
+        let Some(ResumeState(state)) = self.upload.resume() else { return Ok(None) };
+        let Ok(mut progress) = Progress::deserialize(state) else { return Ok(None) };
+        let is_ours = progress.key == self.key && progress.sha256 == hex::encode(&self.part.sha256);
+        let is_sound = progress.piece_bytes >= SHORTEST_PIECE_BYTES
+            && progress.etags.len() as u64 <= self.part.size_bytes.div_ceil(progress.piece_bytes);
+        if !is_ours || !is_sound {
+            return Ok(None);
+        }
+        Ok(match self.known_pieces(&progress).await? {
+            Known::Nothing => None,
+            Known::Untold => Some(progress),
+            Known::Pieces(pieces) => {
+                let whole = (1..).zip(&progress.etags).take_while(|(number, etag)| {
+                    let (_, length_bytes) = span(self.part.size_bytes, progress.piece_bytes, *number);
+                    pieces.iter().any(|piece| piece.is(*number, length_bytes, etag))
+                });
+                let whole = whole.count();
+                progress.etags.truncate(whole);
+                Some(progress)
+            }
+        })
+    }
+
+    /// Asks which pieces the service has. Some cannot tell, or tell it in a form of their own: then our own word counts, and
+    /// the completion shows whether it was right.
+    async fn known_pieces(&self, progress: &Progress) -> Result<Known> {
+        let act = self.act("ask how far the upload got of");
+        let (mut pieces, mut marker) = (Vec::new(), 0);
+        while (pieces.len() as u64) < PIECES_LIMIT {
+            let call = Call::object(Method::GET, self.key)
+                .query("uploadId", &progress.upload_id)
+                .query("max-parts", "1000")
+                .query("part-number-marker", u64::to_string(&marker));
+            let answer = match self.bucket.ask(act, call).await? {
+                Ok(answer) => answer,
+                Err(refusal) if refusal.is_missing_upload() => return Ok(Known::Nothing),
+                Err(refusal) => {
+                    let error = refusal.into_error(&self.bucket.http, act);
+                    return if error.class() == ErrorClass::Retry { Err(error) } else { Ok(Known::Untold) };
+                }
+            };
+            let body = self.bucket.http.read(act, answer, 1 << 20).await?;
+            let before = pieces.len();
+            let read = xml::read(&body, None, "Part", &mut |entry| {
+                let number = entry.text_of("PartNumber").and_then(|text| text.parse().ok());
+                let size = entry.text_of("Size").and_then(|text| text.parse().ok());
+                pieces.push(KnownPiece {
+                    number: number.ok_or("a piece has no number")?,
+                    size_bytes: size.ok_or("a piece has no size")?,
+                    etag: entry.text_of("ETag").filter(|etag| !etag.is_empty()).map(str::to_owned),
+                });
+                Ok(())
+            });
+            let Ok(root) = read else { return Ok(Known::Untold) };
+            let next =
+                super::listing::next_of(&root, "NextPartNumberMarker").and_then(|next| next.parse().ok());
+            match next {
+                Some(next) if next > marker && pieces.len() > before => marker = next,
+                _ => break,
+            }
+        }
+        Ok(Known::Pieces(pieces))
+    }
+
+    /// Begins an upload, and says so before the first byte is sent.
+    async fn begin(&self) -> Result<Progress> {
+        let act = self.act("begin the upload of");
+        let call = Call::object(Method::POST, self.key).query("uploads", "");
+        let call = self.bucket.described(call, &self.part.sha256);
+        let http = &self.bucket.http;
+        let answer = http.send(act, self.bucket.signed(call).header("content-length", 0)).await?;
+        let answer = self.bucket.sort_out(act, answer).await?;
+        let answer = answer.map_err(|refusal| refusal.into_error(http, act))?;
+        let body = http.read(act, answer, ANSWER_LIMIT_BYTES).await?;
+        let root = xml::read(&body, None, "", &mut |_| Ok(()));
+        let upload_id = root.ok().and_then(|root| root.text_of("UploadId").map(str::to_owned));
+        let upload_id = upload_id.filter(|id| !id.is_empty()).ok_or_else(|| {
+            http.refused(act, Cause::Garbled, "it does not tell the id of the upload", None)
+        })?;
+        let progress = Progress {
+            key: self.key.to_owned(),
+            sha256: hex::encode(&self.part.sha256),
+            upload_id,
+            piece_bytes: piece_bytes(self.part.size_bytes),
+            etags: Vec::new(),
+        };
+        self.reached(&progress)?;
+        Ok(progress)
+    }
+
+    fn reached(&self, progress: &Progress) -> Result<()> {
+        let confirmed = (progress.etags.len() as u64).saturating_mul(progress.piece_bytes);
+        let state = serde_json::to_value(progress).unwrap_or_default();
+        self.upload.reached(confirmed.min(self.part.size_bytes), &ResumeState(state))
+    }
+
+    /// Sends what is missing and completes the upload.
+    async fn finish(&self, progress: &mut Progress) -> std::result::Result<PutReceipt, Failed> {
+        let hashed = self.hashed_pieces(progress).await?;
+        let upload_id = progress.upload_id.clone();
+        let mut sent = std::pin::pin!(
+            hashed.map_err(Failed::from).map_ok(|piece| self.send(&upload_id, piece)).try_buffered(IN_FLIGHT)
+        );
+        while let Some(etag) = sent.try_next().await? {
+            progress.etags.push(etag);
+            self.reached(progress)?;
+        }
+        self.complete(progress).await?;
+        self.bucket.confirm(self.name, self.part.size_bytes).await?;
+        // The etag of such an object is no hash of its bytes: nothing but their number is proven here.
+        Ok(PutReceipt::new(Proof::Size))
+    }
+
+    /// The pieces that are missing, each when it is hashed. The last one comes only when the whole part is what was promised.
+    async fn hashed_pieces(
+        &self,
+        progress: &Progress,
+    ) -> Result<impl Stream<Item = Result<Hashed>> + use<'_, 'a>> {
+        let (size_bytes, piece_bytes) = (self.part.size_bytes, progress.piece_bytes);
+        let done = progress.etags.len() as u64;
+        let done_bytes = done.saturating_mul(piece_bytes).min(size_bytes);
+        let (bucket, name, part) = (self.bucket, self.name, self.part);
+        let piece_at =
+            move |offset_bytes, length_bytes| Piece { name, path: part.path, offset_bytes, length_bytes };
+        let sha256 = Hashes::new().sha256;
+        let sha256 = read_piece(&bucket.http, piece_at(0, done_bytes), sha256, Context::update);
+        let sha256 = sha256.await?;
+        if done_bytes == size_bytes {
+            expect_sha256(name, part, sha256.clone())?;
+        }
+        Ok(stream::try_unfold((sha256, done + 1), move |(sha256, number)| async move {
+            let (offset_bytes, length_bytes) = span(size_bytes, piece_bytes, number);
+            if length_bytes == 0 {
+                return Ok(None);
+            }
+            let hashes = Hashes { sha256, ..Hashes::new() };
+            let hashes =
+                read_piece(&bucket.http, piece_at(offset_bytes, length_bytes), hashes, Hashes::see).await?;
+            if offset_bytes + length_bytes == size_bytes {
+                expect_sha256(name, part, hashes.sha256.clone())?;
+            }
+            let piece = Hashed { number, offset_bytes, length_bytes, md5: hashes.md5.finalize().into() };
+            Ok(Some((piece, (hashes.sha256, number + 1))))
+        }))
+    }
+
+    async fn send(&self, upload_id: &str, hashed: Hashed) -> std::result::Result<String, Failed> {
+        let act = self.act("put a piece of");
+        let call = Call::object(Method::PUT, self.key)
+            .query("partNumber", hashed.number.to_string())
+            .query("uploadId", upload_id)
+            .header("content-md5", STANDARD.encode(hashed.md5));
+        let piece = Piece {
+            name: self.name,
+            path: self.part.path,
+            offset_bytes: hashed.offset_bytes,
+            length_bytes: hashed.length_bytes,
+        };
+        let http = &self.bucket.http;
+        let answer = http.send_piece(act, self.bucket.signed(call), piece, self.upload).await?;
+        let answer = self.bucket.sort_out(act, answer).await?.map_err(|refusal| self.fail(act, refusal))?;
+        let etag = etag_of(&answer);
+        etag.ok_or_else(|| http.refused(act, Cause::Garbled, "it gives no etag for a piece", None).into())
+    }
+
+    /// Makes the object of its pieces. A success may carry a failure in its body, since it begins before the work is done
+    /// (F89).
+    async fn complete(&self, progress: &Progress) -> std::result::Result<(), Failed> {
+        let act = self.act("complete the upload of");
+        let pieces = (1..).zip(&progress.etags).map(|(number, etag): (u64, _)| {
+            format!("<Part><PartNumber>{number}</PartNumber><ETag>{}</ETag></Part>", xml::escape(etag))
+        });
+        let body =
+            format!("<CompleteMultipartUpload>{}</CompleteMultipartUpload>", pieces.collect::<String>());
+        let call = Call::object(Method::POST, self.key).query("uploadId", &progress.upload_id);
+        let http = &self.bucket.http;
+        let request = self.bucket.signed(call).header("content-type", "application/xml").body(body);
+        let answer = http.send_patiently(act, request).await?;
+        let answer = self.bucket.sort_out(act, answer).await?.map_err(|refusal| self.fail(act, refusal))?;
+        let told = Refusal::of_head(http, &answer);
+        let body = http.read(act, answer, ANSWER_LIMIT_BYTES).await?;
+        match xml::read(&body, None, "", &mut |_| Ok(())) {
+            Ok(root) if root.name == "CompleteMultipartUploadResult" => Ok(()),
+            Ok(root) if root.name == "Error" => Err(self.fail(act, told.with_body(&body))),
+            _ => Err(http.refused(act, Cause::Garbled, "its answer is cut off", None).into()),
+        }
+    }
+
+    /// Ends an upload that failed and that nobody goes on with. The first error tells more than one from cleaning up.
+    async fn settle(
+        &self,
+        sent: std::result::Result<PutReceipt, Failed>,
+        progress: &Progress,
+        waits: fn(&Error) -> bool,
+    ) -> Result<PutReceipt> {
+        let error = match sent {
+            Ok(receipt) => return Ok(receipt),
+            Err(Failed::Gone(error) | Failed::Otherwise(error)) => error,
+        };
+        if !waits(&error) {
+            let _ = self.bucket.abort(self.key, &progress.upload_id).await;
+        }
+        Err(error)
+    }
+}
+
+/// What a service tells about an unfinished upload.
+enum Known {
+    /// There is none of that id.
+    Nothing,
+    /// It does not tell.
+    Untold,
+    Pieces(Vec<KnownPiece>),
+}
+
+struct KnownPiece {
+    number: u64,
+    size_bytes: u64,
+    etag: Option<String>,
+}
+
+impl KnownPiece {
+    fn is(&self, number: u64, size_bytes: u64, etag: &str) -> bool {
+        let bare = |etag: &str| etag.trim_matches('"').to_lowercase();
+        self.number == number
+            && self.size_bytes == size_bytes
+            && self.etag.as_ref().is_none_or(|there| bare(there) == bare(etag))
+    }
+}
+
+/// The length of all pieces but the last, for a part so long that the usual one would make too many.
+fn piece_bytes(size_bytes: u64) -> u64 {
+    PIECE_BYTES.max(size_bytes.div_ceil(PIECES_LIMIT).next_multiple_of(PIECE_STEP_BYTES))
+}
+
+/// Where a piece begins and how long it is; none behind the end. Numbers begin with 1.
+fn span(size_bytes: u64, piece_bytes: u64, number: u64) -> (u64, u64) {
+    let offset = (number - 1).saturating_mul(piece_bytes).min(size_bytes);
+    (offset, piece_bytes.min(size_bytes - offset))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn pieces_cover_every_part_and_are_never_too_many(size_bytes in 1..(5_u64 << 40)) {
+            let piece = piece_bytes(size_bytes);
+            prop_assert!((SHORTEST_PIECE_BYTES..=(5 << 30)).contains(&piece));
+            let count = size_bytes.div_ceil(piece);
+            prop_assert!(count <= PIECES_LIMIT);
+            let (offset, length) = span(size_bytes, piece, count);
+            prop_assert_eq!(offset + length, size_bytes);
+            prop_assert!(length > 0);
+            prop_assert_eq!(span(size_bytes, piece, count + 1).1, 0);
+            prop_assert_eq!(span(size_bytes, piece, 1), (0, piece.min(size_bytes)));
+        }
+    }
+}
