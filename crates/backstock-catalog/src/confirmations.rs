@@ -20,13 +20,19 @@ pub struct Confirmation {
     pub sequence: u64,
     /// The time of day then (whole milliseconds).
     pub acted: Timestamp,
+    /// The boot of the machine then; none in rows of earlier versions.
+    pub boot_id: Option<String>,
+    /// How long the machine had been up then, in milliseconds, where it tells.
+    pub since_boot_ms: Option<u64>,
 }
 
 statements! {
     ONE = "SELECT * FROM confirmations WHERE set_id = $1 AND storage_id = $2";
-    SAVE = "INSERT INTO confirmations (set_id, storage_id, policy, sequence, acted_ms) VALUES ($1, $2, $3, $4, $5)
+    SAVE = "INSERT INTO confirmations
+            (set_id, storage_id, policy, sequence, acted_ms, boot_id, since_boot_ms) VALUES ($1, $2, $3, $4, $5, $6, $7)
         ON CONFLICT (set_id, storage_id) DO UPDATE
-        SET policy = excluded.policy, sequence = excluded.sequence, acted_ms = excluded.acted_ms";
+        SET policy = excluded.policy, sequence = excluded.sequence, acted_ms = excluded.acted_ms,
+            boot_id = excluded.boot_id, since_boot_ms = excluded.since_boot_ms";
     REMOVE = "DELETE FROM confirmations WHERE storage_id = $1";
 }
 
@@ -37,6 +43,8 @@ fn confirmation(row: &SqliteRow) -> Result<Confirmation> {
         policy: row::json(row, "policy")?,
         sequence: row::number(row, "sequence")?,
         acted: row::time(row, "acted_ms")?,
+        boot_id: row::optional_text(row, "boot_id")?,
+        since_boot_ms: row::optional_number(row, "since_boot_ms")?,
     })
 }
 
@@ -53,6 +61,8 @@ impl Catalog {
         let query = sqlx::query(SAVE).bind(confirmation.set.to_string());
         let query = query.bind(confirmation.storage.to_string()).bind(confirmation.policy.to_string());
         let query = query.bind(row::bigint(confirmation.sequence)).bind(confirmation.acted.as_millisecond());
+        let query = query.bind(&confirmation.boot_id);
+        let query = query.bind(confirmation.since_boot_ms.map(row::bigint));
         query.execute(self.pool()).await.map_err(self.failed("record the confirmed policy")).map(drop)
     }
 

@@ -18,6 +18,8 @@ pub struct Drill {
     pub storage: StorageId,
     /// `success`: proven restorable; `partial`: proven but for named things; `failed`: not restorable as it is.
     pub outcome: Outcome,
+    /// Whether only what the backup's own archives hold was restored, since nothing opened those that it builds on.
+    pub is_in_part: bool,
     /// When it ended (whole milliseconds).
     pub finished: Timestamp,
     /// How long it took, in milliseconds.
@@ -26,8 +28,8 @@ pub struct Drill {
 
 statements! {
     EVERY = "SELECT * FROM drills ORDER BY finished_ms, run_id";
-    ADD = "INSERT INTO drills (run_id, backup_id, storage_id, outcome, finished_ms, elapsed_ms)
-        SELECT $1, $2, $3, $4, CAST($5 AS BIGINT), CAST($6 AS BIGINT)
+    ADD = "INSERT INTO drills (run_id, backup_id, storage_id, outcome, finished_ms, elapsed_ms, in_part)
+        SELECT $1, $2, $3, $4, CAST($5 AS BIGINT), CAST($6 AS BIGINT), CAST($7 AS BIGINT)
         WHERE EXISTS (SELECT 1 FROM backups WHERE id = $2)";
 }
 
@@ -37,6 +39,7 @@ fn drill(row: &SqliteRow) -> Result<Drill> {
         backup: row::parsed(row, "backup_id")?,
         storage: row::parsed(row, "storage_id")?,
         outcome: row::parsed(row, "outcome")?,
+        is_in_part: row::number(row, "in_part")? != 0,
         finished: row::time(row, "finished_ms")?,
         elapsed_ms: row::number(row, "elapsed_ms")?,
     })
@@ -48,6 +51,7 @@ impl Catalog {
         let query = sqlx::query(ADD).bind(drill.run.to_string()).bind(drill.backup.to_string());
         let query = query.bind(drill.storage.to_string()).bind(drill.outcome.as_str());
         let query = query.bind(drill.finished.as_millisecond()).bind(row::bigint(drill.elapsed_ms));
+        let query = query.bind(i64::from(drill.is_in_part));
         query.execute(self.pool()).await.map_err(self.failed("record the drill")).map(drop)
     }
 

@@ -6,7 +6,9 @@
 //!
 //! Times are kept in whole milliseconds. What may not be UTF-8 is kept as text with escapes ([`escaped`]).
 
+mod acceptances;
 mod backups;
+mod checks;
 mod confirmations;
 mod connection;
 mod drills;
@@ -28,7 +30,9 @@ mod statements;
 mod storages;
 mod strangers;
 
+pub use acceptances::AcceptedException;
 pub use backups::Backup;
+pub use checks::Check;
 pub use confirmations::Confirmation;
 pub use connection::Catalog;
 pub use drills::Drill;

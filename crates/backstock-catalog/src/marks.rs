@@ -1,7 +1,7 @@
 //! Marks and the steps of a deletion. Data can be lost here: a replica is marked, then said to be being deleted, and
 //! forgotten only when nothing of it is left; each step is one transaction. A pin stops the first two, and a lease the second.
 
-use backstock_vocabulary::{BackupId, MarkCause, StorageId};
+use backstock_vocabulary::{BackupId, MarkCause, ReplicaState, StorageId};
 use jiff::Timestamp;
 use sqlx::sqlite::SqliteRow;
 
@@ -33,10 +33,14 @@ statements! {
         AND NOT EXISTS (SELECT 1 FROM leases WHERE leases.backup_id = replicas.backup_id)
         AND EXISTS (SELECT 1 FROM marks
             WHERE marks.backup_id = replicas.backup_id AND marks.storage_id = replicas.storage_id)";
+    FORGET_CHECKS = "DELETE FROM checks WHERE backup_id = $1 AND storage_id = $2";
+    TAKE_BACK = "UPDATE replicas SET state = $3 WHERE backup_id = $1 AND storage_id = $2 AND state = 'deleting'";
     FORGET_REPLICA = "DELETE FROM replicas WHERE backup_id = $1 AND storage_id = $2";
     FORGET_PROBLEMS = "DELETE FROM problems
         WHERE backup_id = $1 AND NOT EXISTS (SELECT 1 FROM replicas WHERE replicas.backup_id = $1)";
     FORGET_PIN = "DELETE FROM pins
+        WHERE backup_id = $1 AND NOT EXISTS (SELECT 1 FROM replicas WHERE replicas.backup_id = $1)";
+    FORGET_CONFIRMED = "DELETE FROM confirmed_backups
         WHERE backup_id = $1 AND NOT EXISTS (SELECT 1 FROM replicas WHERE replicas.backup_id = $1)";
     FORGET_DRILLS = "DELETE FROM drills
         WHERE backup_id = $1 AND NOT EXISTS (SELECT 1 FROM replicas WHERE replicas.backup_id = $1)";
@@ -85,15 +89,30 @@ impl Catalog {
         Ok(done.rows_affected() > 0)
     }
 
+    /// Says that a replica whose deletion had begun is there after all, and takes its mark back.
+    pub async fn take_back_deletion(
+        &self,
+        (backup, storage): (BackupId, StorageId),
+        state: ReplicaState,
+    ) -> Result<()> {
+        let act = "give back the backup";
+        let mut transaction = self.write(act).await?;
+        let query = sqlx::query(TAKE_BACK).bind(backup.to_string()).bind(storage.to_string());
+        query.bind(state.as_str()).execute(&mut *transaction).await.map_err(self.failed(act))?;
+        let query = sqlx::query(REMOVE).bind(backup.to_string()).bind(storage.to_string());
+        query.execute(&mut *transaction).await.map_err(self.failed(act))?;
+        transaction.commit().await.map_err(self.failed(act))
+    }
+
     /// Forgets a replica of which nothing is left, and with the last one the backup.
     pub async fn forget_replica(&self, backup: BackupId, storage: StorageId) -> Result<()> {
         let act = "forget the deleted backup";
         let mut transaction = self.write(act).await?;
-        for sql in [REMOVE, FORGET_REPLICA] {
+        for sql in [REMOVE, FORGET_CHECKS, FORGET_REPLICA] {
             let query = sqlx::query(sql).bind(backup.to_string()).bind(storage.to_string());
             query.execute(&mut *transaction).await.map_err(self.failed(act))?;
         }
-        for sql in [FORGET_PROBLEMS, FORGET_PIN, FORGET_DRILLS, FORGET_BACKUP] {
+        for sql in [FORGET_PROBLEMS, FORGET_PIN, FORGET_CONFIRMED, FORGET_DRILLS, FORGET_BACKUP] {
             let query = sqlx::query(sql).bind(backup.to_string());
             query.execute(&mut *transaction).await.map_err(self.failed(act))?;
         }

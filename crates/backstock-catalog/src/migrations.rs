@@ -23,6 +23,11 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
     Migration { version: 2, sql: include_str!("../migrations/0002_retention.sql") },
     Migration { version: 3, sql: include_str!("../migrations/0003_history.sql") },
     Migration { version: 4, sql: include_str!("../migrations/0004_drills.sql") },
+    Migration { version: 5, sql: include_str!("../migrations/0005_checks.sql") },
+    Migration { version: 6, sql: include_str!("../migrations/0006_acceptances.sql") },
+    Migration { version: 7, sql: include_str!("../migrations/0007_drills_in_part.sql") },
+    Migration { version: 8, sql: include_str!("../migrations/0008_boots.sql") },
+    Migration { version: 9, sql: include_str!("../migrations/0009_storage_secrets.sql") },
 ];
 
 /// The schema that this version of the program writes.

@@ -20,7 +20,9 @@ mod tests {
     use crate::tests::Scratch;
 
     const ALL: &[(&str, &[(&str, &str)])] = &[
+        ("acceptances", crate::acceptances::STATEMENTS),
         ("backups", crate::backups::STATEMENTS),
+        ("checks", crate::checks::STATEMENTS),
         ("confirmations", crate::confirmations::STATEMENTS),
         ("drills", crate::drills::STATEMENTS),
         ("export", crate::export::STATEMENTS),

@@ -16,20 +16,28 @@ pub struct Storage {
     pub title: String,
     /// The name of its kind.
     pub kind: String,
-    /// What its kind needs to know. Secrets are sealed before they get here.
+    /// What its kind needs to know, without secrets.
     pub settings: serde_json::Value,
+    /// Its secrets, sealed before they get here, as text.
+    pub sealed_secrets: Option<String>,
     /// When it was defined (whole milliseconds).
     pub created: Timestamp,
 }
 
 statements! {
-    BY_ID = "SELECT id, title, kind, settings, created_ms FROM storages WHERE id = $1";
-    BY_TITLE = "SELECT id, title, kind, settings, created_ms FROM storages WHERE title = $1";
-    BY_PLACE = "SELECT id, title, kind, settings, created_ms FROM storages
+    BY_ID = "SELECT id, title, kind, settings, sealed_secrets, created_ms FROM storages WHERE id = $1";
+    BY_TITLE = "SELECT id, title, kind, settings, sealed_secrets, created_ms FROM storages WHERE title = $1";
+    BY_PLACE = "SELECT id, title, kind, settings, sealed_secrets, created_ms FROM storages
         WHERE kind = $1 AND settings = $2 ORDER BY created_ms, id LIMIT 1";
-    EVERY = "SELECT id, title, kind, settings, created_ms FROM storages ORDER BY created_ms, id";
-    SAVE = "INSERT INTO storages (id, title, kind, settings, created_ms) VALUES ($1, $2, $3, $4, $5)
-        ON CONFLICT (id) DO UPDATE SET title = excluded.title, kind = excluded.kind, settings = excluded.settings";
+    EVERY = "SELECT id, title, kind, settings, sealed_secrets, created_ms FROM storages ORDER BY created_ms, id";
+    SAVE = "INSERT INTO storages (id, title, kind, settings, sealed_secrets, created_ms) VALUES ($1, $2, $3, $4, $5, $6)
+        ON CONFLICT (id) DO UPDATE SET title = excluded.title, kind = excluded.kind, settings = excluded.settings,
+            sealed_secrets = excluded.sealed_secrets";
+    HELD = "SELECT 1 FROM replicas WHERE storage_id = $1 LIMIT 1";
+    FORGET_CONFIRMATIONS = "DELETE FROM confirmations WHERE storage_id = $1";
+    FORGET_DRILLS = "DELETE FROM drills WHERE storage_id = $1";
+    FORGET_CHECKS = "DELETE FROM checks WHERE storage_id = $1";
+    REMOVE = "DELETE FROM storages WHERE id = $1";
 }
 
 fn storage(row: &SqliteRow) -> Result<Storage> {
@@ -38,6 +46,7 @@ fn storage(row: &SqliteRow) -> Result<Storage> {
         title: row::text(row, "title")?,
         kind: row::text(row, "kind")?,
         settings: row::json(row, "settings")?,
+        sealed_secrets: row::optional_text(row, "sealed_secrets")?,
         created: row::time(row, "created_ms")?,
     })
 }
@@ -75,8 +84,25 @@ impl Catalog {
     /// Records a storage under its identifier, or what is new about it.
     pub async fn save_storage(&self, storage: &Storage) -> Result<()> {
         let query = sqlx::query(SAVE).bind(storage.id.to_string()).bind(&storage.title).bind(&storage.kind);
-        let query = query.bind(storage.settings.to_string()).bind(storage.created.as_millisecond());
+        let query = query.bind(storage.settings.to_string()).bind(&storage.sealed_secrets);
+        let query = query.bind(storage.created.as_millisecond());
         query.execute(self.pool()).await.map_err(self.failed("record the storage")).map(drop)
+    }
+
+    /// Forgets a storage and what was noted of it, unless replicas are known there: then it stays, and this tells `false`.
+    pub async fn remove_storage(&self, id: StorageId) -> Result<bool> {
+        let act = "forget the storage";
+        let mut transaction = self.write(act).await?;
+        let held = sqlx::query(HELD).bind(id.to_string()).fetch_optional(&mut *transaction).await;
+        if held.map_err(self.failed(act))?.is_some() {
+            return Ok(false);
+        }
+        for statement in [FORGET_CONFIRMATIONS, FORGET_DRILLS, FORGET_CHECKS, REMOVE] {
+            let forgotten = sqlx::query(statement).bind(id.to_string()).execute(&mut *transaction).await;
+            forgotten.map_err(self.failed(act))?;
+        }
+        transaction.commit().await.map_err(self.failed(act))?;
+        Ok(true)
     }
 
     /// The storage of this kind with these very settings; `storage` as given if there is none yet. A title that another
@@ -96,7 +122,7 @@ impl Catalog {
             storage.title = format!("{} ({})", storage.title, storage.id.short());
         }
         let query = sqlx::query(SAVE).bind(storage.id.to_string()).bind(&storage.title).bind(&storage.kind);
-        let query = query.bind(settings).bind(storage.created.as_millisecond());
+        let query = query.bind(settings).bind(&storage.sealed_secrets).bind(storage.created.as_millisecond());
         query.execute(&mut *transaction).await.map_err(self.failed(act))?;
         transaction.commit().await.map_err(self.failed(act))?;
         Ok(storage)

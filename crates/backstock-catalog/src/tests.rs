@@ -1,5 +1,6 @@
 //! The catalog against real SQLite files: what it remembers, what it survives, what it refuses.
 
+mod checks;
 mod crash;
 mod damage;
 mod find;

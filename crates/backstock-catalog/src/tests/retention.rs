@@ -3,7 +3,7 @@
 use backstock_vocabulary::{LeaseId, MarkCause, Outcome, Proof, ReplicaState, RunId};
 
 use super::sample::{Sample, Scratch};
-use crate::{Confirmation, Drill, Lease, Mark, Pin};
+use crate::{AcceptedException, Confirmation, Drill, Lease, Mark, Pin};
 
 #[tokio::test]
 async fn latest_is_never_one_that_is_about_to_go() {
@@ -72,12 +72,48 @@ async fn with_its_last_replica_a_backup_is_forgotten() {
         let replicas = [sample.replica(backup, &storage), sample.replica(backup, &second)];
         catalog.record_backup(backup, &replicas).await.unwrap();
     }
+    catalog.accept(&[gone.id, kept.id], &[], sample.now()).await.unwrap();
     catalog.forget_replica(gone.id, storage.id).await.unwrap();
     assert_eq!(catalog.list_backups(None).await.unwrap().len(), 2);
+    assert_eq!(catalog.list_confirmed_backups().await.unwrap().len(), 2);
     catalog.forget_replica(gone.id, second.id).await.unwrap();
     assert_eq!(catalog.list_backups(None).await.unwrap(), vec![kept.clone()]);
     assert_eq!(catalog.list_replicas().await.unwrap().len(), 2);
     assert_eq!(catalog.replicas(kept.id).await.unwrap().len(), 2);
+    assert_eq!(catalog.list_confirmed_backups().await.unwrap(), [kept.id]);
+}
+
+#[tokio::test]
+async fn what_was_accepted_is_accepted_once_and_of_one_set_alone() {
+    let (scratch, sample) = (Scratch::new(), Sample::new(1));
+    let catalog = scratch.open().await;
+    let (_, set, _) = sample.settle(&catalog).await;
+    let exception =
+        AcceptedException { set: set.id, kind: "unreadable".to_owned(), subject: b"odd\xff\\name".to_vec() };
+    for _ in 0..2 {
+        catalog.accept(&[], std::slice::from_ref(&exception), sample.now()).await.unwrap();
+    }
+    assert_eq!(catalog.list_accepted_exceptions().await.unwrap(), [exception]);
+    assert_eq!(catalog.list_confirmed_backups().await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn a_deletion_that_has_begun_can_be_taken_back() {
+    let (scratch, sample) = (Scratch::new(), Sample::new(1));
+    let catalog = scratch.open().await;
+    let (_, set, storage) = sample.settle(&catalog).await;
+    let backup = sample.backup(&set, 1);
+    let here = (backup.id, storage.id);
+    catalog.record_backup(&backup, &[sample.replica(&backup, &storage)]).await.unwrap();
+    let mark = Mark { backup: here.0, storage: here.1, cause: MarkCause::Policy, marked: sample.now() };
+    catalog.change_marks(&[mark], &[]).await.unwrap();
+    assert!(catalog.begin_deletion(here.0, here.1).await.unwrap());
+    catalog.take_back_deletion(here, ReplicaState::Damaged).await.unwrap();
+    assert_eq!(catalog.replicas(backup.id).await.unwrap()[0].state, ReplicaState::Damaged);
+    assert_eq!(catalog.list_marks().await.unwrap(), []);
+    // One that was not begun stays as it is.
+    catalog.take_back_deletion(here, ReplicaState::Present).await.unwrap();
+    assert_eq!(catalog.replicas(backup.id).await.unwrap()[0].state, ReplicaState::Damaged);
 }
 
 /// Every backup run finds all manifests again: what is known of them beyond that is not forgotten.
@@ -116,10 +152,13 @@ async fn what_was_confirmed_is_forgotten_with_a_rebuild_of_its_storage() {
         policy: serde_json::json!({"daily": 7}),
         sequence: 3,
         acted: sample.now(),
+        boot_id: None,
+        since_boot_ms: None,
     };
     assert_eq!(catalog.confirmation(set.id, storage.id).await.unwrap(), None);
     catalog.save_confirmation(&confirmation).await.unwrap();
     confirmation.sequence = 4;
+    (confirmation.boot_id, confirmation.since_boot_ms) = (Some("a boot".to_owned()), Some(77));
     catalog.save_confirmation(&confirmation).await.unwrap();
     assert_eq!(catalog.confirmation(set.id, storage.id).await.unwrap(), Some(confirmation));
     catalog.remove_confirmations(storage.id).await.unwrap();
@@ -194,6 +233,7 @@ async fn drills_are_kept_as_long_as_their_backup() {
         backup: backup.id,
         storage: storage.id,
         outcome,
+        is_in_part: number == 1,
         finished: sample.now(),
         elapsed_ms: 400_000,
     };

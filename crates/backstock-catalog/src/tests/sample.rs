@@ -75,6 +75,7 @@ impl Sample {
             title: format!("Folder {folder}"),
             kind: "local".into(),
             settings: serde_json::json!({"folder": folder}),
+            sealed_secrets: None,
             created: self.now(),
         }
     }
