@@ -4,25 +4,31 @@
 //! destination, then the manifest, then the catalog ([`commit`]). A kill before the manifest leaves nothing that any
 //! list shows; a kill after it leaves a whole backup that the next start adopts.
 
+mod adoption;
 mod commit;
 mod definition;
+mod part_size;
 mod plan;
 mod report;
+mod room;
 mod sealing;
 mod spool;
 mod tables;
 
 use backstock_vocabulary::{Content, Outcome, Reason, RunKind, ShopId};
 
-pub(crate) use commit::adopt;
+pub(crate) use adoption::adopt;
 pub use definition::Definition;
+pub use part_size::PartSize;
 pub use plan::{
     BackupPlan, BackupRequest, DatabasePlan, FilesPlan, plan_backup, refuse_bad_places,
     refuse_published_state,
 };
 pub(crate) use plan::{DEFAULT_SET, known_shop, refuse_place, renewable_places, roots_of};
+pub(crate) use report::SUSPECT;
 pub use report::{BackupReport, ReportedProblem};
 pub use sealing::Sealing;
+pub(crate) use sealing::sealed_shop_of_unknown_place;
 pub(crate) use spool::{
     AskedTables, DatabaseHeader, DatabaseSummary, FilesHeader, FilesSummary, RESERVE_BYTES, RootHeader,
     ShopHeader, add_file_problems, dump_to_folder, object_key,
@@ -30,10 +36,12 @@ pub(crate) use spool::{
 
 use crate::connection;
 use crate::environment::Environment;
-use crate::error::{ErrorKind, OperationError, Result};
+use crate::error::{Doing, ErrorKind, OperationError, Result};
 use crate::levels;
 use crate::monitor::{Expected, Monitor, Phase};
+use crate::retention::shortage_of;
 use crate::run::{RunRecord, RunSubject};
+use crate::suspicion::{self, FilesSeen, NewBackup, judge};
 
 /// Makes the backup that the plan describes.
 pub fn backup(
@@ -66,9 +74,10 @@ fn finish(
     mut run: RunRecord,
     monitor: &dyn Monitor,
 ) -> Result<BackupReport> {
-    match make(environment, plan, &mut run, monitor) {
+    match room::make_with_room(environment, plan, &mut run, monitor) {
         Ok(report) => {
             let outcome = match report.content {
+                _ if report.shortage.is_some() => Outcome::Failed,
                 Content::Whole => Outcome::Success,
                 _ => Outcome::Partial,
             };
@@ -86,12 +95,23 @@ fn finish(
     }
 }
 
+/// How far a backup is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Step {
+    /// The shop is read into the spool.
+    Reading,
+    /// The parts are put to the destination.
+    Putting,
+}
+
 fn make(
     environment: &Environment,
     plan: &BackupPlan,
     run: &mut RunRecord,
+    step: &mut Step,
     monitor: &dyn Monitor,
 ) -> Result<BackupReport> {
+    *step = Step::Reading;
     monitor.phase(Phase::Preparing, Expected::default());
     let mut commit = commit::Commit::prepare(environment, plan)?;
     let chosen = levels::choose(environment, plan)?;
@@ -99,25 +119,55 @@ fn make(
     let seal = commit.seal(environment)?;
     let made =
         spool::SpooledBackup { run: run.id, backup: commit.backup(), seal: seal.as_ref(), chosen: &chosen };
-    let spooled = spool::spool(environment, plan, &made, monitor)?;
+    let mut spooled = spool::spool(environment, plan, &made, monitor)?;
+    compare(environment, plan, &made, &mut spooled, monitor)?;
     if monitor.is_cancelled() {
         return Err(interrupted());
     }
+    *step = Step::Putting;
     monitor.phase(Phase::Putting, Expected { bytes: Some(spooled.stored_bytes()), items: None });
-    if let Err(error) = commit.put_all(environment, &spooled, monitor) {
-        commit.abandon(environment);
-        return Err(error);
-    }
-    let report = commit.write_manifest(environment, run, &spooled, &chosen)?;
+    let put = commit.put_all(environment, &spooled, monitor).and_then(|()| {
+        let signed = commit.sign(environment, run, &spooled, &chosen)?;
+        commit.read_back(environment, &signed.1, monitor).map(|()| signed)
+    });
+    let signed = put.inspect_err(|_| commit.abandon(environment))?;
+    let report = commit.write_manifest(environment, run, &spooled, &chosen, &signed)?;
     spooled.remove(environment)?;
-    if plan.files.is_some() && levels::can_be_a_parent(plan.reason) {
+    if levels::can_be_a_parent(plan.reason) {
         levels::forget_others(environment, plan);
     }
     if let Some(database) = plan.database.as_ref().filter(|_| plan.reason != Reason::PreRestore) {
         let file = environment.state.shop_connection(plan.shop.id);
         connection::keep(environment, &file, &connection_purpose(plan.shop.id), &database.database)?;
     }
-    Ok(report)
+    let shortage = shortage_of(environment, report.backup, plan.required_copies)?;
+    Ok(BackupReport { shortage, ..report })
+}
+
+/// Holds what was read against the last backup that counts, and keeps what the next one will be held against.
+fn compare(
+    environment: &Environment,
+    plan: &BackupPlan,
+    made: &spool::SpooledBackup<'_>,
+    spooled: &mut spool::Spooled,
+    monitor: &dyn Monitor,
+) -> Result<()> {
+    let gathered = &mut spooled.gathered;
+    let files = FilesSeen {
+        files: gathered.files,
+        unchanged: gathered.unchanged_files,
+        missing: gathered.removed_files + gathered.exceptions.notes,
+    };
+    let parent = made.chosen.parent.as_ref().map(|parent| parent.stored.record.id);
+    let tables = gathered.table_counts.as_ref();
+    let judged =
+        judge(environment, plan, &NewBackup { backup: made.backup, parent, tables, files }, monitor)?;
+    if let Some(counts) = tables.filter(|_| levels::can_be_a_parent(plan.reason)) {
+        suspicion::keep(environment, plan.set.id, made.backup, counts)?;
+        backstock_host::failpoint::reach("backup.tables_kept").doing("keeping the numbers of rows")?;
+    }
+    gathered.judge(judged);
+    Ok(())
 }
 
 /// Whose sealed connection it is.

@@ -1,23 +1,22 @@
 //! One set's folder at one storage: its owner file, its backups, reading and writing them in the order that is safe.
 
+mod object;
 mod sealed;
 
-use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
 use backstock_archive::layout::{self, BackupFolder, MANIFEST_NAME};
 use backstock_archive::manifest::SignedManifest;
 use backstock_archive::owner::{Head, Owner};
-use backstock_archive::signed::PublicKey;
 use backstock_archive::{Digest, Part, ReadAt, Sha256};
 use backstock_catalog::Storage as StorageRecord;
-use backstock_storage::{ObjectName, Properties, SpooledPart, Storage, StorageSettings};
+use backstock_storage::{InOneGo, ObjectName, Properties, SpooledPart, Storage, StorageSettings};
 use backstock_vocabulary::{BackupId, SetId, StorageId};
-use tokio::runtime::Handle;
 
 use crate::environment::Environment;
 use crate::error::{Doing, ErrorKind, OperationError, Result};
+use crate::storages;
 
 /// A manifest of more bytes is none: 999 parts with their block hashes stay far below.
 pub(crate) const MANIFEST_LIMIT_BYTES: u64 = 16 * 1024 * 1024;
@@ -45,6 +44,7 @@ impl Place {
             title: folder.display().to_string(),
             kind: settings.kind,
             settings: settings.settings,
+            sealed_secrets: None,
             created: environment.host.clock.now(),
         });
         Ok(Self { record, storage })
@@ -64,9 +64,7 @@ impl Place {
             .wait(environment.catalog.find_storage(id))
             .doing("looking for the storage")?
             .ok_or_else(|| OperationError::plain(ErrorKind::NotFound, format!("there is no storage {id}")))?;
-        let settings = StorageSettings { kind: record.kind.clone(), settings: record.settings.clone() };
-        let storage = backstock_storage::open(&environment.host, &settings)
-            .doing(format!("opening the storage {}", record.title))?;
+        let storage = storages::open(environment, &record)?;
         Ok(Self { record, storage })
     }
 
@@ -236,7 +234,7 @@ impl SetFolder {
             may_consume: true,
         };
         let act = format!("storing {} at {}", part.name, self.place.record.title);
-        environment.wait(self.place.storage.put(&name, &spooled, None)).doing(act)?;
+        environment.wait(self.place.storage.put(&name, &spooled, &InOneGo)).doing(act)?;
         Ok(())
     }
 
@@ -266,7 +264,7 @@ impl SetFolder {
         let (sha256, size_bytes) = hashed.doing(format!("reading {}", path.display()))?;
         let copied = SpooledPart { path, size_bytes, sha256: sha256.0, may_consume: false };
         let act = format!("storing {file} of {folder} at {}", self.place.record.title);
-        environment.wait(self.place.storage.put(&name, &copied, None)).doing(act)?;
+        environment.wait(self.place.storage.put(&name, &copied, &InOneGo)).doing(act)?;
         Ok(())
     }
 
@@ -318,20 +316,8 @@ impl SetFolder {
         part: &Part,
     ) -> Result<Box<dyn ReadAt>> {
         let name = self.object(&format!("{folder}/{}", part.name))?;
-        let act = || format!("opening {} of {folder}", part.name);
-        if let Some(path) = self.place.storage.local_path(&name) {
-            let file =
-                environment.host.files.open(&path).map_err(|source| missing_or(source, part, folder))?;
-            return Ok(environment.reads.watch(Box::new(file)));
-        }
-        let facts = environment.wait(self.place.storage.stat(&name)).doing(act())?;
-        let facts = facts.ok_or_else(|| absent(part, folder))?;
-        Ok(environment.reads.watch(Box::new(StoredPart {
-            storage: self.place.storage.clone(),
-            handle: environment.handle(),
-            name,
-            size_bytes: facts.size_bytes,
-        })))
+        let opened = self.place.open_object(environment, &name)?;
+        opened.ok_or_else(|| absent(part, folder))
     }
 
     /// The size of a stored part; `None` when it is not there.
@@ -349,48 +335,25 @@ impl SetFolder {
 
     /// The owner file of the highest generation that is valid.
     pub(crate) fn owner(&self, environment: &Environment) -> Result<Option<Owner>> {
-        let root = self.root()?;
-        let act = || format!("reading the owner of {}", self.name);
-        let objects = environment.wait(self.place.storage.list(Some(&root))).doing(act())?;
-        let mut generations: Vec<u64> = objects
-            .iter()
-            .filter(|object| object.name.steps().count() == 2)
-            .filter_map(|object| layout::parse_owner_name(object.name.last_step()))
-            .collect();
-        generations.sort_unstable();
-        while let Some(generation) = generations.pop() {
-            let file = layout::owner_name(generation);
-            let name = self.object(&file)?;
-            let bytes =
-                environment.wait(self.place.storage.read_small(&name, OWNER_LIMIT_BYTES)).doing(act())?;
-            if let Some(bytes) = bytes
-                && let Ok(owner) = Owner::parse(&bytes, &file)
-            {
-                return Ok(Some(owner));
-            }
-        }
-        Ok(None)
+        Ok(self.owners(environment)?.pop())
     }
 
-    /// Whether somebody vouches for a key: this instance, or an owner file of the folder.
-    pub(crate) fn knows_signer(&self, environment: &Environment, signer: &PublicKey) -> Result<bool> {
-        if signer.0 == environment.key.public() {
-            return Ok(true);
-        }
+    /// Every owner file that is valid, by generation.
+    pub(crate) fn owners(&self, environment: &Environment) -> Result<Vec<Owner>> {
         let root = self.root()?;
         let act = || format!("reading the owners of {}", self.name);
+        let mut owners = Vec::new();
         for object in environment.wait(self.place.storage.list(Some(&root))).doing(act())? {
             let file = object.name.last_step();
             if object.name.steps().count() != 2 || layout::parse_owner_name(file).is_none() {
                 continue;
             }
             let read = self.place.storage.read_small(&object.name, OWNER_LIMIT_BYTES);
-            let owner = environment.wait(read).doing(act())?.map(|bytes| Owner::parse(&bytes, file));
-            if owner.is_some_and(|owner| owner.is_ok_and(|owner| owner.signer == *signer)) {
-                return Ok(true);
-            }
+            let bytes = environment.wait(read).doing(act())?;
+            owners.extend(bytes.and_then(|bytes| Owner::parse(&bytes, file).ok()));
         }
-        Ok(false)
+        owners.sort_by_key(|owner| owner.generation);
+        Ok(owners)
     }
 
     fn foreign(&self, environment: &Environment, owner: &Owner) -> OperationError {
@@ -465,35 +428,4 @@ impl SetFolder {
 
 fn absent(part: &Part, folder: &str) -> OperationError {
     OperationError::plain(ErrorKind::Damaged, format!("the part {} of {folder} is not there", part.name))
-}
-
-fn missing_or(source: io::Error, part: &Part, folder: &str) -> OperationError {
-    if source.kind() == io::ErrorKind::NotFound {
-        return absent(part, folder);
-    }
-    OperationError::Machine { act: format!("opening {} of {folder}", part.name), source }
-}
-
-/// A stored part, read by ranges.
-struct StoredPart {
-    storage: Arc<dyn Storage>,
-    handle: Handle,
-    name: ObjectName,
-    size_bytes: u64,
-}
-
-impl ReadAt for StoredPart {
-    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-        let wanted =
-            buffer.len().min(usize::try_from(backstock_storage::RANGE_LIMIT_BYTES).unwrap_or(usize::MAX));
-        let read = self.storage.read_range(&self.name, offset, wanted as u64);
-        let bytes = self.handle.block_on(read).map_err(io::Error::other)?;
-        let count = bytes.len().min(buffer.len());
-        buffer[..count].copy_from_slice(&bytes[..count]);
-        Ok(count)
-    }
-
-    fn size_bytes(&self) -> io::Result<u64> {
-        Ok(self.size_bytes)
-    }
 }

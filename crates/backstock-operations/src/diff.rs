@@ -93,6 +93,28 @@ pub fn diff(
     })
 }
 
+/// Compares two indexes of files that are open already: every path goes to `each` with what either has
+/// there, and what differs there to `sink` next.
+pub(crate) fn compare_file_indexes(
+    environment: &Environment,
+    (before, after): (&StoredIndex, &StoredIndex),
+    each: &mut dyn FnMut(Option<&FileEntry>, Option<&FileEntry>),
+    sink: &mut dyn FnMut(ToldDifference),
+    monitor: &dyn Monitor,
+) -> Result<()> {
+    let act = "comparing the files with those of the backup before";
+    let rules = file_rules(&before.header().doing(act)?, &after.header().doing(act)?)?;
+    let namer = Namer::of(&environment.key);
+    let mut diff = FilesDiff::new(&rules, &namer, sink);
+    let before = before.entries::<FileEntry>().map(|line| line.doing(act));
+    let after = after.entries::<FileEntry>().map(|line| line.doing(act));
+    merge(before, after, &mut |path, one, other| {
+        each(one.as_ref(), other.as_ref());
+        diff.path(path, one, other);
+        if monitor.is_cancelled() { Err(interrupted()) } else { Ok(()) }
+    })
+}
+
 fn side(stored: &StoredBackup) -> DiffSide {
     DiffSide { backup: Some(stored.record.id), started: stored.signed.manifest.started }
 }

@@ -7,10 +7,12 @@
 
 mod database;
 mod files;
+mod keys;
 mod page;
 mod report;
 mod sanity;
 mod scratch;
+mod settings;
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -26,6 +28,7 @@ pub use report::{
     SanityState,
 };
 pub use scratch::sweep_dead_drills;
+pub use settings::{DrillSettings, is_drill_due};
 
 use crate::environment::Environment;
 use crate::error::{Doing, ErrorKind, OperationError, Result, chain};
@@ -56,6 +59,9 @@ pub struct DrillRequest {
     pub scratch: Option<PathBuf>,
     /// Folders that web servers publish.
     pub web_roots: Vec<PathBuf>,
+    /// Whether the backup was made just now, so that its own key is in memory: what it builds on is restored where something
+    /// that was given opens it, nobody is asked, and else the drill is one in part.
+    pub is_of_the_new: bool,
 }
 
 /// Drills a backup. Damage and differences are no error: they stand in the report, and the backup is then recorded as not
@@ -161,6 +167,9 @@ impl Drilling<'_> {
         self.report.folder.clone_from(&stored.replica.folder);
         self.report.stored_bytes = stored.signed.manifest.stored_bytes();
         self.monitor.phase(Phase::Preparing, Expected::default());
+        if self.request.is_of_the_new && !keys::opens_the_chain(self.environment, &stored)? {
+            self.report.unopened_files = Some(0);
+        }
         let mut scratch = match self.prepare(&stored) {
             Err(error) if error.kind() == ErrorKind::Damaged => {
                 self.report.damage(chain(&error));
@@ -192,8 +201,9 @@ impl Drilling<'_> {
     }
 
     fn prepare(&mut self, stored: &StoredBackup) -> Result<Scratch> {
-        let needed_bytes = files::needed_bytes(self.environment, stored)?
-            + database::needed_bytes(self.environment, stored, &self.request.server)?;
+        let needed_bytes =
+            files::needed_bytes(self.environment, stored, self.report.unopened_files.is_some())?
+                + database::needed_bytes(self.environment, stored, &self.request.server)?;
         let scratch = Scratch::create(self.environment, self.run, stored, self.request, needed_bytes)?;
         failpoint::reach("drill.prepared").doing("preparing the drill")?;
         Ok(scratch)
@@ -246,13 +256,15 @@ fn record(environment: &Environment, report: &DrillReport, stored: Option<&Store
         Some(stored) => vec![stored.replica.clone()],
         None => environment.wait(environment.catalog.replicas(report.backup)).doing(act)?,
     };
-    let is_proven = report.verdict != DrillVerdict::NotRestorable;
+    // One in part proves nothing of the replica: it cannot be restored from its own archives alone.
+    let is_proven = matches!(report.verdict, DrillVerdict::Proven | DrillVerdict::ProvenExcept);
     if let Some(replica) = replicas.first() {
         let drill = Drill {
             run: report.run,
             backup: report.backup,
             storage: replica.storage,
             outcome: report.verdict.outcome(),
+            is_in_part: report.verdict == DrillVerdict::ProvenInPart,
             finished: report.finished,
             elapsed_ms: report.elapsed_ms,
         };

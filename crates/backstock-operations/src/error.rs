@@ -165,6 +165,19 @@ impl OperationError {
         }
     }
 
+    /// Whether a disk was full, or a quota used up, however deep that lies.
+    pub(crate) fn is_for_want_of_room(&self) -> bool {
+        let mut cause: Option<&(dyn StdError + 'static)> = Some(self);
+        while let Some(inner) = cause {
+            let kind = inner.downcast_ref::<io::Error>().map(io::Error::kind);
+            if matches!(kind, Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)) {
+                return true;
+            }
+            cause = inner.source();
+        }
+        false
+    }
+
     /// Whether to retry, to ask a person, or to stop.
     pub fn class(&self) -> ErrorClass {
         match self {

@@ -36,6 +36,11 @@ impl StateFolder {
         self.root.join("locks").join(format!("{shop}.lock"))
     }
 
+    /// The kernel lock of the checks that are due of a shop.
+    pub fn checks_lock(&self, shop: ShopId) -> PathBuf {
+        self.root.join("locks").join(format!("{shop}.checks.lock"))
+    }
+
     /// Where all spools lie.
     pub fn spools(&self) -> PathBuf {
         self.root.join("spool")
@@ -69,6 +74,11 @@ impl StateFolder {
     /// The unsealed copy of a backup's files index.
     pub fn files_index(&self, set: SetId, backup: BackupId) -> PathBuf {
         self.files_indexes(set).join(format!("{backup}.files.zst"))
+    }
+
+    /// How many rows each table of a backup has, sealed with the instance's key.
+    pub fn table_counts(&self, set: SetId, backup: BackupId) -> PathBuf {
+        self.files_indexes(set).join(format!("{backup}.tables.sealed"))
     }
 
     /// The sealed connection to the database of a shop.

@@ -4,13 +4,17 @@
 //! that new backups are sealed for. The same files are put into `keys/` beside every set's backups, before the first
 //! manifest of a sealed backup. A private half is in memory only while somebody who typed its passphrase is served.
 
+mod adopt;
 mod given;
 mod kit;
 mod manage;
 mod objects;
 mod ring;
+mod signers;
 mod store;
 
+pub use adopt::{Fingerprint, adopt_identity};
+pub(crate) use adopt::{Found, take_over};
 pub use given::{read_passphrase_file, read_private_identity};
 pub use kit::{KitPlace, RecoveryKit, recovery_kit};
 pub use manage::{
@@ -20,6 +24,7 @@ pub use manage::{
 pub(crate) use objects::put_keys;
 pub(crate) use ring::{KeyRing, ONE_RESTORE_KEY};
 pub use ring::{NobodyToAsk, Unlocker};
+pub(crate) use signers::Signers;
 pub(crate) use store::IdentityStore;
 
 /// What a person is told wherever a key is made.

@@ -6,7 +6,7 @@ mod kept_index;
 mod settings;
 
 pub(crate) use chain::{ChainLink, ancestors, files_of};
-pub(crate) use choose::{ChosenLevel, ParentBackup, can_be_a_parent, choose};
+pub(crate) use choose::{ChosenLevel, ParentBackup, can_be_a_parent, choose, holds};
 pub use choose::{ForeseenLevel, foresee_level};
-pub(crate) use kept_index::{forget_others, keep, sample_begin};
+pub(crate) use kept_index::{forget_others, keep, open as open_kept, open_new, sample_begin};
 pub use settings::{FullDay, FullDays, LevelChoice, LevelRules, LevelSettings};

@@ -5,6 +5,7 @@
 //! [`Environment`], what is asked, and last the [`Monitor`] that watches. Platforms describe, the catalog remembers;
 //! only this crate acts. Nothing here prints.
 
+mod accepted;
 mod backup;
 mod connection;
 mod destination;
@@ -22,31 +23,37 @@ mod monitor;
 mod open;
 mod read_count;
 mod rebuild;
+mod repair;
 mod restore;
 mod retention;
 mod run;
 mod show;
 mod spool_folder;
+mod storages;
 mod stored;
 mod subject;
 mod succession;
+mod suspicion;
 mod verify;
 
 pub use backstock_archive::seal::{Identity, Passphrase, PrivateIdentity, Suite};
 pub use backstock_archive::tree::{FileKind, printable as printable_path};
 pub use backstock_platform::RowGroup;
+pub use backstock_storage::{
+    Field as StorageField, KINDS as STORAGE_KINDS, Kind as StorageKind, Secret as StorageSecret, SeenIdentity,
+};
 pub use backup::{
-    BackupPlan, BackupReport, BackupRequest, DatabasePlan, Definition, FilesPlan, ReportedProblem, Sealing,
-    backup, plan_backup, refuse_bad_places, refuse_published_state,
+    BackupPlan, BackupReport, BackupRequest, DatabasePlan, Definition, FilesPlan, PartSize, ReportedProblem,
+    Sealing, backup, plan_backup, refuse_bad_places, refuse_published_state,
 };
 pub use diff::{
     DatabaseCounts, DiffSide, DiffSummary, Difference, FileChange, FileCounts, LineChange, NamedValue,
     ObjectName, OneFile, RowName, ShownValue, Side, ToldDifference, ValueChange, diff, diff_with_live,
 };
 pub use drill::{
-    DrillReport, DrillRequest, DrillServer, DrillStep, DrillVerdict, DrilledDatabase, DrilledFiles,
-    DrilledTable, SanityResult, SanityState, drill, drill_page, keep_drill_report, refuse_kept_report,
-    sweep_dead_drills,
+    DrillReport, DrillRequest, DrillServer, DrillSettings, DrillStep, DrillVerdict, DrilledDatabase,
+    DrilledFiles, DrilledTable, SanityResult, SanityState, drill, drill_page, is_drill_due,
+    keep_drill_report, refuse_kept_report, sweep_dead_drills,
 };
 pub use dump_files::{DumpFiles, ImportedDump};
 pub use environment::Environment;
@@ -54,14 +61,19 @@ pub use error::{ErrorKind, OperationError, Result, causes, chain};
 pub use folders::{StateFolder, UsualPlaces};
 pub use history::forget_old_history;
 pub use keys::{
-    CreatedIdentity, KeptBy, KitPlace, LOST_IS_LOST, ListedIdentity, NobodyToAsk, RecoveryKit,
-    RehearsedBackup, Unlocker, change_passphrase, create_identity, export_identity, identities, identity,
-    read_passphrase_file, read_private_identity, recovery_kit, rehearse, rotate_identity,
+    CreatedIdentity, Fingerprint, KeptBy, KitPlace, LOST_IS_LOST, ListedIdentity, NobodyToAsk, RecoveryKit,
+    RehearsedBackup, Unlocker, adopt_identity, change_passphrase, create_identity, export_identity,
+    identities, identity, read_passphrase_file, read_private_identity, recovery_kit, rehearse,
+    rotate_identity,
 };
 pub use levels::{ForeseenLevel, FullDay, FullDays, LevelChoice, LevelRules, LevelSettings, foresee_level};
 pub use monitor::{Expected, Monitor, Phase, Unwatched};
 pub use open::{OpenReport, open_backup};
-pub use rebuild::{RebuildReport, SetIrregularity, rebuild_catalog};
+pub use rebuild::{RebuildReport, SealedSet, SetIrregularity, rebuild_catalog};
+pub use repair::{
+    BrokenBlock, BrokenPart, MendedPart, RefusedSource, RepairPlan, RepairReport, ReplicaPlan, TakenBlock,
+    chain_to_repair, plan_repair, repair,
+};
 pub use restore::{
     AcceptReport, Ask, ChangedSince, DumpRequest, DumpSummary, DumpTable, ElsewherePlan, ElsewhereReport,
     Journal, PickedItems, PlannedDump, RestorePlan, RestoreReport, RestoreRequest, RestoreSummary, Stage,
@@ -70,15 +82,26 @@ pub use restore::{
     transfer_rows, undo,
 };
 pub use retention::{
-    AfterBackup, Brake, Decision, DestinationPlan, GoReason, KeepReason, KnownBackup, PrunePlan, PruneReport,
-    Pruned, Remembered, RetentionFacts, RetentionPlan, RetentionPolicy, RetentionSettings, SlotRule, Verdict,
-    Wish, pin, plan_delete, plan_prune, plan_retention, prune, prune_after_backup, unpin,
+    AfterBackup, Brake, Decision, DestinationPlan, GoReason, GraceCut, KeepReason, KnownBackup, PrunePlan,
+    PruneReport, Pruned, Remembered, RetentionFacts, RetentionPlan, RetentionPolicy, RetentionSettings,
+    Shortage, SlotRule, Verdict, Wish, pin, plan_delete, plan_prune, plan_retention, prune,
+    prune_after_backup, unpin,
 };
 pub use show::{
-    ListedBackup, ListedDrill, ListedReplica, ShownArtifact, ShownBackup, ShownFile, ShownTable, find_shop,
-    list, runs, shop_of, shops, show,
+    ListedBackup, ListedCheck, ListedDrill, ListedReplica, ShownArtifact, ShownBackup, ShownFile, ShownTable,
+    find_shop, list, runs, shop_of, shops, show,
+};
+pub use storages::{
+    ListedStorage, NewStorage, StorageTest, add_storage, identity_to_pin, remove_storage, storages,
+    test_new_storage, test_storage,
 };
 pub use stored::find_backup;
 pub use subject::{SetSettings, ShopDatabase, ShopOverrides, Subject, detect, server_by_hand};
 pub use succession::Irregularity;
-pub use verify::{Damage, VerifyReport, verify};
+pub use suspicion::{
+    ConfirmPlan, ConfirmWish, ListedException, Suspicion, SuspicionKind, confirm, plan_confirm,
+};
+pub use verify::{
+    Damage, DueCheck, DueFailure, DuePlan, DueReport, Every, KnownReplica, ReadBack, VerifyPlan,
+    VerifyReport, VerifySchedule, VerifySettings, plan_due, plan_verify, verify, verify_drilled, verify_due,
+};

@@ -1,9 +1,10 @@
 //! Opening a backup into a folder of plain files, for stock tools.
 
 use std::io::{self, Write};
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-use backstock_archive::{ReadAt, layout};
+use backstock_archive::{ReadAt, check_part, layout};
 use backstock_catalog::Backup;
 use backstock_vocabulary::BackupId;
 use serde::Serialize;
@@ -39,7 +40,8 @@ pub struct OpenedFile {
 /// Writes every part of a backup into a new or empty folder, as it would lie there if it had not been sealed.
 ///
 /// # Errors
-/// [`ErrorKind::Refused`] when something is in the folder. Of a sealed part nothing is left there that was not proven.
+/// [`ErrorKind::Refused`] when something is in the folder; [`ErrorKind::Damaged`] with the name of a part that is not there, or
+/// not the right one, before the folder is made. Of a sealed part nothing is left there that was not proven.
 pub fn open_backup(
     environment: &Environment,
     backup: Backup,
@@ -50,13 +52,14 @@ pub fn open_backup(
     let act = || format!("making the folder {}", folder.display());
     let id = backup.id;
     let stored = StoredBackup::open(environment, backup)?;
-    files.create_folder(folder).doing(act())?;
-    if !files.list(folder).doing(act())?.is_empty() {
+    if files.list(folder).is_ok_and(|entries| !entries.is_empty()) {
         let message = format!("{} is not empty", folder.display());
         return Err(OperationError::hinted(ErrorKind::Refused, message, "give a new folder with --to"));
     }
     let manifest = &stored.signed.manifest;
     monitor.phase(Phase::Checking, Expected { bytes: Some(manifest.stored_bytes()), items: None });
+    require_parts(environment, &stored, monitor)?;
+    files.create_folder(folder).doing(act())?;
     let mut report = OpenReport { backup: id, folder: folder.to_owned(), files: Vec::new() };
     for artifact in &manifest.artifacts {
         let place = folder.join(layout::artifact_folder(artifact.kind));
@@ -76,6 +79,44 @@ pub fn open_backup(
         }
     }
     Ok(report)
+}
+
+/// Makes sure that every part is there and the one that it should be: a sealed one says so itself and is proven while it is
+/// opened, of others every byte is read.
+fn require_parts(environment: &Environment, stored: &StoredBackup, monitor: &dyn Monitor) -> Result<()> {
+    let is_sealed = stored.signed.manifest.sealed.is_some();
+    for artifact in &stored.signed.manifest.artifacts {
+        for part in &artifact.parts {
+            let seen = stored.set_folder.part_size(environment, &stored.folder, part)?;
+            let what = match seen {
+                Some(size_bytes) if size_bytes == part.size_bytes => continue,
+                Some(size_bytes) => format!("it has {size_bytes} bytes, {} were written", part.size_bytes),
+                None => "it is not there".to_owned(),
+            };
+            let message = format!("{} of {}: {what}", part.name, stored.folder);
+            return Err(OperationError::plain(ErrorKind::Damaged, message));
+        }
+        if is_sealed {
+            stored.parts(environment, artifact)?;
+            continue;
+        }
+        for part in &artifact.parts {
+            let source = stored.set_folder.open_part(environment, &stored.folder, part)?;
+            let mut progress = |_| match monitor.is_cancelled() {
+                true => ControlFlow::Break(()),
+                false => ControlFlow::Continue(()),
+            };
+            let checked = check_part(&source, part, &mut progress);
+            if monitor.is_cancelled() {
+                return Err(crate::backup::interrupted());
+            }
+            let act = || format!("reading {} of {}", part.name, stored.folder);
+            if let Some(damage) = checked.doing(act())?.into_iter().next() {
+                return Err(OperationError::Archive { act: act(), source: Box::new(damage) });
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Damage is told as what it is, whatever carried it here.

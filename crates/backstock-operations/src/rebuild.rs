@@ -4,19 +4,23 @@ use std::path::Path;
 
 use backstock_archive::manifest::Manifest;
 use backstock_catalog::{Problem, Set, Severity, Shop};
-use backstock_vocabulary::ArtifactKind;
+use backstock_vocabulary::{ArtifactKind, IdentityId};
 use serde::Serialize;
 
 use crate::backup::{
     DEFAULT_SET, DatabaseHeader, DatabaseSummary, FilesHeader, FilesSummary, ReportedProblem, ShopHeader,
     adopt,
 };
-use crate::destination::{FoundManifest, Place, SetFolder};
+use crate::destination::{FoundManifest, Inventory, Place, SetFolder};
 use crate::environment::Environment;
 use crate::error::{Doing, ErrorKind, OperationError, Result, chain};
+use crate::keys::{Fingerprint, Found, Signers, take_over};
 use crate::monitor::{Expected, Monitor, Phase};
 use crate::stored::open_index;
 use crate::succession::Irregularity;
+
+/// The platform of a shop that nobody has told anything of.
+pub(crate) const UNKNOWN_PLATFORM: &str = "unknown";
 
 /// What a rebuild came to.
 #[derive(Debug, Clone, Default, Serialize)]
@@ -31,6 +35,20 @@ pub struct RebuildReport {
     pub without_manifest: Vec<String>,
     /// What does not agree among the backups of each set.
     pub irregularities: Vec<SetIrregularity>,
+    /// Sets with identities beside their backups: which of them something vouches for.
+    pub sealed_sets: Vec<SealedSet>,
+    /// Backups that somebody signed whom nobody vouches for; they count for nothing.
+    pub strangers: u64,
+}
+
+/// A set whose folder holds identities.
+#[derive(Debug, Clone, Serialize)]
+pub struct SealedSet {
+    /// The set's folder.
+    pub set_folder: String,
+    /// The identities that a passphrase, a key file, a fingerprint or this machine vouches for. None: whose backups these are was
+    /// not shown.
+    pub vouched: Vec<IdentityId>,
 }
 
 /// What does not agree among the backups of one set.
@@ -43,10 +61,15 @@ pub struct SetIrregularity {
     pub irregularity: Irregularity,
 }
 
-/// Reads every manifest below a folder of backups and records what it proves. May be repeated.
+/// Reads every manifest below a folder of backups and records what it proves. May be repeated. With a key, or the fingerprint of
+/// an identity, it first makes sure whose backups they are.
+///
+/// # Errors
+/// [`ErrorKind::WrongKey`] when a key or a fingerprint was given and fits nothing there; nothing is recorded then.
 pub fn rebuild_catalog(
     environment: &Environment,
     folder: &Path,
+    fingerprint: Option<&Fingerprint>,
     monitor: &dyn Monitor,
 ) -> Result<RebuildReport> {
     monitor.phase(Phase::Preparing, Expected::default());
@@ -59,38 +82,94 @@ pub fn rebuild_catalog(
     environment
         .wait(environment.catalog.remove_confirmations(place.record.id))
         .doing("holding the deletion of backups")?;
-    let mut report = RebuildReport::default();
+    let mut set_folders = Vec::new();
     for name in place.set_folders(environment)? {
         let set_folder = SetFolder { place: place.clone(), name };
         let inventory = set_folder.inventory(environment)?;
-        if inventory.manifests.is_empty() && inventory.unreadable.is_empty() {
-            continue;
+        if !inventory.manifests.is_empty() || !inventory.unreadable.is_empty() {
+            set_folders.push((set_folder, inventory));
         }
-        report.set_folders += 1;
-        report.without_manifest.extend(inventory.without_manifest);
-        let unreadable = inventory.unreadable.iter();
-        report.unreadable.extend(unreadable.map(|(folder, error)| format!("{folder}: {}", chain(error))));
-        for found in &inventory.manifests {
-            match record(environment, &set_folder, found) {
-                Ok(()) => {
-                    report.backups += 1;
-                    monitor.item(&found.folder);
-                }
-                Err(error) => report.unreadable.push(format!("{}: {}", found.folder, chain(&error))),
-            }
-        }
-        for irregularity in set_folder.irregularities(environment)? {
-            report.irregularities.push(SetIrregularity { set_folder: set_folder.name.clone(), irregularity });
-        }
+    }
+    let mut report = RebuildReport {
+        set_folders: set_folders.len() as u64,
+        sealed_sets: vouched_sets(environment, &set_folders, fingerprint)?,
+        ..RebuildReport::default()
+    };
+    for (set_folder, inventory) in set_folders {
+        record_set(environment, &set_folder, inventory, &mut report, monitor)?;
     }
     Ok(report)
 }
 
-fn record(environment: &Environment, set_folder: &SetFolder, found: &FoundManifest) -> Result<()> {
+/// Finds out whose backups they are, before any of them is on record.
+fn vouched_sets(
+    environment: &Environment,
+    set_folders: &[(SetFolder, Inventory)],
+    fingerprint: Option<&Fingerprint>,
+) -> Result<Vec<SealedSet>> {
+    let mut sets = Vec::new();
+    let mut is_refused = fingerprint.is_some();
+    for (set_folder, _) in set_folders {
+        let Found { vouched, unknown, is_refused: is_refused_here } =
+            take_over(environment, set_folder, fingerprint)?;
+        is_refused |= is_refused_here;
+        if unknown > 0 || !vouched.is_empty() {
+            sets.push(SealedSet { set_folder: set_folder.name.clone(), vouched });
+        }
+    }
+    if is_refused && sets.iter().all(|set| set.vouched.is_empty()) {
+        let what = if fingerprint.is_some() {
+            "no identity has that fingerprint"
+        } else {
+            "what was given opens no identity"
+        };
+        return Err(OperationError::hinted(
+            ErrorKind::WrongKey,
+            format!("making sure whose backups these are: {what} beside them"),
+            "nothing was recorded; without a key or a fingerprint the list of what is there can be made all the same",
+        ));
+    }
+    Ok(sets)
+}
+
+fn record_set(
+    environment: &Environment,
+    set_folder: &SetFolder,
+    inventory: Inventory,
+    report: &mut RebuildReport,
+    monitor: &dyn Monitor,
+) -> Result<()> {
+    let signers = Signers::of(environment, set_folder)?;
+    report.without_manifest.extend(inventory.without_manifest);
+    let unreadable = inventory.unreadable.iter();
+    report.unreadable.extend(unreadable.map(|(folder, error)| format!("{folder}: {}", chain(error))));
+    for found in &inventory.manifests {
+        let is_stranger = !signers.count(&found.signed.manifest.signer);
+        match record(environment, set_folder, found, is_stranger) {
+            Ok(()) => {
+                report.backups += 1;
+                report.strangers += u64::from(is_stranger);
+                monitor.item(&found.folder);
+            }
+            Err(error) => report.unreadable.push(format!("{}: {}", found.folder, chain(&error))),
+        }
+    }
+    for irregularity in set_folder.irregularities(environment)? {
+        report.irregularities.push(SetIrregularity { set_folder: set_folder.name.clone(), irregularity });
+    }
+    Ok(())
+}
+
+fn record(
+    environment: &Environment,
+    set_folder: &SetFolder,
+    found: &FoundManifest,
+    is_stranger: bool,
+) -> Result<()> {
     let manifest = &found.signed.manifest;
     let (header, problems) = match told_by_indexes(environment, set_folder, found) {
         // Nobody needs a key to have the list of what there is.
-        Err(error) if error.kind() == ErrorKind::Locked => {
+        Err(error) if matches!(error.kind(), ErrorKind::Locked | ErrorKind::WrongKey) => {
             (Some(told_without_a_key(environment, set_folder, manifest)?), Vec::new())
         }
         told => told?,
@@ -113,7 +192,7 @@ fn record(environment: &Environment, set_folder: &SetFolder, found: &FoundManife
         };
         environment.wait(environment.catalog.save_set(&set)).doing("recording the set")?;
     }
-    adopt(environment, set_folder, &found.folder, &found.signed)?;
+    adopt(environment, set_folder, found, is_stranger)?;
     record_problems(environment, manifest, &problems)
 }
 
@@ -128,7 +207,7 @@ fn told_without_a_key(
     let title = set_folder.name.rsplit_once('-').map_or(set_folder.name.as_str(), |(title, _)| title);
     Ok(ShopHeader {
         title: known.as_ref().map_or_else(|| title.to_owned(), |shop| shop.title.clone()),
-        platform: known.as_ref().map_or_else(|| "unknown".to_owned(), |shop| shop.platform.clone()),
+        platform: known.as_ref().map_or_else(|| UNKNOWN_PLATFORM.to_owned(), |shop| shop.platform.clone()),
         root: backstock_vocabulary::RawText(
             known.as_ref().and_then(|shop| shop.root.clone()).unwrap_or_default(),
         ),

@@ -9,6 +9,7 @@
 //! - **Closure**: what a kept backup builds on stays.
 //! - **Order** is that of sequence numbers; **age** counts back from the newest verified backup; what is implausibly
 //!   dated is undated: it is kept and counts for nothing.
+//! - **Copies**: nothing goes anywhere while the newest backup has fewer whole replicas than its set requires.
 //! - **Brake**: more than usual, another policy, or a clock that jumped must be confirmed by a person.
 //!
 //! Acting goes from the catalog to the data: mark → grace → *being deleted* → manifest → data → forget. A process that
@@ -16,8 +17,11 @@
 
 mod act;
 mod after_backup;
+mod begun;
 mod brake;
 mod chains;
+mod copies;
+mod cut_grace;
 mod dates;
 mod deletion;
 mod facts;
@@ -35,6 +39,10 @@ mod tests;
 pub use act::{PruneReport, Pruned, prune};
 pub use after_backup::{AfterBackup, prune_after_backup};
 pub use brake::Brake;
+pub use copies::Shortage;
+pub(crate) use copies::shortage_of;
+pub use cut_grace::GraceCut;
+pub(crate) use cut_grace::cut_grace;
 pub use facts::{KnownBackup, Remembered, RetentionFacts, Wish};
 pub use gather::{DestinationPlan, PrunePlan, plan_delete, plan_prune};
 pub use pin::{pin, unpin};

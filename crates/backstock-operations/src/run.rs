@@ -174,8 +174,8 @@ pub(crate) fn close_dead_runs(environment: &Environment, locked: Option<ShopId>)
     sweep_forgotten(environment, &going_on)?;
     for run in runs {
         let is_dead = match run.shop {
-            // A drill only reads, beside whoever has the shop's lock.
-            Some(_) if run.kind == RunKind::Drill => {
+            // These only read, beside whoever has the shop's lock.
+            Some(_) if matches!(run.kind, RunKind::Drill | RunKind::Verify) => {
                 run.boot_id != environment.host.machine.boot_id() || !process_lives(run.process_id)
             }
             Some(shop) if Some(shop) == locked => true,

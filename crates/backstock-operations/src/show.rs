@@ -9,9 +9,11 @@ use backstock_catalog::{Backup, Drill, Problem, Replica, Run, Severity, Shop};
 use backstock_database::DumpedObject;
 use backstock_vocabulary::{
     ArtifactKind, BackupId, Content, IdentityId, Level, Outcome, Reason, ReplicaState, ShopId, StorageId,
+    VerifyLevel,
 };
 use serde::Serialize;
 
+use crate::accepted::Accepted;
 use crate::backup::ReportedProblem;
 use crate::environment::Environment;
 use crate::error::{Doing, ErrorKind, OperationError, Result};
@@ -38,6 +40,8 @@ pub struct ListedBackup {
     pub reason: Reason,
     /// What it is worth.
     pub content: Content,
+    /// Whether somebody has looked at it, where it is suspect.
+    pub is_confirmed: bool,
     /// The identities that it is sealed for; nobody: it is not sealed.
     pub sealed_for: Vec<IdentityId>,
     /// Length of all artifacts in bytes.
@@ -59,6 +63,8 @@ pub struct ListedBackup {
 pub struct ListedDrill {
     /// `success`: proven restorable; `partial`: but for named things; `failed`: not restorable as it is.
     pub outcome: Outcome,
+    /// Whether only the database and the files in its own archive were restored: it is not proven restorable.
+    pub is_in_part: bool,
     /// When it ended.
     pub finished: jiff::Timestamp,
     /// How long it took, in milliseconds.
@@ -76,8 +82,19 @@ pub struct ListedReplica {
     pub state: ReplicaState,
     /// When it was last looked at.
     pub checked: Option<jiff::Timestamp>,
+    /// When it was last looked at down to each level, whatever was found; the deepest last.
+    pub checks: Vec<ListedCheck>,
     /// Since when it is marked for deletion, where it is.
     pub marked: Option<jiff::Timestamp>,
+}
+
+/// The last look at a replica down to one level.
+#[derive(Debug, Clone, Serialize)]
+pub struct ListedCheck {
+    /// How deep it went.
+    pub level: VerifyLevel,
+    /// When it ended.
+    pub checked: jiff::Timestamp,
 }
 
 /// One backup in detail.
@@ -148,6 +165,8 @@ struct Kept {
     pins: HashMap<BackupId, String>,
     marks: HashMap<(BackupId, StorageId), jiff::Timestamp>,
     drills: HashMap<BackupId, ListedDrill>,
+    checks: HashMap<(BackupId, StorageId), Vec<ListedCheck>>,
+    accepted: Accepted,
 }
 
 impl Kept {
@@ -157,7 +176,15 @@ impl Kept {
         let marks = environment.wait(environment.catalog.list_marks()).doing(act)?;
         let strangers = environment.wait(environment.catalog.list_strangers()).doing(act)?;
         let drills = environment.wait(environment.catalog.list_drills()).doing(act)?;
+        let mut checks: HashMap<_, Vec<ListedCheck>> = HashMap::new();
+        for check in environment.wait(environment.catalog.list_checks()).doing(act)? {
+            let listed = ListedCheck { level: check.level, checked: check.checked };
+            checks.entry((check.backup, check.storage)).or_default().push(listed);
+        }
+        checks.values_mut().for_each(|checks| checks.sort_by_key(|check| check.level));
         Ok(Self {
+            checks,
+            accepted: Accepted::read(environment)?,
             strangers: strangers.into_iter().collect(),
             pins: pins.into_iter().map(|pin| (pin.backup, pin.note)).collect(),
             marks: marks.into_iter().map(|mark| ((mark.backup, mark.storage), mark.marked)).collect(),
@@ -183,6 +210,7 @@ fn listed(environment: &Environment, kept: &Kept, backup: &Backup) -> Result<Lis
         parent: backup.parent,
         reason: backup.reason,
         content: backup.content,
+        is_confirmed: kept.accepted.is_confirmed(backup.id),
         sealed_for: sealed_for(backup),
         stored_bytes: backup.stored_bytes,
         exceptions: backup.exceptions,
@@ -194,7 +222,12 @@ fn listed(environment: &Environment, kept: &Kept, backup: &Backup) -> Result<Lis
 }
 
 fn listed_drill(drill: &Drill) -> ListedDrill {
-    ListedDrill { outcome: drill.outcome, finished: drill.finished, elapsed_ms: drill.elapsed_ms }
+    ListedDrill {
+        outcome: drill.outcome,
+        is_in_part: drill.is_in_part,
+        finished: drill.finished,
+        elapsed_ms: drill.elapsed_ms,
+    }
 }
 
 /// Whom a backup is sealed for, as the catalog has it from the manifest.
@@ -215,6 +248,7 @@ fn listed_replica(environment: &Environment, kept: &Kept, replica: &Replica) -> 
         folder: replica.folder.clone(),
         state: replica.state,
         checked: replica.checked,
+        checks: kept.checks.get(&(replica.backup, replica.storage)).cloned().unwrap_or_default(),
         marked: kept.marks.get(&(replica.backup, replica.storage)).copied(),
     })
 }

@@ -8,8 +8,9 @@ use backstock_archive::{ArtifactReader, IndexReader, ReadAt};
 use backstock_catalog::{Backup, Replica};
 use backstock_database::{DumpedObject, FrameSource};
 use backstock_platform::ShopLayout;
-use backstock_vocabulary::{ArtifactKind, ReplicaState, ShopId};
+use backstock_vocabulary::{ArtifactKind, Content, ReplicaState, ShopId};
 
+use crate::accepted::Accepted;
 use crate::backup::{DatabaseHeader, DatabaseSummary, FilesHeader};
 use crate::destination::{Place, SetFolder};
 use crate::environment::Environment;
@@ -35,8 +36,19 @@ pub fn find_backup(environment: &Environment, text: &str, shop: Option<ShopId>) 
     let act = || format!("looking for the backup {text}");
     let found = environment.wait(environment.catalog.find_backup(text, shop)).doing(act())?;
     // Whoever restores it should know.
+    let short = found.id.short();
     if environment.wait(environment.catalog.list_strangers()).doing(act())?.contains(&found.id) {
-        tracing::warn!("the backup {} is signed by a key that nobody vouches for", found.id.short());
+        tracing::warn!("the backup {short} is signed by a key that nobody vouches for");
+    }
+    if found.content == Content::Suspect && !Accepted::read(environment)?.is_confirmed(found.id) {
+        tracing::warn!(
+            "the backup {short} is suspect: implausibly much was gone or rewritten when it was made; `backstock show \
+             {short}` tells what, `backstock list` shows earlier ones"
+        );
+    }
+    let replicas = environment.wait(environment.catalog.replicas(found.id)).doing(act())?;
+    if !replicas.is_empty() && replicas.iter().all(|replica| replica.state == ReplicaState::Damaged) {
+        tracing::warn!("the backup {short} was found damaged; `backstock list` shows earlier ones");
     }
     Ok(found)
 }
@@ -45,6 +57,27 @@ impl StoredBackup {
     /// Opens the best replica of a backup.
     pub(crate) fn open(environment: &Environment, record: Backup) -> Result<Self> {
         let lease = Lease::take(environment, record.id)?;
+        let replica = Self::best_replica(environment, &record)?;
+        Self::open_leased(environment, record, replica, lease)
+    }
+
+    /// Opens one replica of a backup.
+    pub(crate) fn open_replica(environment: &Environment, record: Backup, replica: Replica) -> Result<Self> {
+        let lease = Lease::take(environment, record.id)?;
+        Self::open_leased(environment, record, replica, lease)
+    }
+
+    /// A backup whose parts were put, and whose manifest nobody can see yet.
+    pub(crate) fn unseen(
+        (record, replica): (Backup, Replica),
+        set_folder: SetFolder,
+        signed: SignedManifest,
+    ) -> Self {
+        let folder = record.folder.clone();
+        Self { record, replica, set_folder, folder, signed, _lease: None }
+    }
+
+    fn best_replica(environment: &Environment, record: &Backup) -> Result<Replica> {
         let act = format!("looking for the replicas of backup {}", record.id.short());
         let mut replicas = environment.wait(environment.catalog.replicas(record.id)).doing(act)?;
         replicas.retain(|replica| {
@@ -55,10 +88,18 @@ impl StoredBackup {
             ReplicaState::Present => 1,
             _ => 2,
         });
-        let replica = replicas.into_iter().next().ok_or_else(|| {
+        replicas.into_iter().next().ok_or_else(|| {
             let message = format!("no storage holds the backup {}", record.id.short());
             OperationError::plain(ErrorKind::NotFound, message)
-        })?;
+        })
+    }
+
+    fn open_leased(
+        environment: &Environment,
+        record: Backup,
+        replica: Replica,
+        lease: Option<Lease>,
+    ) -> Result<Self> {
         let place = Place::of_record(environment, replica.storage)?;
         let (set_name, folder) = replica.folder.rsplit_once('/').ok_or_else(|| {
             OperationError::plain(

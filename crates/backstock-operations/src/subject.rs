@@ -6,7 +6,7 @@ use backstock_catalog::{Backup, Shop};
 use backstock_database::{Address, DEFAULT_PORT, Secret, ServerSettings, Tls};
 use backstock_platform::{Detection, NoEnvironment, OutsideFolder, ShopLayout};
 
-use crate::backup::connection_purpose;
+use crate::backup::{PartSize, connection_purpose};
 use crate::connection;
 use crate::environment::Environment;
 use crate::error::{Doing, ErrorKind, OperationError, Result};
@@ -96,6 +96,10 @@ pub struct SetSettings {
     pub exclude_table_entirely: Vec<String>,
     /// Whether its backups are sealed, where that is said.
     pub sealed: Option<bool>,
+    /// Whether its backups are decoded once they are made, where that is said.
+    pub read_back: Option<bool>,
+    /// How long parts of its backups may become, where that is said.
+    pub part_size: Option<PartSize>,
     /// What the shop's files do not tell.
     pub by_hand: ShopOverrides,
 }

@@ -322,6 +322,23 @@ impl SetFolder {
     }
 }
 
+impl SetFolder {
+    /// Removes the tombstone of a backup that is given back, if there is one.
+    pub(crate) fn unbury(&self, environment: &Environment, backup: &backstock_catalog::Backup) -> Result<()> {
+        let name = self.object(&layout::tombstone_path(backup.sequence, &backup.id.short()))?;
+        environment
+            .wait(self.place.storage.delete(&name))
+            .doing(format!("removing the tombstone of the backup {}", backup.id.short()))
+    }
+
+    /// Whether the manifest of a backup is there, readable or not.
+    pub(crate) fn has_manifest(&self, environment: &Environment, folder: &str) -> Result<bool> {
+        let name = self.object(&format!("{folder}/{}", layout::MANIFEST_NAME))?;
+        let act = format!("looking for the manifest of {folder}");
+        Ok(environment.wait(self.place.storage.stat(&name)).doing(act)?.is_some())
+    }
+}
+
 fn link_of(tombstone: &Tombstone) -> Link {
     Link {
         sequence: tombstone.sequence,

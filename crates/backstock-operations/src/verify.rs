@@ -1,5 +1,11 @@
 //! Reading a backup back and checking it, to an honest depth: what was not reached is never reported as reached.
 
+mod drilled;
+mod due;
+mod read_back;
+mod record;
+mod schedule;
+
 use std::collections::HashMap;
 use std::ops::ControlFlow;
 
@@ -10,16 +16,24 @@ use backstock_catalog::{Backup, Replica};
 use backstock_database::{
     Checksum, Contents, DumpedObject, RawText, check_rows_frame, check_statements, readable,
 };
-use backstock_vocabulary::{ArtifactKind, BackupId, Proof, ReplicaState, VerifyLevel};
+use backstock_vocabulary::{ArtifactKind, BackupId, VerifyLevel};
 use serde::Serialize;
 
+pub use drilled::verify_drilled;
+pub use due::{DueFailure, DuePlan, DueReport, plan_due, verify_due};
+pub use read_back::ReadBack;
+pub(crate) use read_back::{record_decoded, require_decoded};
+pub use schedule::{DueCheck, Every, KnownReplica, VerifyPlan, VerifySchedule, VerifySettings, plan_verify};
+
 use crate::backup::FilesSummary;
+use crate::drill::DrillReport;
 use crate::environment::Environment;
 use crate::error::{Doing, ErrorKind, Result, chain};
 use crate::levels::{ancestors, files_of};
 use crate::monitor::{Expected, Monitor, Phase, TreeWatch};
 use crate::stored::StoredBackup;
 use crate::succession::Irregularity;
+pub(crate) use record::{Finding, mark, record_levels};
 
 /// What a verification found.
 #[derive(Debug, Clone, Serialize)]
@@ -44,6 +58,9 @@ pub struct VerifyReport {
     pub files: u64,
     /// What does not agree among the backups of the set at that place: nothing is wrong with this one by itself.
     pub irregularities: Vec<Irregularity>,
+    /// What the drill came to, where it was asked for and everything before it is right.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub drill: Option<Box<DrillReport>>,
 }
 
 /// One thing that is wrong with stored bytes.
@@ -56,29 +73,58 @@ pub struct Damage {
 }
 
 impl VerifyReport {
+    fn begun(backup: BackupId, wanted: VerifyLevel) -> Self {
+        Self {
+            backup,
+            wanted,
+            reached: None,
+            damage: Vec::new(),
+            stopped: None,
+            read_bytes: 0,
+            tables: 0,
+            rows: 0,
+            files: 0,
+            irregularities: Vec::new(),
+            drill: None,
+        }
+    }
+
     /// Whether everything that was asked for was reached and is right.
     pub fn is_good(&self) -> bool {
         self.damage.is_empty() && self.reached >= Some(self.wanted)
     }
 }
 
-/// What of a chain is checked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What is looked at; each reaches further than the one before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Reach {
-    /// The backup and all that it builds on.
-    Chain,
     /// The backup alone.
     Itself,
+    /// The backup and all that it builds on.
+    Chain,
+    /// These, and the numbers of all backups of its set at that place.
+    Set,
 }
 
-/// Checks a backup down to a level, with all that it builds on.
+/// Checks a backup down to a level, with all that it builds on, and tells what does not agree among the backups of its set.
+/// Nothing is restored here: that is [`verify_drilled`].
 pub fn verify(
     environment: &Environment,
     backup: Backup,
     level: VerifyLevel,
     monitor: &dyn Monitor,
 ) -> Result<VerifyReport> {
-    verify_reach(environment, backup, (level, Reach::Chain), monitor)
+    verify_reach(environment, (backup, None), (level, Reach::Set), monitor)
+}
+
+/// Checks a backup down to a level, with all that it builds on.
+pub(crate) fn verify_chain(
+    environment: &Environment,
+    backup: Backup,
+    level: VerifyLevel,
+    monitor: &dyn Monitor,
+) -> Result<VerifyReport> {
+    verify_reach(environment, (backup, None), (level, Reach::Chain), monitor)
 }
 
 /// Reads the parts of one backup back, and of those that it builds on none: whoever has proven these before need not read them
@@ -88,33 +134,39 @@ pub(crate) fn read_back_itself(
     backup: Backup,
     monitor: &dyn Monitor,
 ) -> Result<VerifyReport> {
-    verify_reach(environment, backup, (VerifyLevel::Bytes, Reach::Itself), monitor)
+    verify_reach(environment, (backup, None), (VerifyLevel::Bytes, Reach::Itself), monitor)
+}
+
+/// Checks one replica by itself; where everything is decoded, with what it builds on.
+fn verify_replica(
+    environment: &Environment,
+    backup: Backup,
+    replica: Replica,
+    level: VerifyLevel,
+    monitor: &dyn Monitor,
+) -> Result<VerifyReport> {
+    let reach = if level >= VerifyLevel::Decoded { Reach::Chain } else { Reach::Itself };
+    verify_reach(environment, (backup, Some(replica)), (level, reach), monitor)
 }
 
 fn verify_reach(
     environment: &Environment,
-    backup: Backup,
+    (backup, replica): (Backup, Option<Replica>),
     (level, reach): (VerifyLevel, Reach),
     monitor: &dyn Monitor,
 ) -> Result<VerifyReport> {
-    let mut report = VerifyReport {
-        backup: backup.id,
-        wanted: level,
-        reached: None,
-        damage: Vec::new(),
-        stopped: None,
-        read_bytes: 0,
-        tables: 0,
-        rows: 0,
-        files: 0,
-        irregularities: Vec::new(),
-    };
+    let mut report = VerifyReport::begun(backup.id, level);
     let record = backup.clone();
-    let stored = match StoredBackup::open(environment, backup) {
+    let opened = match replica.clone() {
+        Some(replica) => StoredBackup::open_replica(environment, backup, replica),
+        None => StoredBackup::open(environment, backup),
+    };
+    let stored = match opened {
         Ok(stored) => stored,
         Err(error) if error.kind() == ErrorKind::Damaged => {
             report.damage.push(Damage { part: "manifest.json".to_owned(), what: chain(&error) });
-            mark(environment, &record, None, Finding::Damaged)?;
+            mark(environment, &record, replica.as_ref(), Finding::Damaged)?;
+            record_levels(environment, &record, replica.as_ref(), level)?;
             return Ok(report);
         }
         Err(error) => return Err(error),
@@ -124,11 +176,12 @@ fn verify_reach(
         Err(error) if error.kind() == ErrorKind::Damaged => {
             report.damage.push(Damage { part: "chain".to_owned(), what: chain(&error) });
             mark(environment, &record, Some(&stored.replica), Finding::Unproven)?;
+            record_levels(environment, &record, Some(&stored.replica), level)?;
             return Ok(report);
         }
         Err(error) => return Err(error),
     };
-    let others = if reach == Reach::Chain { others } else { Vec::new() };
+    let others = if reach >= Reach::Chain { others } else { Vec::new() };
     let mut members: Vec<Member<'_>> =
         others.iter().map(|stored| Member { stored, is_other: true, is_damaged: false }).collect();
     members.push(Member { stored: &stored, is_other: false, is_damaged: false });
@@ -145,7 +198,14 @@ fn verify_reach(
         };
         mark(environment, &member.stored.record, Some(&member.stored.replica), finding)?;
     }
-    report.irregularities = stored.set_folder.irregularities(environment)?;
+    // Damage that is found early is found: deeper it would be the same.
+    let looked = if report.damage.is_empty() { report.reached } else { Some(level) };
+    if let Some(looked) = looked {
+        record_levels(environment, &stored.record, Some(&stored.replica), looked)?;
+    }
+    if reach >= Reach::Set {
+        report.irregularities = stored.set_folder.irregularities(environment)?;
+    }
     Ok(report)
 }
 
@@ -222,57 +282,6 @@ fn check_levels(
         }
         report.reached = Some(VerifyLevel::Decoded);
     }
-    if level >= VerifyLevel::Drilled {
-        report.stopped = Some(
-            "verify restores nothing: every byte was decoded instead; `backstock drill` restores into a scratch place"
-                .to_owned(),
-        );
-    }
-    Ok(())
-}
-
-/// What a check says of one replica.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Finding {
-    /// Something of it is not what was written.
-    Damaged,
-    /// It was read back and is right, with all that it builds on.
-    ReadBack,
-    /// It is there, but what it builds on is not right.
-    Unproven,
-}
-
-/// What was found goes to the catalog: a damaged replica never counts as a copy.
-fn mark(
-    environment: &Environment,
-    backup: &Backup,
-    replica: Option<&Replica>,
-    finding: Finding,
-) -> Result<()> {
-    let replicas = match replica {
-        Some(replica) => vec![replica.clone()],
-        None => environment
-            .wait(environment.catalog.replicas(backup.id))
-            .doing(format!("looking for the replicas of backup {}", backup.id.short()))?,
-    };
-    for mut replica in replicas {
-        match finding {
-            Finding::Damaged => replica.state = ReplicaState::Damaged,
-            Finding::ReadBack => {
-                replica.state = ReplicaState::Verified;
-                replica.proof = Some(Proof::ReadBack);
-            }
-            Finding::Unproven if replica.state == ReplicaState::Verified => {
-                replica.state = ReplicaState::Present;
-                replica.proof = Some(Proof::Size);
-            }
-            Finding::Unproven => {}
-        }
-        replica.checked = Some(environment.host.clock.now());
-        environment
-            .wait(environment.catalog.record_check(&replica))
-            .doing("recording what the check found")?;
-    }
     Ok(())
 }
 
@@ -343,6 +352,8 @@ fn check_decoded(
     for what in found.faults {
         own.damage(report, "files", what);
     }
+    // Alone it holds a part of the files that its index names.
+    let are_all_here = others.len() == usize::try_from(source.own_number()).unwrap_or(usize::MAX);
     for (number, other) in (0..).zip(others) {
         let held = check_held(&source, &index, number, &watch).doing(act())?;
         report.files += held.files;
@@ -351,7 +362,7 @@ fn check_decoded(
         }
     }
     let summary: FilesSummary = index.summary().doing(act())?;
-    if report.damage.is_empty() && report.files != summary.report.files {
+    if are_all_here && report.damage.is_empty() && report.files != summary.report.files {
         let what = format!("{} files are in it, {} were written", report.files, summary.report.files);
         own.damage(report, "files", what);
     }

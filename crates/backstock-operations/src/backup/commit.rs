@@ -4,6 +4,7 @@
 //! Data can be lost here. The manifest is the only thing that makes a backup visible; it is written when every part is
 //! durable at the destination and its size was seen there.
 
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -12,9 +13,10 @@ use backstock_archive::manifest::{Manifest, Parent, Sealed, SignedManifest};
 use backstock_archive::owner::{Head, Owner};
 use backstock_archive::seal::BackupSeal;
 use backstock_archive::{Digest, Sha256, layout};
-use backstock_catalog::{Backup, Problem, Replica, RunArtifact};
-use backstock_vocabulary::{BackupId, Content, Outcome, Proof, Reason, ReplicaState};
+use backstock_catalog::{Problem, Replica, RunArtifact};
+use backstock_vocabulary::{BackupId, Outcome, ReplicaState};
 
+use super::adoption::{Counted, adopt, described, record};
 use super::plan::BackupPlan;
 use super::report::BackupReport;
 use super::spool::{RESERVE_BYTES, Spooled};
@@ -25,6 +27,8 @@ use crate::keys::put_keys;
 use crate::levels::ChosenLevel;
 use crate::monitor::Monitor;
 use crate::run::RunRecord;
+use crate::stored::StoredBackup;
+use crate::verify::{record_decoded, require_decoded};
 
 /// A backup on its way to its destination.
 pub(super) struct Commit<'a> {
@@ -148,15 +152,41 @@ impl<'a> Commit<'a> {
         if free_bytes.is_none_or(|free_bytes| free_bytes >= needed_bytes + RESERVE_BYTES) {
             return Ok(());
         }
-        Err(OperationError::hinted(
-            ErrorKind::Failed,
-            format!(
-                "the backup has {needed_bytes} bytes, {} are free at {} and {RESERVE_BYTES} of them stay in reserve",
-                free_bytes.unwrap_or(0),
-                place.record.title
-            ),
-            "make room on that disk, or give another folder with --to",
-        ))
+        let numbers = format!(
+            "the backup has {needed_bytes} bytes, {} are free and {RESERVE_BYTES} of them stay in reserve",
+            free_bytes.unwrap_or(0)
+        );
+        let full = io::Error::new(io::ErrorKind::StorageFull, numbers);
+        Err(full).doing(format!("storing the backup at {}", place.record.title))
+    }
+
+    /// Signs the manifest of what was put. Nobody can see it yet.
+    pub(super) fn sign(
+        &self,
+        environment: &Environment,
+        run: &RunRecord,
+        spooled: &Spooled,
+        chosen: &ChosenLevel,
+    ) -> Result<(Vec<u8>, StoredBackup)> {
+        let manifest = self.manifest(environment, run, spooled, chosen);
+        let bytes = manifest.sign(&environment.key).doing("signing the manifest")?;
+        let signed = SignedManifest::parse(&bytes).doing("reading back the signed manifest")?;
+        let on_record = described(&self.folder, &self.name, &signed);
+        Ok((bytes, StoredBackup::unseen(on_record, self.folder.clone(), signed)))
+    }
+
+    /// Decodes what was put, where that is wanted, while the key of it is in memory.
+    pub(super) fn read_back(
+        &self,
+        environment: &Environment,
+        stored: &StoredBackup,
+        monitor: &dyn Monitor,
+    ) -> Result<()> {
+        if !self.plan.read_back {
+            return Ok(());
+        }
+        backstock_host::failpoint::reach("backup.before_read_back").doing("reading the backup back")?;
+        require_decoded(environment, stored, monitor)
     }
 
     /// Writes the manifest: from here on the backup exists. Then tells the catalog.
@@ -166,14 +196,16 @@ impl<'a> Commit<'a> {
         run: &mut RunRecord,
         spooled: &Spooled,
         chosen: &ChosenLevel,
+        (bytes, stored): &(Vec<u8>, StoredBackup),
     ) -> Result<BackupReport> {
-        let manifest = self.manifest(environment, run, spooled, chosen);
-        let bytes = manifest.sign(&environment.key).doing("signing the manifest")?;
         backstock_host::failpoint::reach("backup.before_manifest").doing("storing the manifest")?;
-        self.folder.put_small(environment, &self.name, layout::MANIFEST_NAME, &bytes)?;
+        self.folder.put_small(environment, &self.name, layout::MANIFEST_NAME, bytes)?;
         backstock_host::failpoint::reach("backup.after_manifest").doing("recording the backup")?;
-        let signed = SignedManifest::parse(&bytes).doing("reading back the signed manifest")?;
-        record(environment, &self.folder, &self.name, &signed)?;
+        let manifest = &stored.signed.manifest;
+        record(environment, &self.folder, &self.name, &stored.signed)?;
+        if self.plan.read_back {
+            record_decoded(environment, stored)?;
+        }
         let problems: Vec<Problem> = spooled
             .gathered
             .problems
@@ -196,7 +228,7 @@ impl<'a> Commit<'a> {
             destination.message = format!("{}/{}", self.folder.name, self.name);
         }
         let why_full = chosen.why_full.clone();
-        Ok(BackupReport { why_full, ..self.report(&manifest, run, spooled) })
+        Ok(BackupReport { why_full, ..self.report(manifest, run, spooled) })
     }
 
     fn manifest(
@@ -206,14 +238,6 @@ impl<'a> Commit<'a> {
         spooled: &Spooled,
         chosen: &ChosenLevel,
     ) -> Manifest {
-        let exceptions = spooled.gathered.exceptions.clone();
-        let content = if self.plan.unusable.is_some() {
-            Content::Unusable
-        } else if exceptions.database + exceptions.files > 0 {
-            Content::WholeExcept
-        } else {
-            Content::Whole
-        };
         Manifest {
             format: Manifest::format(),
             signer: Digest([0; 32]),
@@ -232,9 +256,9 @@ impl<'a> Commit<'a> {
             definition_sha256: Digest(self.plan.definition.sha256),
             started: self.started,
             finished: environment.host.clock.now(),
-            content,
+            content: spooled.gathered.content(self.plan),
             reason: self.plan.reason,
-            exceptions,
+            exceptions: spooled.gathered.exceptions.clone(),
             sealed: self.sealed(),
             artifacts: spooled.gathered.artifacts.clone(),
         }
@@ -255,6 +279,8 @@ impl<'a> Commit<'a> {
             level: manifest.level,
             parent: manifest.parent.as_ref().map(|parent| parent.backup),
             why_full: None,
+            shortage: None,
+            grace_cut: None,
             content: manifest.content,
             stored_bytes: manifest.stored_bytes(),
             unchanged_files: spooled.gathered.unchanged_files,
@@ -264,6 +290,7 @@ impl<'a> Commit<'a> {
             files: spooled.gathered.files,
             content_bytes: spooled.gathered.content_bytes,
             elapsed_ms: run.elapsed_ms(),
+            suspicions: spooled.gathered.suspicions.clone(),
             problems: spooled.gathered.problems.clone(),
         }
     }
@@ -273,14 +300,9 @@ fn check_room(environment: &Environment, folder: &Path) -> Result<()> {
     let act = || format!("measuring the free space at {}", folder.display());
     let free_bytes = environment.host.files.free_bytes(folder).doing(act())?;
     if free_bytes < RESERVE_BYTES {
-        return Err(OperationError::hinted(
-            ErrorKind::Failed,
-            format!(
-                "{free_bytes} bytes are free at {}; {RESERVE_BYTES} are kept as a reserve",
-                folder.display()
-            ),
-            "make room on that disk, or give another state folder with --state",
-        ));
+        let numbers = format!("{free_bytes} bytes are free; {RESERVE_BYTES} are kept as a reserve");
+        let full = io::Error::new(io::ErrorKind::StorageFull, numbers);
+        return Err(full).doing(format!("using the state folder {}", folder.display()));
     }
     Ok(())
 }
@@ -365,8 +387,9 @@ fn reconcile(
     inventory: &Inventory,
     machine: &str,
 ) -> Result<()> {
+    let counted = Counted::of(environment, folder)?;
     for found in &inventory.manifests {
-        adopt(environment, folder, &found.folder, &found.signed)?;
+        adopt(environment, folder, found, !counted.counts(&found.signed))?;
     }
     let owner = folder.owner(environment)?;
     let is_ours = |owner: &Owner| owner.signer.0 == environment.key.public() && owner.machine == machine;
@@ -395,67 +418,5 @@ fn reconcile(
         }
         folder.sweep(environment, leftover)?;
     }
-    Ok(())
-}
-
-/// Records a backup that a manifest proves, unless it is recorded already.
-pub(crate) fn adopt(
-    environment: &Environment,
-    folder: &SetFolder,
-    name: &str,
-    signed: &SignedManifest,
-) -> Result<()> {
-    // Said before it is on record: it never counts, not even for a moment.
-    let is_stranger = !folder.knows_signer(environment, &signed.manifest.signer)?;
-    environment
-        .wait(environment.catalog.set_stranger(signed.manifest.backup, is_stranger))
-        .doing(format!("recording who signed the backup {}", signed.manifest.backup))?;
-    if is_stranger {
-        tracing::warn!(
-            folder = name,
-            "this backup is signed by a key that nobody vouches for; it counts for nothing"
-        );
-    }
-    record(environment, folder, name, signed)
-}
-
-fn record(environment: &Environment, folder: &SetFolder, name: &str, signed: &SignedManifest) -> Result<()> {
-    let manifest = &signed.manifest;
-    let backup = Backup {
-        id: manifest.backup,
-        shop: manifest.shop,
-        set: manifest.set,
-        run: manifest.run,
-        instance: manifest.instance,
-        sequence: manifest.sequence,
-        level: manifest.level,
-        reason: manifest.reason,
-        content: manifest.content,
-        started: manifest.started,
-        finished: manifest.finished,
-        parent: manifest.parent.as_ref().map(|parent| parent.backup),
-        folder: name.to_owned(),
-        definition_hash: manifest.definition_sha256.to_string(),
-        manifest_hash: signed.sha256.to_string(),
-        stored_bytes: manifest.stored_bytes(),
-        exceptions: manifest.exceptions.database + manifest.exceptions.files,
-        notes: manifest.exceptions.notes,
-        detail: serde_json::json!({
-            "artifacts": manifest.artifacts.iter().map(backstock_archive::ManifestArtifact::path).collect::<Vec<_>>(),
-            "is_snapshot": manifest.reason == Reason::PreRestore,
-            "sealed_for": manifest.sealed.as_ref().map(|sealed| &sealed.recipients),
-        }),
-    };
-    let replica = Replica {
-        backup: manifest.backup,
-        storage: folder.place.record.id,
-        folder: format!("{}/{name}", folder.name),
-        state: ReplicaState::Present,
-        proof: Some(Proof::Size),
-        checked: Some(manifest.finished),
-    };
-    environment
-        .wait(environment.catalog.record_backup(&backup, &[replica]))
-        .doing(format!("recording the backup {}", manifest.backup))?;
     Ok(())
 }

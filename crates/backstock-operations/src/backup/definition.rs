@@ -1,7 +1,6 @@
 //! The definition of a backup: what it is asked to take and in which form. Only backups of one definition build on one another.
 
 use backstock_archive::Sha256;
-use backstock_archive::artifact::PART_SIZE_BYTES;
 use backstock_archive::manifest::Manifest;
 use backstock_archive::seal::Recipient;
 use backstock_archive::tree::TreeRoot;
@@ -47,7 +46,7 @@ pub(super) fn definition_of(
         ("format", json(&Manifest::format())?),
         ("scope", json(&scope)?),
         ("codec", json(&request.codec)?),
-        ("part_size_bytes", json(&PART_SIZE_BYTES)?),
+        ("part_size_bytes", json(&request.part_size.bytes())?),
         ("platform", json(&layout.map_or("database", |layout| layout.platform))?),
         ("table_prefix", json(&layout.and_then(|layout| layout.table_prefix.as_deref()))?),
         ("roots", json(&roots)?),

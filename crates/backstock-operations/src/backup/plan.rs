@@ -11,6 +11,7 @@ use backstock_storage::placement;
 use backstock_vocabulary::{Codec, Outcome, Reason, RunKind, Scope, SetId, ShopId};
 
 use super::definition::{Definition, definition_of};
+use super::part_size::PartSize;
 use super::sealing::{Sealing, recipients_of};
 use super::tables::{database_plan, further_databases};
 use crate::destination::Place;
@@ -21,6 +22,7 @@ use crate::levels::{LevelChoice, LevelRules};
 use crate::restore::open_journals;
 use crate::run::RunSubject;
 use crate::subject::{ShopDatabase, Subject, has_database};
+use crate::verify::ReadBack;
 
 /// The set that a folder without a set of its own uses.
 pub(crate) const DEFAULT_SET: &str = "default";
@@ -42,6 +44,8 @@ pub struct BackupRequest {
     pub default_exclusions: bool,
     /// How to compress.
     pub codec: Codec,
+    /// How long a part may become.
+    pub part_size: PartSize,
     /// The folder in which backups are kept.
     pub backups: PathBuf,
     /// Why.
@@ -56,6 +60,12 @@ pub struct BackupRequest {
     pub levels: LevelRules,
     /// Whether to seal it.
     pub sealing: Sealing,
+    /// Whether to decode it once it is made.
+    pub read_back: ReadBack,
+    /// Whether backups that lack named things count like whole ones, as the policy of the set says.
+    pub count_exceptions: bool,
+    /// How many whole replicas there must be, or the run is failed.
+    pub required_copies: u32,
 }
 
 impl BackupRequest {
@@ -69,6 +79,7 @@ impl BackupRequest {
             exclude_table_entirely: Vec::new(),
             default_exclusions: true,
             codec: Codec::Zstd,
+            part_size: PartSize::default(),
             backups: backups.into(),
             reason: Reason::Manual,
             take_over: false,
@@ -76,6 +87,9 @@ impl BackupRequest {
             level: None,
             levels: LevelRules::default(),
             sealing: Sealing::default(),
+            read_back: ReadBack::default(),
+            count_exceptions: false,
+            required_copies: 1,
         }
     }
 }
@@ -97,6 +111,8 @@ pub struct BackupPlan {
     pub reason: Reason,
     /// How to compress.
     pub codec: Codec,
+    /// How long a part may become.
+    pub part_size: PartSize,
     /// The database, if it is taken.
     pub database: Option<DatabasePlan>,
     /// The files, if they are taken.
@@ -109,8 +125,14 @@ pub struct BackupPlan {
     pub take_over: bool,
     /// What is asked for.
     pub definition: Definition,
+    /// Whether backups that lack named things count like whole ones.
+    pub count_exceptions: bool,
+    /// How many whole replicas there must be.
+    pub required_copies: u32,
     /// Whom it is sealed for; nobody: it is not sealed.
     pub recipients: Vec<Recipient>,
+    /// Whether it is decoded once it is made. Whoever takes a safety snapshot verifies it himself.
+    pub read_back: bool,
     /// Why the backup must not be restored, if so: a restore of this shop is unfinished.
     pub unusable: Option<String>,
     /// Databases of the shop that are not taken, as a person knows them.
@@ -179,12 +201,16 @@ pub fn plan_backup(
         levels: request.levels.clone(),
         reason: request.reason,
         codec: request.codec,
+        part_size: request.part_size,
         database,
         files,
         backups: request.backups.clone(),
         set_folder,
         take_over: request.take_over,
+        count_exceptions: request.count_exceptions,
+        required_copies: request.required_copies,
         definition,
+        read_back: request.reason != Reason::PreRestore && request.read_back.of(!recipients.is_empty()),
         recipients,
         unusable,
         further_databases: further_databases(subject, scope),

@@ -4,6 +4,13 @@ use backstock_catalog::Severity;
 use backstock_vocabulary::{BackupId, Content, Level};
 use serde::{Deserialize, Serialize};
 
+use crate::error::{ErrorKind, OperationError, Result};
+use crate::retention::{GraceCut, Shortage};
+use crate::suspicion::Suspicion;
+
+/// The kind of a problem that tells why a backup is suspect.
+pub(crate) const SUSPECT: &str = "suspect";
+
 /// What came of a backup.
 #[derive(Debug, Clone, Serialize)]
 pub struct BackupReport {
@@ -26,6 +33,12 @@ pub struct BackupReport {
     pub why_full: Option<String>,
     /// What it is worth.
     pub content: Content,
+    /// What copies it lacks that its set requires; the run failed then, and nothing older goes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shortage: Option<Shortage>,
+    /// What went before its grace was over, to make room for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub grace_cut: Option<GraceCut>,
     /// Length of all artifacts in bytes.
     pub stored_bytes: u64,
     /// Tables whose rows are in it.
@@ -42,8 +55,28 @@ pub struct BackupReport {
     pub content_bytes: u64,
     /// How long it took, in milliseconds.
     pub elapsed_ms: u64,
+    /// Why it is suspect, where it is.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub suspicions: Vec<Suspicion>,
     /// What is missing, and what is worth knowing.
     pub problems: Vec<ReportedProblem>,
+}
+
+impl BackupReport {
+    /// Whether the backup has the copies that its set requires.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Failed`] where it lacks some.
+    pub fn require_copies(&self) -> Result<()> {
+        match &self.shortage {
+            None => Ok(()),
+            Some(shortage) => Err(OperationError::hinted(
+                ErrorKind::Failed,
+                format!("{shortage}; nothing older is deleted anywhere until it has"),
+                "copy the folder of the set to another disk and give that to `backstock catalog rebuild`, or set required_copies",
+            )),
+        }
+    }
 }
 
 /// Something that is missing from a backup, or worth knowing about it.
@@ -66,6 +99,11 @@ impl ReportedProblem {
 
     pub(crate) fn exception(kind: &str, subject: impl Into<String>, message: impl Into<String>) -> Self {
         Self { is_exception: true, ..Self::note(kind, subject, message) }
+    }
+
+    /// Whether it tells why the backup is suspect.
+    pub fn is_suspicion(&self) -> bool {
+        self.kind == SUSPECT
     }
 
     pub(crate) fn severity(&self) -> Severity {

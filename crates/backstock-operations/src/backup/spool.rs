@@ -17,12 +17,12 @@ use backstock_archive::seal::{ArtifactSeal, BackupSeal, OpenedPart, SealedHeader
 use backstock_archive::tree::{Exclusions, TreeReport};
 use backstock_archive::{ArtifactOptions, FrameRoom, Part, ReadAt, layout};
 use backstock_database::{DatabaseFacts, RawText, ServerFacts};
-use backstock_vocabulary::{ArtifactKind, BackupId, Codec, RunId};
+use backstock_vocabulary::{ArtifactKind, BackupId, Codec, Content, RunId};
 use serde::{Deserialize, Serialize};
 
 use super::interrupted;
 use super::plan::BackupPlan;
-use super::report::ReportedProblem;
+use super::report::{ReportedProblem, SUSPECT};
 pub(crate) use asked::AskedTables;
 
 use crate::environment::Environment;
@@ -30,6 +30,7 @@ use crate::error::{Doing, ErrorKind, OperationError, Result};
 use crate::levels::{ChainLink, ChosenLevel};
 use crate::monitor::{Expected, Monitor, Phase};
 use crate::spool_folder::SpoolFolder;
+use crate::suspicion::{Judged, Suspicion, TableCounts};
 
 pub(crate) use database::{dump_to_folder, object_key};
 pub(crate) use files::add_file_problems;
@@ -114,9 +115,36 @@ pub(super) struct Gathered {
     pub(super) content_bytes: u64,
     pub(super) unchanged_files: u64,
     pub(super) removed_files: u64,
+    /// The rows of each table.
+    pub(super) table_counts: Option<TableCounts>,
+    /// Why it is suspect, where it is.
+    pub(super) suspicions: Vec<Suspicion>,
 }
 
 impl Gathered {
+    /// What the backup is worth.
+    pub(super) fn content(&self, plan: &BackupPlan) -> Content {
+        if plan.unusable.is_some() {
+            Content::Unusable
+        } else if !self.suspicions.is_empty() {
+            Content::Suspect
+        } else if self.exceptions.database + self.exceptions.files > 0 {
+            Content::WholeExcept
+        } else {
+            Content::Whole
+        }
+    }
+
+    /// Takes in what a comparison with the last backup that counts came to.
+    pub(super) fn judge(&mut self, judged: Judged) {
+        let reasons = judged.suspicions.iter();
+        let reasons = reasons.map(|one| ReportedProblem::note(SUSPECT, one.subject.clone(), one.message()));
+        self.problems.extend(reasons);
+        self.exceptions.notes += judged.notes.len() as u64;
+        self.problems.extend(judged.notes);
+        self.suspicions = judged.suspicions;
+    }
+
     fn add(&mut self, other: Self) {
         self.artifacts.extend(other.artifacts);
         self.exceptions.database += other.exceptions.database;
@@ -129,6 +157,8 @@ impl Gathered {
         self.content_bytes += other.content_bytes;
         self.unchanged_files += other.unchanged_files;
         self.removed_files += other.removed_files;
+        self.table_counts = self.table_counts.take().or(other.table_counts);
+        self.suspicions.extend(other.suspicions);
     }
 }
 
@@ -188,7 +218,9 @@ impl Spooling<'_> {
 
     fn options(&self, artifact: ArtifactKind, usual: fn(Codec, usize) -> ArtifactOptions) -> ArtifactOptions {
         let seal = self.seal(artifact);
-        ArtifactOptions { reserve_bytes: RESERVE_BYTES, seal, ..usual(self.plan.codec, processors()) }
+        let part_size_bytes = self.plan.part_size.bytes();
+        let usual = usual(self.plan.codec, processors());
+        ArtifactOptions { reserve_bytes: RESERVE_BYTES, part_size_bytes, seal, ..usual }
     }
 }
 

@@ -14,34 +14,46 @@ use crate::environment::Environment;
 use crate::error::{Doing, Result};
 use crate::levels::files_of;
 use crate::monitor::{Expected, Phase, TreeWatch};
-use crate::stored::StoredBackup;
+use crate::stored::{StoredBackup, StoredIndex};
 
 /// What each file costs besides its content, at most, bytes.
 const OVERHEAD_BYTES: u64 = 4096;
 
 /// How much room the files need.
-pub(super) fn needed_bytes(environment: &Environment, stored: &StoredBackup) -> Result<u64> {
+pub(super) fn needed_bytes(
+    environment: &Environment,
+    stored: &StoredBackup,
+    own_archive_only: bool,
+) -> Result<u64> {
     if !stored.has(ArtifactKind::Files) {
         return Ok(0);
     }
     let index = stored.index(environment, ArtifactKind::FilesIndex)?;
+    let own_number = own_number(stored, &index)?;
     let mut bytes = 0_u64;
     for line in index.entries::<FileEntry>() {
         let entry = line.doing(format!("reading the files index of {}", stored.folder))?.entry;
-        let content = if entry.kind == FileKind::File { entry.size_bytes } else { 0 };
+        let is_passed_over = own_archive_only && entry.is_elsewhere(own_number);
+        let content = if entry.kind == FileKind::File && !is_passed_over { entry.size_bytes } else { 0 };
         bytes = bytes.saturating_add(content).saturating_add(OVERHEAD_BYTES);
     }
     Ok(bytes)
+}
+
+/// The number of the backup itself within its chain.
+fn own_number(stored: &StoredBackup, index: &StoredIndex) -> Result<u32> {
+    Ok(u32::try_from(stored.files_header(index)?.chain.len()).unwrap_or(u32::MAX))
 }
 
 /// Extracts the files and compares them.
 pub(super) fn drill(drilling: &mut Drilling<'_>, stored: &StoredBackup, scratch: &Scratch) -> Result<()> {
     let target = scratch.files();
     let environment = drilling.environment;
+    let own_archive_only = drilling.report.unopened_files.is_some();
     drilling.timed("files restored", |drilling| {
         let (reader, index) = files_of(environment, stored)?;
         drilling.monitor.phase(Phase::Staging, Expected { bytes: None, items: Some(index.entry_count()) });
-        let options = ExtractOptions { rights: rights(), ..ExtractOptions::default() };
+        let options = ExtractOptions { rights: rights(), own_archive_only, ..ExtractOptions::default() };
         let watch = TreeWatch(drilling.monitor);
         let extracted = extract(&reader, &index, &Selection::Everything, &target, &options, &watch)
             .doing(format!("extracting the backup {} into {}", stored.record.id.short(), target.display()))?;
@@ -88,7 +100,12 @@ fn compare(drilling: &mut Drilling<'_>, stored: &StoredBackup, scratch: &Scratch
     };
     drilling.monitor.phase(Phase::Comparing, Expected { bytes: None, items: Some(index.entry_count()) });
     let prefixes: Vec<Vec<u8>> = header.roots.iter().map(|root| root.prefix.to_vec()).collect();
-    let mut comparing = Comparing { report: &mut drilling.report, prefixes: &prefixes, closed: None };
+    let own_number = match drilling.report.unopened_files {
+        Some(_) => Some(own_number(stored, &index)?),
+        None => None,
+    };
+    let mut comparing =
+        Comparing { report: &mut drilling.report, prefixes: &prefixes, closed: None, own_number };
     compare_with_live(&index, &walked, &TreeWatch(drilling.monitor), &mut |path, before, found| {
         comparing.path(&path, before.as_ref(), found.as_ref());
         Ok(())
@@ -104,12 +121,17 @@ struct Comparing<'a> {
     prefixes: &'a [Vec<u8>],
     /// A folder that its own mode keeps us out of, since we are not root.
     closed: Option<Vec<u8>>,
+    /// The number of the backup in its chain, where only its own archive was opened.
+    own_number: Option<u32>,
 }
 
 impl Comparing<'_> {
     fn path(&mut self, path: &[u8], before: Option<&FileEntry>, found: Option<&FileEntry>) {
         match (before, found) {
             (Some(before), _) if !before.is_stored() && before.kind != FileKind::HardLink => {}
+            (Some(before), None) if self.own_number.is_some_and(|own| before.is_elsewhere(own)) => {
+                *self.report.unopened_files.get_or_insert_default() += 1;
+            }
             (Some(before), Some(found)) => self.both(path, before, found),
             (Some(_), None) if self.is_closed(path) => {}
             (Some(_), None) => self.fault(path, "it is not there after the restore"),

@@ -100,6 +100,14 @@ pub fn drill_page(report: &DrillReport) -> String {
                 report.finished
             ),
         ),
+        DrillVerdict::ProvenInPart => (
+            "proven-except",
+            format!(
+                "The database and the files in its own archive are restorable, drilled on {:.0}, took {took}; what it builds on \
+                 could not be opened here.",
+                report.finished
+            ),
+        ),
         DrillVerdict::NotRestorable => {
             ("not-restorable", format!("Not restorable as it is: drilled on {:.0}.", report.finished))
         }

@@ -17,6 +17,9 @@ pub enum DrillVerdict {
     Proven,
     /// The same, but for what the exceptions name.
     ProvenExcept,
+    /// Everything that could be opened was restored and is what it was; what the backup builds on could not be opened, so that
+    /// it is not proven restorable.
+    ProvenInPart,
     /// Something cannot be restored, or is not what it was.
     NotRestorable,
 }
@@ -26,7 +29,7 @@ impl DrillVerdict {
     pub fn outcome(self) -> Outcome {
         match self {
             Self::Proven => Outcome::Success,
-            Self::ProvenExcept => Outcome::Partial,
+            Self::ProvenExcept | Self::ProvenInPart => Outcome::Partial,
             Self::NotRestorable => Outcome::Failed,
         }
     }
@@ -63,6 +66,8 @@ pub struct DrillReport {
     pub verdict: DrillVerdict,
     /// Whether stored bytes are damaged.
     pub is_damaged: bool,
+    /// Files that were not restored, since they lie in backups that this one builds on and nothing opens those. None: all were.
+    pub unopened_files: Option<u64>,
     /// The steps and how long each took.
     pub steps: Vec<DrillStep>,
     /// The database, where the backup has one.
@@ -171,6 +176,7 @@ impl DrillReport {
             elapsed_ms: 0,
             verdict: DrillVerdict::NotRestorable,
             is_damaged: false,
+            unopened_files: None,
             steps: Vec::new(),
             database: None,
             files: None,
@@ -221,6 +227,8 @@ impl DrillReport {
         }
         self.verdict = if !self.faults.is_empty() {
             DrillVerdict::NotRestorable
+        } else if self.unopened_files.is_some() {
+            DrillVerdict::ProvenInPart
         } else if !self.exceptions.is_empty() || self.content != Content::Whole {
             DrillVerdict::ProvenExcept
         } else {

@@ -2,12 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use backstock_archive::Digest;
 use backstock_archive::seal::{Identity, Passphrase, PrivateIdentity, SlotCost, Suite};
 use backstock_catalog::Backup;
 use backstock_vocabulary::{ArtifactKind, BackupId, IdentityId};
 use serde::Serialize;
 
+use super::signers::to_certify;
 use super::store::IdentityStore;
 use crate::environment::Environment;
 use crate::error::{Doing, ErrorKind, OperationError, Result};
@@ -73,14 +73,18 @@ pub struct RehearsedBackup {
 /// Makes the first identity: from now on new backups are sealed for it.
 pub fn create_identity(environment: &Environment, suite: Suite, kept_by: &KeptBy) -> Result<CreatedIdentity> {
     let store = IdentityStore::of(environment);
-    if let Some(present) = store.recipient_ids()?.first() {
-        return Err(OperationError::hinted(
-            ErrorKind::Refused,
-            format!("backups are sealed for the identity {} already", present.short()),
-            "`backstock key rotate` makes another in its place",
-        ));
-    }
+    require_no_recipient(&store)?;
     make(environment, &store, suite, kept_by)
+}
+
+/// Refuses a second identity beside the one that backups are sealed for.
+pub(super) fn require_no_recipient(store: &IdentityStore<'_>) -> Result<()> {
+    let Some(present) = store.recipient_ids()?.first().copied() else { return Ok(()) };
+    Err(OperationError::hinted(
+        ErrorKind::Refused,
+        format!("backups are sealed for the identity {} already", present.short()),
+        "`backstock key rotate` makes another in its place",
+    ))
 }
 
 /// Makes another identity in the place of the present one. What was sealed before stays sealed for that.
@@ -103,6 +107,7 @@ fn make(
     kept_by: &KeptBy,
 ) -> Result<CreatedIdentity> {
     let host = &environment.host;
+    let vouched = to_certify(environment)?;
     let id = host.new_id(IdentityId::from_parts);
     let private = PrivateIdentity::new(host.random.as_ref(), id, suite);
     let act = || "making an identity".to_owned();
@@ -120,11 +125,9 @@ fn make(
     }
     let document = public.sign(&private).doing(act())?;
     store.keep(&public.name(), &document)?;
-    let mut key = Digest([0; 32]);
-    key.0.copy_from_slice(environment.key.public());
-    let certificate = private.certify(environment.instance, key, host.clock.now()).doing(act())?;
-    let name = format!("certificate-{}-{}.json", id.short(), environment.instance.short());
-    store.keep(&name, &certificate)?;
+    for signer in vouched {
+        store.certify(&private, signer)?;
+    }
     let instead_of = store.recipient_ids()?;
     backstock_host::failpoint::reach("key.before_recipients").doing(act())?;
     store.set_recipients(vec![id])?;
@@ -162,7 +165,7 @@ pub fn identity(environment: &Environment, text: Option<&str>) -> Result<ListedI
     Ok(listed(&meant(environment, text)?, &recipients))
 }
 
-fn listed(identity: &Identity, recipients: &[IdentityId]) -> ListedIdentity {
+pub(super) fn listed(identity: &Identity, recipients: &[IdentityId]) -> ListedIdentity {
     ListedIdentity {
         identity: identity.identity,
         short: identity.identity.short(),
@@ -176,7 +179,7 @@ fn listed(identity: &Identity, recipients: &[IdentityId]) -> ListedIdentity {
 }
 
 /// The identity that a person means: by an id, its end or its beginning; without one, the only recipient.
-fn meant(environment: &Environment, text: Option<&str>) -> Result<Identity> {
+pub(super) fn meant(environment: &Environment, text: Option<&str>) -> Result<Identity> {
     let store = IdentityStore::of(environment);
     let known = store.identities()?;
     let not_found = |message: String| {

@@ -1,5 +1,7 @@
 //! The folder `keys/` beside a set's backups: what is needed to open them when the server is gone.
 
+use backstock_archive::seal::{parse_certificate_name, parse_identity_name};
+
 use crate::destination::SetFolder;
 use crate::environment::Environment;
 use crate::error::{ErrorKind, OperationError, Result};
@@ -42,11 +44,11 @@ pub(crate) fn put_keys(environment: &Environment, folder: &SetFolder) -> Result<
     Ok(())
 }
 
-/// The documents of identities that lie at a place, for a machine that has none.
+/// The identities and certificates that lie at a place, for a machine that has none.
 pub(crate) fn documents_at(environment: &Environment, folder: &SetFolder) -> Result<Vec<KeyDocument>> {
     let mut documents = Vec::new();
     for name in folder.key_documents(environment)? {
-        if backstock_archive::seal::parse_identity_name(&name).is_some()
+        if (parse_identity_name(&name).is_some() || parse_certificate_name(&name).is_some())
             && let Some(bytes) = folder.key_document(environment, &name)?
         {
             documents.push((name, bytes));

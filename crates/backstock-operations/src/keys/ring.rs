@@ -8,7 +8,7 @@ use backstock_archive::seal::{BackupSeal, DataKey, Identity, Passphrase, Private
 use backstock_vocabulary::{BackupId, IdentityId};
 
 use super::objects::documents_at;
-use super::store::{DOCUMENT_LIMIT_BYTES, IdentityStore, newest};
+use super::store::{DOCUMENT_LIMIT_BYTES, IdentityStore, readable};
 use crate::destination::SetFolder;
 use crate::environment::Environment;
 use crate::error::{Doing, ErrorKind, OperationError, Result};
@@ -31,6 +31,11 @@ pub trait Unlocker: Send + Sync {
     /// # Errors
     /// When a file that was named cannot be read.
     fn passphrase(&self, identity: &Identity, attempt: u32) -> Result<Option<Passphrase>>;
+
+    /// Whether something was given that may open sealed backups without anybody being asked.
+    fn is_given(&self) -> bool {
+        false
+    }
 }
 
 /// Nobody: what is not open stays so.
@@ -76,6 +81,12 @@ impl KeyRing {
     pub(crate) fn remember(&self, seal: &BackupSeal) {
         let mut unlocked = self.unlocked.lock().unwrap_or_else(PoisonError::into_inner);
         unlocked.data.insert(seal.backup(), Arc::clone(seal.key()));
+    }
+
+    /// Whether sealed backups may be opened without anybody being asked.
+    pub(crate) fn is_given(&self) -> bool {
+        self.unlocker.is_given()
+            || !self.unlocked.lock().unwrap_or_else(PoisonError::into_inner).identities.is_empty()
     }
 
     /// Keeps an identity that somebody has unlocked.
@@ -146,7 +157,8 @@ impl KeyRing {
                 .any(|key| known.iter().any(|identity| identity.identity == key.identity))
         };
         if !is_known(&known) {
-            known = newest(&documents_at(environment, folder)?)?;
+            let documents = documents_at(environment, folder)?;
+            known = readable(&documents).into_iter().map(|(identity, _)| identity).collect();
         }
         let is_recipient =
             |identity: &&Identity| header.recipients().iter().any(|key| key.identity == identity.identity);

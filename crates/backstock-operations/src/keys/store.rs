@@ -4,10 +4,13 @@
 
 use std::path::PathBuf;
 
-use backstock_archive::seal::{Identity, Recipient, parse_certificate_name, parse_identity_name};
+use backstock_archive::seal::{
+    Identity, PrivateIdentity, Recipient, certificate_name, parse_certificate_name, parse_identity_name,
+};
 use backstock_vocabulary::IdentityId;
 use serde::{Deserialize, Serialize};
 
+use super::signers::Signer;
 use crate::environment::Environment;
 use crate::error::{Doing, ErrorKind, OperationError, Result};
 
@@ -105,6 +108,24 @@ impl<'a> IdentityStore<'a> {
         files.write_durably(&path, bytes).doing(act())
     }
 
+    /// Makes a document durable, unless the same is there. Another one of that name stays as it is.
+    pub(crate) fn keep_once(&self, name: &str, bytes: &[u8]) -> Result<()> {
+        let path = self.folder.join(name);
+        if self.environment.host.files.stat(&path).doing(format!("looking for {}", path.display()))?.is_some()
+        {
+            return Ok(());
+        }
+        self.keep(name, bytes)
+    }
+
+    /// Says with an identity's root that an instance's signatures are those of the owner.
+    pub(crate) fn certify(&self, private: &PrivateIdentity, signer: Signer) -> Result<()> {
+        let act = || format!("certifying the instance {}", signer.instance.short());
+        let issued = self.environment.host.clock.now();
+        let bytes = private.certify(signer.instance, signer.key, issued).doing(act())?;
+        self.keep(&certificate_name(private.id(), signer.instance), &bytes)
+    }
+
     /// Says whom new backups are sealed for from now on.
     pub(crate) fn set_recipients(&self, recipients: Vec<IdentityId>) -> Result<()> {
         let path = self.folder.join(RECIPIENTS);
@@ -127,4 +148,36 @@ pub(crate) fn newest(documents: &[KeyDocument]) -> Result<Vec<Identity>> {
     }
     identities.sort_by_key(|identity| (identity.created, identity.identity));
     Ok(identities)
+}
+
+/// A document that is an identity; one that is damaged is told and passed over.
+pub(crate) fn parsed((name, bytes): &KeyDocument) -> Option<Identity> {
+    parse_identity_name(name)?;
+    match Identity::parse(bytes, name) {
+        Ok(identity) => Some(identity),
+        Err(error) => {
+            tracing::warn!(name, error = crate::error::chain(&error), "an identity cannot be read");
+            None
+        }
+    }
+}
+
+/// The identities among documents, each in its newest version with all of its versions. What cannot be read is told and passed over:
+/// another one may be whole.
+pub(crate) fn readable(documents: &[KeyDocument]) -> Vec<(Identity, Vec<&KeyDocument>)> {
+    let mut found: Vec<(Identity, Vec<&KeyDocument>)> = Vec::new();
+    for document in documents {
+        let Some(identity) = parsed(document) else { continue };
+        let same = found.iter_mut().find(|(known, _)| known.fingerprint() == identity.fingerprint());
+        match same {
+            Some((known, versions)) => {
+                versions.push(document);
+                if known.version < identity.version {
+                    *known = identity;
+                }
+            }
+            None => found.push((identity, vec![document])),
+        }
+    }
+    found
 }

@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::chain::{ChainLink, ancestors, require_whole};
 use super::kept_index;
 use super::settings::LevelChoice;
+use crate::accepted::Accepted;
 use crate::backup::{BackupPlan, FilesHeader};
 use crate::environment::Environment;
 use crate::error::{Doing, Result, chain};
@@ -90,6 +91,7 @@ fn candidates(environment: &Environment, plan: &BackupPlan) -> Result<Vec<Backup
     let replicas = environment.wait(catalog.list_replicas()).doing(act())?;
     let marks = environment.wait(catalog.list_marks()).doing(act())?;
     let strangers = environment.wait(catalog.list_strangers()).doing(act())?;
+    let accepted = Accepted::read(environment)?;
     let storage = plan.place.record.id;
     let is_here = |backup: &Backup| {
         let mut of_it =
@@ -101,7 +103,11 @@ fn candidates(environment: &Environment, plan: &BackupPlan) -> Result<Vec<Backup
     let mut found: Vec<Backup> = backups
         .into_iter()
         .filter(|backup| backup.set == plan.set.id && can_be_a_parent(backup.reason))
-        .filter(|backup| matches!(backup.content, Content::Whole | Content::WholeExcept))
+        .filter(|backup| match backup.content {
+            Content::Whole | Content::WholeExcept => true,
+            Content::Suspect => accepted.is_confirmed(backup.id),
+            Content::Unusable => false,
+        })
         .filter(|backup| has_files(backup) && is_here(backup))
         .collect();
     found.sort_by_key(|backup| std::cmp::Reverse(backup.sequence));
@@ -140,9 +146,14 @@ pub struct ForeseenLevel {
 
 /// Whether its manifest tells an archive of files.
 pub(super) fn has_files(backup: &Backup) -> bool {
+    holds(backup, "files/")
+}
+
+/// Whether its manifest tells artifacts in a folder: `files/`, `db/`.
+pub(crate) fn holds(backup: &Backup, folder: &str) -> bool {
     let artifacts = backup.detail["artifacts"].as_array();
     artifacts.is_some_and(|paths| {
-        paths.iter().any(|path| path.as_str().is_some_and(|path| path.starts_with("files/")))
+        paths.iter().any(|path| path.as_str().is_some_and(|path| path.starts_with(folder)))
     })
 }
 

@@ -11,11 +11,12 @@ use backstock_archive::tree::Rehash;
 use backstock_archive::{IndexReader, ReadAt};
 use backstock_vocabulary::{ArtifactKind, BackupId, Level, SetId, StorageId};
 
-use super::choose::has_files;
+use super::choose::{has_files, holds};
 use crate::backup::{BackupPlan, FilesSummary};
 use crate::environment::Environment;
 use crate::error::{Doing, Result, chain};
 use crate::stored::StoredIndex;
+use crate::suspicion::{References, references};
 
 /// Bytes that are copied at a time.
 const COPY_BYTES: usize = 256 << 10;
@@ -49,7 +50,7 @@ pub(crate) fn keep(
 }
 
 /// Opens the copy of a backup's files index. The error is why it cannot be used.
-pub(super) fn open(
+pub(crate) fn open(
     environment: &Environment,
     manifest: &Manifest,
 ) -> std::result::Result<StoredIndex, String> {
@@ -71,6 +72,14 @@ pub(super) fn open(
     Ok(index)
 }
 
+/// Opens the copy of the files index of a backup that has no manifest yet: it was written just now.
+pub(crate) fn open_new(environment: &Environment, set: SetId, backup: BackupId) -> Result<StoredIndex> {
+    let path = environment.state.files_index(set, backup);
+    let act = || format!("reading the new files index {}", path.display());
+    let source: Box<dyn ReadAt> = Box::new(environment.host.files.open(&path).doing(act())?);
+    IndexReader::open_unsigned(source, &path.display().to_string()).doing(act())
+}
+
 /// Removes the copies of a set that no later backup can build on. What cannot be removed now goes after the next backup.
 pub(crate) fn forget_others(environment: &Environment, plan: &BackupPlan) {
     let set = plan.set.id;
@@ -81,7 +90,9 @@ pub(crate) fn forget_others(environment: &Environment, plan: &BackupPlan) {
             return;
         }
     };
-    let wanted: Vec<_> = wanted.iter().map(|backup| environment.state.files_index(set, *backup)).collect();
+    let state = &environment.state;
+    let both = |backup: &BackupId| [state.files_index(set, *backup), state.table_counts(set, *backup)];
+    let wanted: HashSet<_> = wanted.iter().flat_map(both).collect();
     for (path, _) in environment.host.files.list(&environment.state.files_indexes(set)).unwrap_or_default() {
         if wanted.contains(&path) {
             continue;
@@ -92,21 +103,24 @@ pub(crate) fn forget_others(environment: &Environment, plan: &BackupPlan) {
     }
 }
 
-/// The newest backup with files and the newest full one, at each place that the set has backups at.
+/// The newest backup with tables, the newest with files and the newest full one, at each place that the set has backups at; and those that
+/// the next one is held against.
 fn wanted(environment: &Environment, plan: &BackupPlan) -> Result<Vec<BackupId>> {
     let act = || format!("looking for the backups of {}", plan.shop.title);
     let catalog = &environment.catalog;
     let mut backups = environment.wait(catalog.list_backups(Some(plan.shop.id))).doing(act())?;
-    backups.retain(|backup| {
-        backup.set == plan.set.id && super::can_be_a_parent(backup.reason) && has_files(backup)
-    });
+    backups.retain(|backup| backup.set == plan.set.id && super::can_be_a_parent(backup.reason));
     backups.sort_by_key(|backup| std::cmp::Reverse(backup.sequence));
+    let References { files, database } = references(environment, plan)?;
+    let newest_with_tables = backups.iter().find(|backup| holds(backup, "db/")).cloned();
+    let held_against = [files, database, newest_with_tables].into_iter().flatten().map(|backup| backup.id);
+    let mut wanted: Vec<BackupId> = held_against.collect();
+    backups.retain(has_files);
     let mut places: HashMap<BackupId, Vec<StorageId>> = HashMap::new();
     for replica in environment.wait(catalog.list_replicas()).doing(act())? {
         places.entry(replica.backup).or_default().push(replica.storage);
     }
     let mut seen: HashSet<(StorageId, bool)> = HashSet::new();
-    let mut wanted = Vec::new();
     for backup in &backups {
         for storage in places.get(&backup.id).into_iter().flatten() {
             let is_newest = seen.insert((*storage, false));

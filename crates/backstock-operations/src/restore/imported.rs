@@ -14,7 +14,7 @@ use serde::Serialize;
 use super::database::{self, DatabaseWish, Dumped};
 use super::maintenance::Switch;
 use super::plan::{RestoreRequest, refuse_while_another_is_open, refuse_without_switch, target_of};
-use crate::backup::{self, BackupPlan, BackupRequest};
+use crate::backup::{self, BackupPlan, BackupRequest, PartSize};
 use crate::dump_files::{DumpFiles, ImportedDump};
 use crate::environment::Environment;
 use crate::error::{Doing, ErrorKind, OperationError, Result};
@@ -37,6 +37,8 @@ pub struct DumpRequest {
     pub from_database: Option<String>,
     /// The folder in which backups are kept.
     pub backups: PathBuf,
+    /// How long a part of the backup that it becomes may be.
+    pub part_size: PartSize,
 }
 
 /// A dump made by others, read whole and found good.
@@ -178,6 +180,7 @@ fn backup_request(request: &DumpRequest) -> BackupRequest {
         scope: Scope::Database,
         default_exclusions: false,
         reason: Reason::Imported,
+        part_size: request.part_size,
         ..BackupRequest::everything(&request.backups)
     }
 }

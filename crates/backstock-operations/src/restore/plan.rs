@@ -15,7 +15,7 @@ use super::from_diff::{PickedItems, PickedPart};
 use super::journal::{Journal, JournalFolder, Stage, open_journals};
 use super::maintenance::Switch;
 use super::planted;
-use crate::backup::RESERVE_BYTES;
+use crate::backup::{PartSize, RESERVE_BYTES};
 use crate::environment::Environment;
 use crate::error::{Doing, ErrorKind, OperationError, Result};
 use crate::monitor::Monitor;
@@ -53,6 +53,8 @@ pub struct RestoreRequest {
     pub setuid: bool,
     /// Whether to take a safety snapshot first.
     pub snapshot: bool,
+    /// How long a part of the snapshot may become.
+    pub part_size: PartSize,
     /// Consent to go on although visitors cannot be kept out.
     pub without_maintenance: bool,
     /// Single differences of the database, which [`super::plan_from_diff`] has found.
@@ -83,6 +85,8 @@ pub struct RestorePlan {
 #[derive(Debug, Clone, Serialize, serde::Deserialize)]
 pub(super) struct ActOptions {
     pub(super) snapshot: bool,
+    #[serde(default)]
+    pub(super) part_size: PartSize,
     pub(super) setuid: bool,
     pub(super) is_elsewhere: bool,
     /// Whether the rows to load lie beside the journal, and not in the backup.
@@ -97,6 +101,7 @@ impl ActOptions {
     fn of(request: &RestoreRequest, subject: &Subject) -> Self {
         Self {
             snapshot: request.snapshot,
+            part_size: request.part_size,
             setuid: request.setuid,
             is_elsewhere: request.other_database.is_some(),
             own_rows: request.picked.as_ref().is_some_and(PickedItems::has_rows),

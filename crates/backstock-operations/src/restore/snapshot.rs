@@ -14,7 +14,7 @@ use crate::error::{Doing, ErrorKind, OperationError, Result};
 use crate::keys::ONE_RESTORE_KEY;
 use crate::monitor::{Expected, Monitor, Phase};
 use crate::stored::StoredBackup;
-use crate::verify::verify;
+use crate::verify::verify_chain;
 
 /// Asks a person a question; `None` when there is nobody to ask.
 pub type Ask<'a> = &'a dyn Fn(&str) -> Option<bool>;
@@ -53,7 +53,7 @@ pub(super) fn take(
         .wait(environment.catalog.backup(report.backup))
         .doing("looking for the safety snapshot")?
         .ok_or_else(|| OperationError::plain(ErrorKind::Failed, "the safety snapshot was not recorded"))?;
-    let checked = verify(environment, record, VerifyLevel::Decoded, monitor)?;
+    let checked = verify_chain(environment, record, VerifyLevel::Decoded, monitor)?;
     if !checked.is_good() {
         let what: Vec<String> =
             checked.damage.iter().map(|damage| format!("{}: {}", damage.part, damage.what)).collect();
@@ -82,6 +82,7 @@ fn snapshot_plan(environment: &Environment, plan: &RestorePlan) -> Result<backup
         scope,
         default_exclusions: false,
         reason: Reason::PreRestore,
+        part_size: plan.options.part_size,
         ..BackupRequest::everything(stored.place_folder()?)
     };
     let mut snapshot = backup::plan_backup(environment, &subject, &request)?;

@@ -19,7 +19,7 @@ use crate::environment::Environment;
 use crate::error::{Doing, ErrorKind, OperationError, Result, chain};
 use crate::monitor::{Expected, Monitor, Phase};
 use crate::run::{RunRecord, close_dead_runs, lock_shop};
-use crate::verify::verify;
+use crate::verify::verify_chain;
 
 /// What an undo will do.
 pub struct UndoPlan {
@@ -279,7 +279,7 @@ fn snapshot_decodes(environment: &Environment, journal: &Journal, monitor: &dyn 
     let Some(id) = journal.snapshot else { return Ok(false) };
     let record = environment.wait(environment.catalog.backup(id)).doing("looking for the safety snapshot")?;
     match record {
-        Some(record) => Ok(verify(environment, record, VerifyLevel::Decoded, monitor)?.is_good()),
+        Some(record) => Ok(verify_chain(environment, record, VerifyLevel::Decoded, monitor)?.is_good()),
         None => Ok(false),
     }
 }

@@ -11,6 +11,7 @@ use backstock_vocabulary::{BackupId, MarkCause, ReplicaState, RunKind, StorageId
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
+use super::begun::settle_begun;
 use super::brake::Brake;
 use super::deletion::Target;
 use super::facts::Wish;
@@ -44,6 +45,8 @@ pub struct Pruned {
     pub kept_again: Vec<BackupId>,
     /// Still marked, within their grace.
     pub waiting: Vec<BackupId>,
+    /// Whose deletion had begun, and that are there again, since nothing verified is left.
+    pub given_back: Vec<BackupId>,
     /// Deleted.
     pub deleted: Vec<BackupId>,
     /// Length of what was deleted, in bytes.
@@ -104,6 +107,35 @@ pub fn prune(
     result.map(|()| report)
 }
 
+/// Deletes what is marked at a destination, whether its grace is over or not; nothing where a brake holds.
+pub(super) fn delete_marked(
+    environment: &Environment,
+    destination: &DestinationPlan,
+    monitor: &dyn Monitor,
+    pruned: &mut Pruned,
+) -> Result<()> {
+    let plan = &destination.plan;
+    if plan.floor.is_none() || plan.shortage.is_some() || !plan.brakes.is_empty() {
+        return Ok(());
+    }
+    let marked: Vec<_> = plan.going().filter(|verdict| verdict.mark.is_some()).collect();
+    if marked.is_empty() {
+        return Ok(());
+    }
+    let place = Place::of_record(environment, destination.storage.id)?;
+    let wish = Wish::Policy;
+    let act = Act { environment, destination, wish: &wish, is_confirmed: false, skips_grace: true, monitor };
+    act.require_safe_ground(&place)?;
+    for verdict in marked {
+        let Some(copy) = destination.copies.get(&verdict.backup) else { continue };
+        if Target::of(&place, copy)?.delete(environment)? {
+            pruned.deleted.push(verdict.backup);
+            pruned.freed_bytes += copy.0.stored_bytes;
+        }
+    }
+    Ok(())
+}
+
 impl DestinationPlan {
     fn has_work(&self, wish: &Wish) -> bool {
         self.plan.going().next().is_some() || (*wish == Wish::Policy && !self.marks.is_empty())
@@ -123,8 +155,8 @@ struct Act<'a> {
 impl Act<'_> {
     fn run(&self, pruned: &mut Pruned) -> Result<()> {
         let plan = &self.destination.plan;
-        if plan.floor.is_none() {
-            return Ok(());
+        if plan.floor.is_none() || plan.shortage.is_some() {
+            return settle_begun(self.environment, self.destination, pruned);
         }
         if !self.is_confirmed && !plan.brakes.is_empty() {
             pruned.held_by.clone_from(&plan.brakes);
@@ -247,7 +279,10 @@ impl Act<'_> {
             return Ok(());
         }
         let sequence = plan.backups.last().map_or(0, |verdict| verdict.sequence);
-        let confirmation = Confirmation { set, storage, policy, sequence, acted: now };
+        let machine = &self.environment.host.machine;
+        let (boot_id, since_boot_ms) = (Some(machine.boot_id()), machine.since_boot_ms());
+        let confirmation =
+            Confirmation { set, storage, policy, sequence, acted: now, boot_id, since_boot_ms };
         self.environment.wait(self.environment.catalog.save_confirmation(&confirmation)).doing(act)
     }
 }

@@ -127,6 +127,8 @@ fn begin_policy(environment: &Environment, plan: &PrunePlan, backup: BackupId) -
             policy: serde_json::to_value(facts.policy).doing(act)?,
             sequence: 1,
             acted: facts.now,
+            boot_id: Some(environment.host.machine.boot_id()),
+            since_boot_ms: environment.host.machine.since_boot_ms(),
         };
         environment.wait(environment.catalog.save_confirmation(&confirmation)).doing(act)?;
         has_begun = true;

@@ -6,11 +6,13 @@ use backstock_vocabulary::BackupId;
 use serde::Serialize;
 
 use super::chains::Chains;
-use super::facts::RetentionFacts;
+use super::facts::{Remembered, RetentionFacts};
 use super::standing::Standing;
 
 /// How far the clock may be behind what it said before, in seconds: one day.
 const CLOCK_BACK_SECONDS: i64 = 24 * 3600;
+/// How far the clock may run ahead of the machine's own count, in seconds: one day.
+const CLOCK_AHEAD_SECONDS: i64 = 24 * 3600;
 /// A longer time between two backups that follow each other looks like a clock that jumped, in seconds: 31 days.
 const GAP_SECONDS: i64 = 31 * 24 * 3600;
 
@@ -24,6 +26,9 @@ pub enum Brake {
     PolicyChanged,
     /// The clock is behind what it said before.
     ClockWentBack,
+    /// The clock is further ahead of what it said before than time has passed; or, where the machine was started anew since,
+    /// than is usual.
+    ClockWentForward,
     /// Between this backup and the one before it lies more time than is usual.
     DatesJump {
         /// The later one.
@@ -59,6 +64,9 @@ pub(super) fn brakes(
     if back > CLOCK_BACK_SECONDS {
         brakes.push(Brake::ClockWentBack);
     }
+    if has_gone_forward(facts, remembered, chains) {
+        brakes.push(Brake::ClockWentForward);
+    }
     let counted: Vec<usize> = (0..standings.len()).filter(|&at| standings[at] == Standing::Counted).collect();
     let jump = counted.windows(2).find(|pair| {
         let (before, after) = (&chains.backups[pair[0]], &chains.backups[pair[1]]);
@@ -74,12 +82,28 @@ pub(super) fn brakes(
     brakes
 }
 
+/// Whether the clock is ahead of the time (F105): a grace would end before it is over. By the machine's own count since its
+/// start to a day; where that tells nothing, by what was seen last, to a month.
+fn has_gone_forward(facts: &RetentionFacts, remembered: Remembered, chains: &Chains) -> bool {
+    let now = facts.now.as_second();
+    if let Some(passed_ms) = remembered.passed_ms {
+        let passed = i64::try_from(passed_ms / 1000).unwrap_or(i64::MAX);
+        return now.saturating_sub(remembered.acted.as_second()).saturating_sub(passed) > CLOCK_AHEAD_SECONDS;
+    }
+    let newest = chains.backups.iter().map(|backup| backup.started.as_second()).filter(|at| *at <= now).max();
+    let seen = newest.unwrap_or(i64::MIN).max(remembered.acted.as_second());
+    now.saturating_sub(seen) > GAP_SECONDS
+}
+
 impl fmt::Display for Brake {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotConfirmed => f.write_str("nobody has confirmed policy and pins yet"),
             Self::PolicyChanged => f.write_str("the policy is another one than before"),
             Self::ClockWentBack => f.write_str("the clock is behind what it said before"),
+            Self::ClockWentForward => {
+                f.write_str("the clock is ahead of the time that has passed since the last time")
+            }
             Self::DatesJump { backup } => {
                 write!(f, "more than 31 days lie between backup {} and the one before it", backup.short())
             }

@@ -61,6 +61,11 @@ impl<'a> Target<'a> {
         Ok(())
     }
 
+    /// Whether its manifest is there.
+    pub(super) fn has_manifest(&self, environment: &Environment) -> Result<bool> {
+        self.set_folder.has_manifest(environment, self.folder)
+    }
+
     /// Deletes it. Tells with `false` that it may not be deleted any more: it was pinned, or its mark was taken back.
     pub(super) fn delete(&self, environment: &Environment) -> Result<bool> {
         let act = || format!("deleting the backup {}", self.backup.id.short());

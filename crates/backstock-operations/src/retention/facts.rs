@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use backstock_vocabulary::{BackupId, Content, Level, MarkCause, Reason, ReplicaState};
 use jiff::Timestamp;
 
+use super::copies::Shortage;
 use super::policy::RetentionPolicy;
 
 /// One backup at the destination.
@@ -32,6 +33,10 @@ pub struct KnownBackup {
     pub is_needed: bool,
     /// Whether somebody reads it just now, or a backup that builds on it.
     pub is_being_read: bool,
+    /// Whether somebody has looked at it, where it is suspect.
+    pub is_confirmed: bool,
+    /// Whether it lacks something that nobody has accepted.
+    pub has_open_exceptions: bool,
     /// Why it is marked for deletion, where it is.
     pub mark: Option<MarkCause>,
 }
@@ -45,6 +50,9 @@ pub struct Remembered {
     pub sequence: u64,
     /// What the clock said.
     pub acted: Timestamp,
+    /// How much time has passed since by the machine's own count, in milliseconds, which setting the clock does not change;
+    /// none where it was started anew since.
+    pub passed_ms: Option<u64>,
 }
 
 /// What is asked for.
@@ -63,6 +71,8 @@ pub struct RetentionFacts {
     pub policy: RetentionPolicy,
     /// What is asked for.
     pub wish: Wish,
+    /// What copies the newest backup of the set lacks, wherever they should be.
+    pub shortage: Option<Shortage>,
     /// Every backup of the set that the catalog has at the destination.
     pub backups: Vec<KnownBackup>,
     /// What the clock says. It ages nothing; it only shows what it contradicts.

@@ -2,14 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use backstock_catalog::{Backup, Mark, Replica, Set, Shop, Storage};
+use backstock_catalog::{Backup, Confirmation, Mark, Replica, Set, Shop, Storage};
 use backstock_host::lock::Lock;
 use backstock_vocabulary::{BackupId, MarkCause, ReplicaState, SetId, StorageId};
 
+use super::copies::{Shortage, shortage_among};
 use super::facts::{KnownBackup, Remembered, RetentionFacts, Wish};
 use super::plan::{RetentionPlan, plan_retention};
 use super::policy::RetentionPolicy;
 use super::reasons::Decision;
+use crate::accepted::Accepted;
 use crate::environment::Environment;
 use crate::error::{Doing, ErrorKind, OperationError, Result};
 use crate::lease::leased;
@@ -86,6 +88,7 @@ struct Records {
     needed: HashSet<BackupId>,
     strangers: HashSet<BackupId>,
     leased: HashSet<BackupId>,
+    accepted: Accepted,
 }
 
 impl Records {
@@ -109,6 +112,7 @@ impl Records {
                 .flatten()
                 .collect(),
             leased: leased(environment)?.into_iter().collect(),
+            accepted: Accepted::read(environment)?,
         })
     }
 }
@@ -116,11 +120,22 @@ impl Records {
 fn gather(environment: &Environment, shop: &Shop, policy: RetentionPolicy, wish: Wish) -> Result<PrunePlan> {
     let lock = if environment.may_write { Some(lock_shop(environment, shop.id, &shop.title)?) } else { None };
     close_dead_runs(environment, lock.as_ref().map(|_| shop.id))?;
+    let destinations = gather_within(environment, shop, policy, &wish)?;
+    Ok(PrunePlan { shop: shop.clone(), destinations, wish, lock })
+}
+
+/// The same for a run that has the shop's lock already.
+pub(super) fn gather_within(
+    environment: &Environment,
+    shop: &Shop,
+    policy: RetentionPolicy,
+    wish: &Wish,
+) -> Result<Vec<DestinationPlan>> {
     let records = Records::read(environment)?;
     let act = || format!("listing the backups of {}", shop.title);
     let backups = environment.wait(environment.catalog.list_backups(Some(shop.id))).doing(act())?;
     let mut copies: BTreeMap<(SetId, StorageId), Vec<(Backup, Replica)>> = BTreeMap::new();
-    for backup in backups {
+    for backup in &backups {
         for replica in
             records.replicas.get(&backup.id).into_iter().flatten().filter(|replica| is_here(replica))
         {
@@ -133,9 +148,13 @@ fn gather(environment: &Environment, shop: &Shop, policy: RetentionPolicy, wish:
         let set = environment.wait(environment.catalog.find_set(set)).doing(act())?;
         let storage = environment.wait(environment.catalog.find_storage(storage)).doing(act())?;
         let (Some(set), Some(storage)) = (set, storage) else { continue };
-        destinations.push(destination(environment, &records, (set, storage), copies, policy, &wish)?);
+        let of_set: Vec<&Backup> = backups.iter().filter(|backup| backup.set == set.id).collect();
+        let required = policy.required_copies;
+        let shortage = shortage_among(&of_set, &records.replicas, &records.strangers, required);
+        let asked = Asked { policy, wish, shortage };
+        destinations.push(destination(environment, &records, (set, storage), copies, &asked)?);
     }
-    Ok(PrunePlan { shop: shop.clone(), destinations, wish, lock })
+    Ok(destinations)
 }
 
 /// Whether something of the backup is at the destination, as far as is known.
@@ -144,14 +163,21 @@ fn is_here(replica: &Replica) -> bool {
     matches!(replica.state, Present | Verified | Damaged | Deleting)
 }
 
+/// What is asked for, and what stands against it at every destination of the set.
+struct Asked<'a> {
+    policy: RetentionPolicy,
+    wish: &'a Wish,
+    shortage: Option<Shortage>,
+}
+
 fn destination(
     environment: &Environment,
     records: &Records,
     (set, storage): (Set, Storage),
     mut copies: Vec<(Backup, Replica)>,
-    policy: RetentionPolicy,
-    wish: &Wish,
+    asked: &Asked<'_>,
 ) -> Result<DestinationPlan> {
+    let Asked { policy, wish, shortage } = *asked;
     let is_stranger = |backup: BackupId| {
         let is_asked = matches!(wish, Wish::ByHand(ids) if ids.contains(&backup));
         records.strangers.contains(&backup) && !is_asked
@@ -168,24 +194,41 @@ fn destination(
         .wait(environment.catalog.confirmation(set.id, storage.id))
         .doing("looking for the confirmed policy")?;
     let remembered = confirmation.map(|confirmation| Remembered {
-        policy: serde_json::from_value(confirmation.policy).ok(),
+        policy: serde_json::from_value(confirmation.policy.clone()).ok(),
         sequence: confirmation.sequence,
         acted: confirmation.acted,
+        passed_ms: passed_ms(environment, &confirmation),
     });
     let backups = copies
         .iter()
         .map(|(backup, replica)| {
-            known(records, backup, replica, marks.get(&backup.id).map(|mark| mark.cause))
+            let mark = marks.get(&backup.id).map(|mark| mark.cause);
+            known(environment, records, (backup, replica), mark)
         })
-        .collect();
+        .collect::<Result<_>>()?;
     let now = environment.host.clock.now();
-    let facts = RetentionFacts { policy, wish: wish.clone(), backups, now, remembered };
+    let facts = RetentionFacts { policy, wish: wish.clone(), shortage, backups, now, remembered };
     let copies = copies.into_iter().map(|copy| (copy.0.id, copy)).collect();
     Ok(DestinationPlan { set, storage, plan: plan_retention(&facts), strangers, facts, copies, marks })
 }
 
-fn known(records: &Records, backup: &Backup, replica: &Replica, mark: Option<MarkCause>) -> KnownBackup {
-    KnownBackup {
+/// How much time has passed since a confirmation, where the machine has not been started anew.
+fn passed_ms(environment: &Environment, confirmation: &Confirmation) -> Option<u64> {
+    let machine = &environment.host.machine;
+    let boot_id = confirmation.boot_id.as_ref().filter(|boot| !boot.is_empty())?;
+    if *boot_id != machine.boot_id() {
+        return None;
+    }
+    machine.since_boot_ms()?.checked_sub(confirmation.since_boot_ms?)
+}
+
+fn known(
+    environment: &Environment,
+    records: &Records,
+    (backup, replica): (&Backup, &Replica),
+    mark: Option<MarkCause>,
+) -> Result<KnownBackup> {
+    Ok(KnownBackup {
         id: backup.id,
         sequence: backup.sequence,
         level: backup.level,
@@ -197,6 +240,8 @@ fn known(records: &Records, backup: &Backup, replica: &Replica, mark: Option<Mar
         is_pinned: records.pinned.contains(&backup.id),
         is_needed: records.needed.contains(&backup.id),
         is_being_read: records.leased.contains(&backup.id),
+        is_confirmed: records.accepted.is_confirmed(backup.id),
+        has_open_exceptions: records.accepted.has_open_exceptions(environment, backup)?,
         mark,
-    }
+    })
 }

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::brake::{Brake, brakes};
 use super::chains::Chains;
+use super::copies::Shortage;
 use super::facts::{KnownBackup, RetentionFacts, Wish};
 use super::policy::RetentionPolicy;
 use super::reasons::{Decision, GoReason, KeepReason};
@@ -24,6 +25,9 @@ pub struct RetentionPlan {
     pub policy: RetentionPolicy,
     /// The newest backup that is wholly verified. None: nothing goes.
     pub floor: Option<BackupId>,
+    /// What copies the set lacks. Some: nothing goes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shortage: Option<Shortage>,
     /// Every backup, by sequence, the oldest first.
     pub backups: Vec<Verdict>,
     /// What a person must confirm first.
@@ -76,7 +80,7 @@ pub fn plan_retention(facts: &RetentionFacts) -> RetentionPlan {
     let floor = newest_counted(&|at| chains.is_verified(at));
     let mut kept: Vec<Vec<KeepReason>> = vec![Vec::new(); standings.len()];
     let mut gone: Vec<Vec<GoReason>> = vec![Vec::new(); standings.len()];
-    keep_whatever_is_asked(&chains, &standings, floor, &mut kept);
+    keep_whatever_is_asked(&chains, &standings, floor, facts.shortage.is_some(), &mut kept);
     match facts.wish {
         Wish::Policy => {
             let reference = floor.map(|at| chains.backups[at].started);
@@ -104,7 +108,7 @@ pub fn plan_retention(facts: &RetentionFacts) -> RetentionPlan {
         Vec::new()
     };
     let floor = floor.map(|at| chains.backups[at].id);
-    RetentionPlan { policy: facts.policy, floor, backups, brakes }
+    RetentionPlan { policy: facts.policy, floor, shortage: facts.shortage, backups, brakes }
 }
 
 /// What stays whatever is asked for.
@@ -112,6 +116,7 @@ fn keep_whatever_is_asked(
     chains: &Chains,
     standings: &[Standing],
     floor: Option<usize>,
+    lacks_copies: bool,
     kept: &mut [Vec<KeepReason>],
 ) {
     let newest = (0..standings.len()).rev().find(|&at| standings[at] != Standing::UnderWay);
@@ -121,6 +126,7 @@ fn keep_whatever_is_asked(
             (backup.is_needed, KeepReason::OpenRestore),
             (backup.is_being_read, KeepReason::BeingRead),
             (floor.is_none(), KeepReason::NothingVerified),
+            (lacks_copies, KeepReason::TooFewCopies),
             (floor == Some(at), KeepReason::Floor),
             (newest == Some(at), KeepReason::Newest),
         ];
@@ -143,7 +149,8 @@ fn judge_by_policy(
     gone: &mut [Vec<GoReason>],
 ) {
     let suspect = standings.iter().position(|standing| *standing == Standing::Suspect);
-    // Those after the first suspect follow the policy among themselves.
+    // Those after the first suspect follow the policy among themselves, further suspect ones as the lesser do: where nobody
+    // looks for a year, they do not fill the disk.
     let first = suspect.map_or(0, |at| at + 1);
     for at in (0..suspect.unwrap_or(0)).filter(|&at| standings[at] != Standing::ByHand) {
         kept[at].push(KeepReason::BeforeSuspect);
@@ -155,7 +162,7 @@ fn judge_by_policy(
             Standing::UnderWay | Standing::ByHand => {}
             Standing::Undated => kept[at].push(KeepReason::Undated),
             Standing::Imported => kept[at].push(KeepReason::Imported),
-            Standing::Suspect => kept[at].push(KeepReason::Suspect),
+            Standing::Suspect if suspect == Some(at) => kept[at].push(KeepReason::Suspect),
             Standing::Snapshot(reason) => {
                 let place = &mut snapshots[usize::from(reason == Reason::PreUpgrade)];
                 *place += 1;
@@ -173,7 +180,7 @@ fn judge_by_policy(
                     gone[at].push(GoReason::BeyondLeftovers);
                 }
             }
-            Standing::Lesser | Standing::Counted => {
+            Standing::Suspect | Standing::Lesser | Standing::Counted => {
                 match too_old(facts, &chains.backups[at], reference) {
                     Some(reason) => gone[at].push(reason),
                     None if !facts.policy.limits_the_count() => kept[at].push(KeepReason::NoLimit),
@@ -193,12 +200,17 @@ fn places_of(
     first: usize,
 ) -> Vec<Vec<KeepReason>> {
     let mut found = vec![Vec::new(); standings.len()];
+    let is_lesser = |standing: Standing| matches!(standing, Standing::Lesser | Standing::Suspect);
     for standing in [Standing::Counted, Standing::Lesser] {
-        let takes_part = |at: &usize| standings[*at] == Standing::Counted || standings[*at] == standing;
+        let is_alike = |other: Standing| is_lesser(other) == is_lesser(standing);
+        let takes_part = |at: &usize| {
+            let own = standings[*at];
+            own == Standing::Counted || (is_lesser(own) && is_lesser(standing))
+        };
         let newest_first: Vec<(usize, &KnownBackup)> =
             (first..standings.len()).rev().filter(takes_part).map(|at| (at, &chains.backups[at])).collect();
         for (at, reason) in places(&facts.policy, &newest_first) {
-            if standings[at] == standing {
+            if is_alike(standings[at]) {
                 found[at].push(reason);
             }
         }

@@ -34,6 +34,9 @@ pub struct RetentionSettings {
     pub count_exceptions: Option<bool>,
     /// How long what was marked stays before it goes, in hours.
     pub grace_hours: Option<u32>,
+    /// How many whole replicas the newest backup must have; what the set says, not the policy.
+    #[serde(skip)]
+    pub required_copies: Option<u32>,
     /// Whether what the policy lets go goes after each backup too, and not by `prune` alone. It does where nothing is said.
     pub after_backup: Option<bool>,
 }
@@ -59,6 +62,13 @@ pub struct RetentionPolicy {
     pub count_exceptions: bool,
     /// How long what was marked stays before it goes, in hours.
     pub grace_hours: u32,
+    /// How many whole replicas the newest backup of the set must have, or nothing goes anywhere.
+    #[serde(default = "one")]
+    pub required_copies: u32,
+}
+
+fn one() -> u32 {
+    1
 }
 
 impl Default for RetentionPolicy {
@@ -74,6 +84,7 @@ impl Default for RetentionPolicy {
             keep_snapshots: SNAPSHOTS,
             count_exceptions: false,
             grace_hours: GRACE_HOURS,
+            required_copies: 1,
         }
     }
 }
@@ -100,6 +111,12 @@ impl RetentionSettings {
         if self.keep_snapshots == Some(0) {
             return Err(refused("keeping 0 snapshots would leave nothing to go back to", "give 1 or more"));
         }
+        if self.required_copies == Some(0) {
+            return Err(refused(
+                "a set that requires 0 copies would have no backup at all",
+                "give 1 or more",
+            ));
+        }
         let is_given = rules.iter().any(Option::is_some) || self.delete_after_days.is_some();
         if is_given
             && rules.iter().all(|rule| matches!(rule, None | Some(0)))
@@ -119,6 +136,7 @@ impl RetentionSettings {
             keep_snapshots: self.keep_snapshots.unwrap_or(usual.keep_snapshots),
             count_exceptions: self.count_exceptions.unwrap_or(usual.count_exceptions),
             grace_hours: self.grace_hours.unwrap_or(usual.grace_hours),
+            required_copies: self.required_copies.unwrap_or(usual.required_copies),
         };
         policy.refuse_contradictions()?;
         Ok(policy)
@@ -181,6 +199,10 @@ impl fmt::Display for RetentionPolicy {
         if let Some(days) = self.delete_after_days {
             write!(f, "; delete after {days} days")?;
         }
-        write!(f, "; {} snapshots of each reason; {} hours of grace", self.keep_snapshots, self.grace_hours)
+        write!(f, "; {} snapshots of each reason; {} hours of grace", self.keep_snapshots, self.grace_hours)?;
+        if self.required_copies > 1 {
+            write!(f, "; {} copies required", self.required_copies)?;
+        }
+        Ok(())
     }
 }

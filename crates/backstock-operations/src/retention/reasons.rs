@@ -43,6 +43,8 @@ pub enum KeepReason {
     BeingRead,
     /// Nothing is deleted while no backup here has a chain that is wholly verified.
     NothingVerified,
+    /// Nothing is deleted while the newest backup has fewer copies than its set requires.
+    TooFewCopies,
     /// The newest that is wholly verified, or what that builds on.
     Floor,
     /// The next backup follows its number.
@@ -138,6 +140,7 @@ impl fmt::Display for KeepReason {
             Self::OpenRestore => f.write_str("needed by a restore that was not accepted yet"),
             Self::BeingRead => f.write_str("somebody reads it just now"),
             Self::NothingVerified => f.write_str("no backup here is wholly verified"),
+            Self::TooFewCopies => f.write_str("the newest backup lacks required copies"),
             Self::Floor => f.write_str("newest that is wholly verified"),
             Self::Newest => f.write_str("newest of the set"),
             Self::Place { of, place } => write!(f, "{of} {place}"),

@@ -21,7 +21,7 @@ pub(super) enum Standing {
     Imported,
     /// Must not be restored.
     Unusable,
-    /// A person must look at it.
+    /// A person must look at it: it counts for nothing, and what is older than the first such one is protected.
     Suspect,
     /// Something of it is missing or damaged: it takes nobody's place, and goes when even among its like no rule keeps
     /// it.
@@ -42,11 +42,8 @@ fn standing(facts: &RetentionFacts, chains: &Chains, at: usize, is_undated: bool
         Wish::Policy => false,
         Wish::ByHand(ids) => ids.contains(&backup.id),
     };
-    let is_whole = match backup.content {
-        Content::Whole => true,
-        Content::WholeExcept => facts.policy.count_exceptions,
-        Content::Suspect | Content::Unusable => false,
-    };
+    let is_suspect = backup.content == Content::Suspect && !backup.is_confirmed;
+    let is_whole = facts.policy.count_exceptions || !backup.has_open_exceptions;
     if backup.state == ReplicaState::Deleting {
         Standing::UnderWay
     } else if is_asked || backup.mark == Some(MarkCause::ByHand) {
@@ -59,7 +56,7 @@ fn standing(facts: &RetentionFacts, chains: &Chains, at: usize, is_undated: bool
         Standing::Imported
     } else if backup.content == Content::Unusable {
         Standing::Unusable
-    } else if backup.content == Content::Suspect {
+    } else if is_suspect {
         Standing::Suspect
     } else if is_whole && backup.is_there() && chains.is_closed(at) {
         Standing::Counted

@@ -50,6 +50,11 @@ impl AskedTables {
             DumpedObject::Trigger(record) => &record.table,
             object => object.name(),
         };
+        self.takes_table(name)
+    }
+
+    /// Whether a table of this name would have been taken, had it been there.
+    pub(crate) fn takes_table(&self, name: &[u8]) -> bool {
         let fits = |patterns: &[AskedPattern]| patterns.iter().any(|pattern| pattern.fits(name));
         (self.only.is_empty() || fits(&self.only)) && !fits(&self.left_out)
     }

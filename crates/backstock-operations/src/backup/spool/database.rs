@@ -23,6 +23,7 @@ use crate::environment::Environment;
 use crate::error::{Doing, ErrorKind, OperationError, Result};
 use crate::monitor::{DatabaseWatch, Monitor, Phase};
 use crate::subject::ShopDatabase;
+use crate::suspicion::TableCounts;
 
 /// Connections that read at the same time: one for each processor within these limits. Each keeps a processor of the
 /// server busy, and the server has to have some left for the shop.
@@ -203,6 +204,9 @@ fn write_index(
     };
     let part = index.finish(&artifact.frames, &summary).doing(act())?;
     let is_table = |object: &&DumpedObject| matches!(object, DumpedObject::Table(_));
+    let layout = plan.layout.clone().and_then(|layout| serde_json::from_value(layout).ok());
+    let asked = plan.database.as_ref().map(|database| AskedTables::of(&database.selection));
+    let counts = TableCounts::of(report, asked.unwrap_or_default(), &problems, layout.as_ref());
     let mut gathered = Gathered {
         artifacts: vec![
             ManifestArtifact::data(ArtifactKind::Database, artifact),
@@ -210,6 +214,7 @@ fn write_index(
         ],
         tables: report.objects.iter().filter(is_table).count() as u64,
         rows: report.rows,
+        table_counts: Some(counts),
         ..Gathered::default()
     };
     gathered.exceptions.database = problems.iter().filter(|problem| problem.is_exception).count() as u64;

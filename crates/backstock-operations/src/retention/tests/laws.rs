@@ -11,7 +11,7 @@ use proptest::test_runner::RngSeed;
 use super::naive::Naive;
 use super::sample::{backup, day, id, kept_by};
 use crate::retention::{
-    KnownBackup, Remembered, RetentionFacts, RetentionPlan, RetentionPolicy, Wish, plan_retention,
+    KnownBackup, Remembered, RetentionFacts, RetentionPlan, RetentionPolicy, Shortage, Wish, plan_retention,
 };
 
 /// How many cases the checks try: a few seconds.
@@ -54,7 +54,13 @@ fn reason() -> impl Strategy<Value = Reason> {
 fn known(sequence: u64) -> impl Strategy<Value = KnownBackup> {
     let level =
         prop_oneof![3 => Just(Level::Full), 2 => Just(Level::Incremental), 1 => Just(Level::Differential)];
-    let flags = (prop::bool::weighted(0.06), prop::bool::weighted(0.04), prop::bool::weighted(0.04));
+    let flags = (
+        prop::bool::weighted(0.06),
+        prop::bool::weighted(0.04),
+        prop::bool::weighted(0.04),
+        prop::bool::weighted(0.4),
+        prop::bool::weighted(0.6),
+    );
     let mark = prop_oneof![
         8 => Just(None),
         1 => Just(Some(MarkCause::Policy)),
@@ -68,7 +74,7 @@ fn known(sequence: u64) -> impl Strategy<Value = KnownBackup> {
             reason,
             content,
             state,
-            (is_pinned, is_needed, is_being_read),
+            (is_pinned, is_needed, is_being_read, is_confirmed, lacks),
             mark,
             minutes,
         )| {
@@ -87,6 +93,8 @@ fn known(sequence: u64) -> impl Strategy<Value = KnownBackup> {
                 is_pinned,
                 is_needed,
                 is_being_read,
+                is_confirmed,
+                has_open_exceptions: content != Content::Whole && lacks,
                 mark,
                 ..backup(sequence)
             }
@@ -112,6 +120,7 @@ fn policy() -> impl Strategy<Value = RetentionPolicy> {
                 keep_snapshots,
                 count_exceptions,
                 grace_hours: 24,
+                required_copies: 1,
             }
         },
     )
@@ -122,15 +131,18 @@ fn cases() -> impl Strategy<Value = RetentionFacts> {
     let by_hand = prop::collection::btree_set((1..15_u64).prop_map(id), 1..3);
     let wish = prop_oneof![4 => Just(Wish::Policy), 1 => by_hand.prop_map(Wish::ByHand)];
     let remembered = prop::option::weighted(0.8, (0..15_u64, -20..20_i64));
-    (policy(), wish, backups, -30..30_i64, remembered).prop_map(
-        |(policy, wish, backups, days, remembered)| {
+    let shortage = prop::bool::weighted(0.05);
+    (policy(), wish, backups, -30..30_i64, remembered, shortage).prop_map(
+        |(policy, wish, backups, days, remembered, lacks_copies)| {
             let now = day(backups.len() as i64 * 15 / 24 + days);
             let remembered = remembered.map(|(sequence, days)| Remembered {
                 policy: Some(policy),
                 sequence,
                 acted: day(days),
+                passed_ms: None,
             });
-            RetentionFacts { policy, wish, backups, now, remembered }
+            let shortage = lacks_copies.then(|| Shortage { backup: id(1), whole: 1, required: 2 });
+            RetentionFacts { policy, wish, shortage, backups, now, remembered }
         },
     )
 }

@@ -84,18 +84,21 @@ impl Naive<'_> {
     }
 
     fn is_suspect(&self, backup: &KnownBackup) -> bool {
-        self.is_ordinary(backup) && backup.content == Content::Suspect
+        self.is_ordinary(backup) && backup.content == Content::Suspect && !backup.is_confirmed
     }
 
     pub(super) fn counts(&self, backup: &KnownBackup) -> bool {
-        let is_whole = backup.content == Content::Whole
-            || (backup.content == Content::WholeExcept && self.0.policy.count_exceptions);
+        let is_plausible = match backup.content {
+            Content::Whole | Content::WholeExcept => true,
+            Content::Suspect => backup.is_confirmed,
+            Content::Unusable => false,
+        };
+        let is_whole = is_plausible && (!backup.has_open_exceptions || self.0.policy.count_exceptions);
         self.is_ordinary(backup) && is_whole && Self::is_there(backup) && self.is_closed(backup)
     }
 
     fn is_lesser(&self, backup: &KnownBackup) -> bool {
-        let is_other = backup.content == Content::Unusable || backup.content == Content::Suspect;
-        self.is_ordinary(backup) && !is_other && !self.counts(backup)
+        self.is_ordinary(backup) && backup.content != Content::Unusable && !self.counts(backup)
     }
 
     pub(super) fn floor(&self) -> Option<&KnownBackup> {
@@ -153,10 +156,7 @@ impl Naive<'_> {
                 && !Self::is_before(suspect, backup)
                 && !self.all().any(|first| self.is_suspect(first) && Self::is_before(first, suspect))
         });
-        if protected
-            || self.is_undated(backup)
-            || backup.content == Content::Suspect && self.is_ordinary(backup)
-        {
+        if protected || self.is_undated(backup) {
             return true;
         }
         let policy = &self.0.policy;
@@ -183,7 +183,7 @@ impl Naive<'_> {
 
     /// Kept for itself, not for a child.
     fn is_kept_itself(&self, backup: &KnownBackup) -> bool {
-        let Some(floor) = self.floor() else { return true };
+        let Some(floor) = self.floor().filter(|_| self.0.shortage.is_none()) else { return true };
         let is_newest = !self.all().any(|other| !Self::is_under_way(other) && Self::is_before(backup, other));
         let is_wanted = match self.0.wish {
             Wish::Policy => self.policy_keeps(backup),

@@ -35,6 +35,7 @@ fn f117_zero_copies_and_contradictions_are_refused() {
         (RetentionSettings { keep_last: Some(0), daily: Some(7), ..usual }, "last 0"),
         (RetentionSettings { delete_after_days: Some(0), ..usual }, "0 days"),
         (RetentionSettings { keep_snapshots: Some(0), ..usual }, "0 snapshots"),
+        (RetentionSettings { required_copies: Some(0), ..usual }, "0 copies"),
         (RetentionSettings { daily: Some(0), weekly: Some(0), ..usual }, "no backup at all"),
         (RetentionSettings { monthly: Some(12), delete_after_days: Some(30), ..usual }, "12 monthly"),
         (RetentionSettings { daily: Some(9), delete_after_days: Some(7), ..usual }, "9 daily"),

@@ -6,8 +6,8 @@ use backstock_vocabulary::{Content, Level, MarkCause, Reason, ReplicaState};
 
 use super::sample::{backup, backups, day, facts, id, keep_last, kept, kept_by};
 use crate::retention::{
-    Brake, Decision, GoReason, KeepReason, KnownBackup, RetentionFacts, RetentionPolicy, SlotRule, Wish,
-    plan_retention,
+    Brake, Decision, GoReason, KeepReason, KnownBackup, RetentionFacts, RetentionPolicy, Shortage, SlotRule,
+    Wish, plan_retention,
 };
 
 /// A full one and so many that each build on the one before.
@@ -203,6 +203,7 @@ fn f116_the_last_verified_chain_stays_however_old_it_is() {
     ] {
         for backup in &mut given.backups[2..] {
             (backup.content, backup.state) = (content, state);
+            backup.has_open_exceptions = content == Content::WholeExcept;
         }
         let kept = kept(&given);
         assert_eq!(plan_retention(&given).floor, Some(id(2)));
@@ -223,15 +224,32 @@ fn nothing_goes_while_nothing_is_verified() {
 }
 
 #[test]
+fn nothing_goes_while_the_newest_backup_lacks_required_copies() {
+    let mut given = facts(keep_last(1), backups(5));
+    assert_eq!(kept(&given), [5]);
+    given.shortage = Some(Shortage { backup: id(5), whole: 1, required: 2 });
+    assert_eq!(kept(&given), [1, 2, 3, 4, 5]);
+    assert!(reasons(&given, 2).contains(&KeepReason::TooFewCopies));
+    given.wish = Wish::ByHand(BTreeSet::from([id(2)]));
+    assert_eq!(kept(&given).len(), 5, "not even by hand");
+}
+
+#[test]
 fn what_lacks_something_takes_nobodys_place() {
     let mut given = facts(keep_last(2), backups(8));
     for sequence in [5, 6, 8] {
         given.backups[sequence - 1].content = Content::WholeExcept;
+        given.backups[sequence - 1].has_open_exceptions = true;
     }
     // 4 and 7 are the last two that are whole; 8 would be among the last two of all, 6 and 5 would not.
     assert_eq!(kept(&given), [4, 7, 8]);
     given.policy.count_exceptions = true;
     assert_eq!(kept(&given), [7, 8]);
+    // Or what they lack was accepted, of each by itself.
+    given.policy.count_exceptions = false;
+    given.backups[7].has_open_exceptions = false;
+    assert_eq!(kept(&given), [7, 8]);
+    assert!(reasons(&given, 8).contains(&KeepReason::Floor));
 }
 
 #[test]
@@ -263,12 +281,34 @@ fn a_suspect_backup_protects_itself_and_all_before_it() {
     let mut given = facts(keep_last(2), backups(9));
     given.backups[3].content = Content::Suspect;
     given.backups[6].content = Content::Suspect;
-    assert_eq!(kept(&given), [1, 2, 3, 4, 7, 8, 9]);
+    assert_eq!(kept(&given), [1, 2, 3, 4, 8, 9]);
     assert_eq!(reasons(&given, 2), [KeepReason::BeforeSuspect]);
     assert_eq!(reasons(&given, 4), [KeepReason::Suspect]);
-    // The later ones follow the policy among themselves: 7 takes nobody's place.
-    let given = RetentionFacts { policy: keep_last(3), ..given };
+    // The later ones follow the policy among themselves: 7 takes nobody's place, and has one as if it counted.
+    let mut given = RetentionFacts { policy: keep_last(3), ..given };
     assert_eq!(kept(&given), [1, 2, 3, 4, 6, 7, 8, 9]);
+    // Somebody has looked at the first: the second is the first now. At both: all is as usual.
+    given.backups[3].is_confirmed = true;
+    assert_eq!(kept(&given), [1, 2, 3, 4, 5, 6, 7, 8, 9]);
+    given.backups[6].is_confirmed = true;
+    assert_eq!(kept(&given), [7, 8, 9]);
+}
+
+#[test]
+fn suspect_backups_that_nobody_looks_at_do_not_fill_the_disk() {
+    let mut given = facts(keep_last(2), backups(30));
+    for backup in &mut given.backups[3..] {
+        backup.content = Content::Suspect;
+    }
+    // The last good ones and the first suspect stay, of the others as many as the policy wants.
+    assert_eq!(kept(&given), [1, 2, 3, 4, 29, 30]);
+    assert_eq!(plan_retention(&given).floor, Some(id(3)));
+    // A confirmed one counts only where nothing that it lacks is new.
+    given.backups[29].is_confirmed = true;
+    given.backups[29].has_open_exceptions = true;
+    assert_eq!(plan_retention(&given).floor, Some(id(3)));
+    given.backups[29].has_open_exceptions = false;
+    assert_eq!(plan_retention(&given).floor, Some(id(30)));
 }
 
 #[test]
@@ -368,7 +408,7 @@ fn f121_the_brake_asks_before_more_than_usual_goes() {
 }
 
 #[test]
-fn the_brake_asks_after_another_policy_a_rebuild_or_a_clock_that_jumped() {
+fn f105_the_brake_asks_after_another_policy_a_rebuild_or_a_clock_that_jumped() {
     let usual = facts(keep_last(3), backups(4));
     assert_eq!(plan_retention(&usual).brakes, []);
     let with = |change: &dyn Fn(&mut RetentionFacts)| {
@@ -385,6 +425,20 @@ fn the_brake_asks_after_another_policy_a_rebuild_or_a_clock_that_jumped() {
         given.now = day(301);
     };
     assert_eq!(with(&jump), [Brake::DatesJump { backup: id(4) }]);
+    // Nothing was made since, and the clock is a month on: nobody knows how long it was.
+    let later = |given: &mut RetentionFacts| given.now = day(36);
+    assert_eq!(with(&later), [Brake::ClockWentForward]);
+    assert_eq!(with(&|given: &mut RetentionFacts| given.now = day(34)), []);
+    // The machine has counted on by itself.
+    let counted = |days: u64, now: i64| {
+        with(&|given: &mut RetentionFacts| {
+            given.now = day(now);
+            given.remembered.as_mut().unwrap().passed_ms = Some(days * 24 * 3_600_000);
+        })
+    };
+    assert_eq!((counted(5, 6), counted(400, 400)), (vec![], vec![]));
+    assert_eq!(counted(3, 5), [Brake::ClockWentForward]);
+    assert_eq!(counted(u64::MAX / 86_400_000, 5), []);
     // Nothing goes: nothing is asked.
     assert_eq!(with(&|given| (given.policy, given.remembered) = (keep_last(4), None)), []);
 }

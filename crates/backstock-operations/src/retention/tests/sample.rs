@@ -35,6 +35,8 @@ pub(super) fn backup(sequence: u64) -> KnownBackup {
         is_pinned: false,
         is_needed: false,
         is_being_read: false,
+        is_confirmed: false,
+        has_open_exceptions: false,
         mark: None,
     }
 }
@@ -60,8 +62,8 @@ pub(super) fn keep_last(count: u32) -> RetentionPolicy {
 pub(super) fn facts(policy: RetentionPolicy, backups: Vec<KnownBackup>) -> RetentionFacts {
     let last = backups.iter().map(|backup| backup.sequence).max().unwrap_or(0);
     let now = day(i64::try_from(last).unwrap() + 1);
-    let remembered = Some(Remembered { policy: Some(policy), sequence: 0, acted: day(0) });
-    RetentionFacts { policy, wish: Wish::Policy, backups, now, remembered }
+    let remembered = Some(Remembered { policy: Some(policy), sequence: 0, acted: day(0), passed_ms: None });
+    RetentionFacts { policy, wish: Wish::Policy, shortage: None, backups, now, remembered }
 }
 
 /// The sequence numbers of what stays.

@@ -1,0 +1,152 @@
+//! Storages: places for replicas, defined once. Their secrets are sealed before the catalog sees them.
+
+mod new;
+mod secrets;
+
+use std::sync::Arc;
+
+use backstock_catalog::Storage as StorageRecord;
+use backstock_storage::{Properties, SeenIdentity, Storage, StorageSettings};
+use backstock_vocabulary::StorageId;
+use serde::Serialize;
+use serde_json::Value;
+
+pub use new::NewStorage;
+
+use crate::environment::Environment;
+use crate::error::{Doing, ErrorKind, OperationError, Result};
+
+/// A storage as lists show it: without secrets.
+#[derive(Debug, Clone, Serialize)]
+pub struct ListedStorage {
+    /// Its identifier.
+    pub id: StorageId,
+    /// Its title.
+    pub title: String,
+    /// The name of its kind.
+    pub kind: String,
+    /// What its kind needs to know, without secrets.
+    pub settings: Value,
+    /// Whether secrets are kept of it.
+    pub has_secrets: bool,
+    /// How many backups are known to be there.
+    pub replicas: u64,
+}
+
+/// What the test of a storage brought: it took, kept, listed, gave back and let go of a small object.
+#[derive(Debug, Clone, Serialize)]
+pub struct StorageTest {
+    /// Its title.
+    pub title: String,
+    /// The name of its kind.
+    pub kind: String,
+    /// Whether what was stored can be deleted with these credentials: if not, the place is append-only.
+    pub deletes: bool,
+    /// Whether an upload that was cut off goes on where it stopped.
+    pub resumes: bool,
+    /// The largest object that it takes, in bytes, if there is a limit.
+    pub largest_object_bytes: Option<u64>,
+    /// Bytes that may still be stored there, where the place can tell.
+    pub free_bytes: Option<u64>,
+}
+
+/// Opens a storage of the catalog with its secrets.
+pub(crate) fn open(environment: &Environment, record: &StorageRecord) -> Result<Arc<dyn Storage>> {
+    let act = || format!("opening the storage {}", record.title);
+    let settings = secrets::with_secrets(environment, record)?;
+    let settings = StorageSettings { kind: record.kind.clone(), settings };
+    backstock_storage::open(&environment.host, &settings).doing(act())
+}
+
+/// Every storage, the oldest first.
+pub fn storages(environment: &Environment) -> Result<Vec<ListedStorage>> {
+    let records = environment.wait(environment.catalog.list_storages()).doing("listing the storages")?;
+    let replicas = environment.wait(environment.catalog.list_replicas()).doing("counting their backups")?;
+    let listed = records.into_iter().map(|record| {
+        let held = replicas.iter().filter(|replica| replica.storage == record.id).count();
+        ListedStorage {
+            id: record.id,
+            title: record.title,
+            kind: record.kind,
+            settings: record.settings,
+            has_secrets: record.sealed_secrets.is_some(),
+            replicas: held as u64,
+        }
+    });
+    Ok(listed.collect())
+}
+
+/// Makes a storage known, after its test where that is wanted.
+pub fn add_storage(environment: &Environment, new: NewStorage) -> Result<ListedStorage> {
+    let record = new.into_record(environment)?;
+    environment
+        .wait(environment.catalog.save_storage(&record))
+        .doing(format!("recording the storage {}", record.title))?;
+    Ok(ListedStorage {
+        id: record.id,
+        title: record.title,
+        kind: record.kind,
+        settings: record.settings,
+        has_secrets: record.sealed_secrets.is_some(),
+        replicas: 0,
+    })
+}
+
+/// What the server of a new storage shows of itself, where the settings must pin that and do not yet.
+pub fn identity_to_pin(environment: &Environment, new: &NewStorage) -> Result<Option<SeenIdentity>> {
+    let settings = new.settings()?;
+    let act = format!("asking the server of the storage {} who it is", new.title);
+    let seen = environment.wait(backstock_storage::seen_identity(&environment.host, &settings)).doing(act)?;
+    Ok(seen.filter(|seen| !new.settings.contains_key(seen.setting)))
+}
+
+/// Tries a storage before it is made known.
+pub fn test_new_storage(environment: &Environment, new: &NewStorage) -> Result<StorageTest> {
+    let settings = new.settings()?;
+    let storage = backstock_storage::open(&environment.host, &settings)
+        .doing(format!("opening the storage {}", new.title))?;
+    test(environment, &new.title, &settings.kind, storage.as_ref())
+}
+
+/// Tries a storage of the catalog.
+pub fn test_storage(environment: &Environment, title: &str) -> Result<StorageTest> {
+    let record = find(environment, title)?;
+    let storage = open(environment, &record)?;
+    test(environment, &record.title, &record.kind, storage.as_ref())
+}
+
+fn test(environment: &Environment, title: &str, kind: &str, storage: &dyn Storage) -> Result<StorageTest> {
+    let act = || format!("testing the storage {title}");
+    let Properties { resumes, deletes, largest_object_bytes, .. } =
+        environment.wait(storage.probe(None)).doing(act())?;
+    let free_bytes = environment.wait(storage.free_bytes()).doing(act())?;
+    let (title, kind) = (title.to_owned(), kind.to_owned());
+    Ok(StorageTest { title, kind, deletes, resumes, largest_object_bytes, free_bytes })
+}
+
+/// Forgets a storage that holds no backup that is known. What lies there stays as it is.
+pub fn remove_storage(environment: &Environment, title: &str) -> Result<()> {
+    let record = find(environment, title)?;
+    let act = format!("forgetting the storage {title}");
+    if environment.wait(environment.catalog.remove_storage(record.id)).doing(act)? {
+        return Ok(());
+    }
+    Err(OperationError::hinted(
+        ErrorKind::Refused,
+        format!("the storage {title} holds backups, and is not forgotten"),
+        "`backstock list` shows them, `backstock delete` deletes one",
+    ))
+}
+
+fn find(environment: &Environment, title: &str) -> Result<StorageRecord> {
+    let found = environment
+        .wait(environment.catalog.find_storage_by_title(title))
+        .doing(format!("looking for the storage {title}"))?;
+    found.ok_or_else(|| {
+        OperationError::hinted(
+            ErrorKind::NotFound,
+            format!("there is no storage called {title}"),
+            "`backstock storage list` shows all of them",
+        )
+    })
+}

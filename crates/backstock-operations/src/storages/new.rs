@@ -1,0 +1,129 @@
+//! A storage that somebody is defining: its settings are checked against what its kind says of itself.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use backstock_catalog::Storage as StorageRecord;
+use backstock_storage::{Field, KINDS, Kind, Secret, StorageSettings};
+use backstock_vocabulary::StorageId;
+use serde_json::{Map, Value};
+
+use super::secrets;
+use crate::backup::refuse_place;
+use crate::environment::Environment;
+use crate::error::{Doing, ErrorKind, OperationError, Result};
+
+/// The longest title, in characters: it stands in tables and messages.
+const TITLE_LIMIT_CHARACTERS: usize = 64;
+
+/// A storage as somebody defines it.
+#[derive(Debug, Clone)]
+pub struct NewStorage {
+    /// What people will call it.
+    pub title: String,
+    /// The name of its kind.
+    pub kind: String,
+    /// Settings by name, as they were written.
+    pub settings: BTreeMap<String, String>,
+    /// Secrets by name.
+    pub secrets: BTreeMap<String, Secret>,
+}
+
+impl NewStorage {
+    /// The kind that is meant.
+    ///
+    /// # Errors
+    /// There is none of that name; the text lists those that there are.
+    pub fn kind(&self) -> Result<&'static Kind> {
+        KINDS.iter().find(|kind| kind.name == self.kind).ok_or_else(|| {
+            let names: Vec<_> = KINDS.iter().map(|kind| kind.name).collect();
+            OperationError::hinted(
+                ErrorKind::NotFound,
+                format!("there is no kind of storage called {}", self.kind),
+                format!("known are {}; `backstock storage kinds` explains them", names.join(", ")),
+            )
+        })
+    }
+
+    /// The secrets that it needs and lacks.
+    pub fn missing_secrets(&self) -> Result<Vec<Field>> {
+        let fields = self.kind()?.fields().into_iter();
+        Ok(fields
+            .filter(|field| field.is_secret && field.is_required && !self.secrets.contains_key(&field.name))
+            .collect())
+    }
+
+    /// Its settings with the secrets among them, for memory alone.
+    pub(super) fn settings(&self) -> Result<StorageSettings> {
+        let mut settings = self.plain_settings()?;
+        let exposed = self.secrets.iter().map(|(name, secret)| (name.clone(), secret.expose().into()));
+        settings.extend(exposed);
+        Ok(StorageSettings { kind: self.kind.clone(), settings: settings.into() })
+    }
+
+    fn refused(&self, problem: impl std::fmt::Display) -> OperationError {
+        OperationError::hinted(
+            ErrorKind::Refused,
+            format!("the storage {} is not defined: {problem}", self.title),
+            format!("`backstock storage kinds {}` explains its settings", self.kind),
+        )
+    }
+
+    /// Settings that are no secrets, each read as its kind wants it.
+    fn plain_settings(&self) -> Result<Map<String, Value>> {
+        let fields = self.kind()?.fields();
+        let known = |name: &str| fields.iter().find(|field| field.name == name);
+        let mut settings = Map::new();
+        for (name, text) in &self.settings {
+            let field =
+                known(name).ok_or_else(|| self.refused(format!("there is no setting called {name}")))?;
+            if field.is_secret {
+                return Err(self.refused(format!("{name} is a secret and is not given with the settings")));
+            }
+            settings.insert(name.clone(), field.parse(text).map_err(|problem| self.refused(problem))?);
+        }
+        for name in self.secrets.keys() {
+            if !known(name).is_some_and(|field| field.is_secret) {
+                return Err(self.refused(format!("there is no secret called {name}")));
+            }
+        }
+        let is_given = |name: &str| settings.contains_key(name) || self.secrets.contains_key(name);
+        match fields.iter().find(|field| field.is_required && !is_given(&field.name)) {
+            Some(lacking) => Err(self.refused(format!("{} is missing", lacking.name))),
+            None => Ok(settings),
+        }
+    }
+
+    /// The record of it, once everything about it is in order.
+    pub(super) fn into_record(self, environment: &Environment) -> Result<StorageRecord> {
+        let title = self.title.trim().to_owned();
+        if title.is_empty()
+            || title.chars().count() > TITLE_LIMIT_CHARACTERS
+            || title.contains(char::is_control)
+        {
+            return Err(self.refused(format!(
+                "a title has 1 to {TITLE_LIMIT_CHARACTERS} characters that can be printed"
+            )));
+        }
+        let act = || format!("looking for the storage {title}");
+        if environment.wait(environment.catalog.find_storage_by_title(&title)).doing(act())?.is_some() {
+            return Err(self.refused("another storage has this title"));
+        }
+        let settings = Value::from(self.plain_settings()?);
+        let known =
+            environment.wait(environment.catalog.find_storage_by_place(&self.kind, &settings)).doing(act())?;
+        if let Some(known) = known {
+            return Err(self.refused(format!("it is the storage {} once more", known.title)));
+        }
+        if let Some(folder) = settings.get("folder").and_then(Value::as_str).filter(|_| self.kind == "local")
+        {
+            refuse_place("backups", "--set folder=…", Path::new(folder), &[], &[])?;
+        }
+        backstock_storage::open(&environment.host, &self.settings()?)
+            .doing(format!("reading the settings of the storage {title}"))?;
+        let id = environment.host.new_id(StorageId::from_parts);
+        let sealed_secrets = secrets::sealed(environment, id, &self.secrets)?;
+        let created = environment.host.clock.now();
+        Ok(StorageRecord { id, title, kind: self.kind, settings, sealed_secrets, created })
+    }
+}
