@@ -1,21 +1,30 @@
 //! What may be typed: every command, flag and argument.
 
+mod drill;
 mod key;
 mod retention;
+mod storage;
+mod verify;
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use backstock_operations::ShopOverrides;
+use backstock_operations::{PartSize, ShopOverrides};
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub(crate) use drill::{DrillArguments, ScratchArguments};
 pub(crate) use key::{
     ChangeKeyArguments, ExportKeyArguments, KeyCommand, KitArguments, NamedKeyArguments, NewKeyArguments,
     SuiteArgument,
 };
-pub(crate) use retention::{DeleteArguments, PinArguments, PruneArguments, UnpinArguments};
+pub(crate) use retention::{ConfirmArguments, DeleteArguments, PinArguments, PruneArguments, UnpinArguments};
+pub(crate) use storage::{
+    AddStorageArguments, KindsArguments, NamedStorageArguments, RemoveStorageArguments, StorageCommand,
+    halves, secret_file,
+};
+pub(crate) use verify::{LevelArgument, VerifyArguments};
 
 /// Backup and restore for online shops.
 #[derive(Debug, Parser)]
@@ -68,7 +77,7 @@ pub(crate) enum Command {
     Show(ShowArguments),
     /// Say what differs between two backups, or between one and the live shop
     Diff(DiffArguments),
-    /// Read a backup back and check it
+    /// Read a backup back and check it, or those that are due
     Verify(VerifyArguments),
     /// Restore a backup into a scratch place, compare everything, and remove it again
     Drill(DrillArguments),
@@ -86,9 +95,14 @@ pub(crate) enum Command {
     Pin(PinArguments),
     /// Let a pinned backup go again
     Unpin(UnpinArguments),
+    /// Say that a suspect backup is as it should be, or accept what a backup lacks
+    Confirm(ConfirmArguments),
     /// Make and look after the keys that backups are sealed for
     #[command(subcommand)]
     Key(KeyCommand),
+    /// Look after the places where backups are kept
+    #[command(subcommand)]
+    Storage(StorageCommand),
     /// Look after the catalog
     #[command(subcommand)]
     Catalog(CatalogCommand),
@@ -187,19 +201,6 @@ pub(crate) enum BackupLevel {
     Auto,
 }
 
-/// How deep to check.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum LevelArgument {
-    /// Every part is there with its size
-    Present,
-    /// Every part is read and hashed
-    Bytes,
-    /// Every frame, tar entry and SQL statement is decoded and compared with the index
-    Decoded,
-    /// Restored into a scratch place and compared
-    Drilled,
-}
-
 /// `detect`.
 #[derive(Debug, Args)]
 pub(crate) struct DetectArguments {
@@ -240,6 +241,9 @@ pub(crate) struct BackupArguments {
     /// How to compress
     #[arg(long, default_value = "zstd")]
     pub(crate) codec: CodecArgument,
+    /// How long a part may become, as in 64MiB; at least 1MiB [default: what the configuration says, else 4GB]
+    #[arg(long, value_name = "SIZE")]
+    pub(crate) part_size: Option<PartSize>,
     /// Say what would be done, and do nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
@@ -249,6 +253,9 @@ pub(crate) struct BackupArguments {
     /// Let no older backup go afterwards, whatever the policy says
     #[arg(long)]
     pub(crate) no_prune: bool,
+    /// Restore the new backup into a scratch place afterwards, and compare it: needs the programs of a database server, and room
+    #[arg(long)]
+    pub(crate) drill: bool,
     /// Do not seal this backup, although there is an identity to seal it for
     #[arg(long)]
     pub(crate) unsealed: bool,
@@ -310,72 +317,6 @@ pub(crate) struct OpenArguments {
     /// Of which shop, where "latest" could mean several
     #[arg(long)]
     pub(crate) shop: Option<OsString>,
-}
-
-/// `verify`.
-#[derive(Debug, Args)]
-pub(crate) struct VerifyArguments {
-    /// A backup's id, the end or beginning of it, or "latest"
-    #[arg(default_value = "latest")]
-    pub(crate) id: String,
-    /// Of which shop, where "latest" could mean several
-    #[arg(long)]
-    pub(crate) shop: Option<OsString>,
-    /// How deep to check
-    #[arg(long, default_value = "decoded")]
-    pub(crate) level: LevelArgument,
-}
-
-/// `drill`.
-#[derive(Debug, Args)]
-pub(crate) struct DrillArguments {
-    /// A backup's id, the end or beginning of it, or "latest"
-    #[arg(default_value = "latest")]
-    pub(crate) id: String,
-    /// Of which shop, where "latest" could mean several
-    #[arg(long)]
-    pub(crate) shop: Option<OsString>,
-    /// Start a private database server with the programs in this folder [default: those of the machine]
-    #[arg(long, value_name = "FOLDER", conflicts_with_all = ["server_host", "server_port", "server_socket"])]
-    pub(crate) server_programs: Option<PathBuf>,
-    /// Make a scratch schema on the server with this host name or address instead
-    #[arg(long, value_name = "HOST")]
-    pub(crate) server_host: Option<String>,
-    /// TCP port of that server
-    #[arg(long, value_name = "PORT")]
-    pub(crate) server_port: Option<u16>,
-    /// Unix socket of that server
-    #[arg(long, value_name = "PATH")]
-    pub(crate) server_socket: Option<PathBuf>,
-    /// User to log in there as: one that may make and drop a schema
-    #[arg(long, value_name = "USER")]
-    pub(crate) server_user: Option<String>,
-    /// File that holds the password and nothing else (or set BACKSTOCK_DATABASE_PASSWORD)
-    #[arg(long, value_name = "FILE")]
-    pub(crate) server_password_file: Option<PathBuf>,
-    /// Make the scratch folder below this one [default: the state folder]
-    #[arg(long, value_name = "FOLDER")]
-    pub(crate) scratch: Option<PathBuf>,
-    /// Keep the report in this folder, as report.html and report.json
-    #[arg(long, value_name = "FOLDER")]
-    pub(crate) report: Option<PathBuf>,
-}
-
-impl DrillArguments {
-    /// The server that is given by hand, if one is.
-    pub(crate) fn given_server(&self) -> Option<ShopOverrides> {
-        let is_given =
-            self.server_host.is_some() || self.server_port.is_some() || self.server_socket.is_some();
-        is_given.then(|| ShopOverrides {
-            host: self.server_host.clone(),
-            port: self.server_port,
-            socket: self.server_socket.clone(),
-            user: self.server_user.clone(),
-            password_file: self.server_password_file.clone(),
-            password: std::env::var("BACKSTOCK_DATABASE_PASSWORD").ok(),
-            ..ShopOverrides::default()
-        })
-    }
 }
 
 /// `restore`.
@@ -477,4 +418,7 @@ pub(crate) enum CatalogCommand {
 pub(crate) struct RebuildArguments {
     /// The folder in which backups are kept
     pub(crate) folder: PathBuf,
+    /// The fingerprint of the identity that vouches for who signed the backups, as the recovery kit shows it
+    #[arg(long, value_name = "64 DIGITS")]
+    pub(crate) fingerprint: Option<String>,
 }

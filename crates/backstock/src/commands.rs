@@ -2,6 +2,7 @@
 
 mod backup;
 mod catalog;
+mod confirm;
 mod delete;
 mod detect;
 mod diff;
@@ -14,6 +15,7 @@ mod prune;
 mod restore;
 mod restore_dump;
 mod show;
+mod storage;
 mod undo;
 mod verify;
 
@@ -49,7 +51,9 @@ pub(crate) fn run(arguments: &Arguments, terminal: Terminal) -> Result {
         Command::Delete(arguments) => delete::run(&session, arguments),
         Command::Pin(arguments) => pin::run(&session, arguments),
         Command::Unpin(arguments) => pin::unpin(&session, arguments),
+        Command::Confirm(arguments) => confirm::run(&session, arguments),
         Command::Key(command) => key::run(&session, command),
+        Command::Storage(command) => storage::run(&session, command),
         Command::Catalog(CatalogCommand::Rebuild(arguments)) => catalog::rebuild(&session, arguments),
     }
 }

@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use backstock_operations::{LevelSettings, RetentionSettings, SetSettings, ShopOverrides};
+use backstock_operations::{
+    DrillSettings, LevelSettings, PartSize, RetentionSettings, SetSettings, ShopOverrides, VerifySettings,
+};
 use serde::Deserialize;
 
 /// A configuration file of more bytes is none.
@@ -52,11 +54,23 @@ pub(crate) struct Configuration {
     /// Which backups are kept, where a set says nothing else.
     #[serde(default)]
     pub(crate) retention: RetentionSettings,
+    /// How many whole copies of a backup there must be, where a set says nothing else [default: 1].
+    pub(crate) required_copies: Option<u32>,
     /// Whether backups are sealed, where a set says nothing else [default: where there is an identity].
     pub(crate) sealed: Option<bool>,
+    /// Whether backups are decoded once they are made, where a set says nothing else [default: those that are sealed].
+    pub(crate) read_back: Option<bool>,
+    /// How long a part may become, where a set says nothing else [default: 4 GB].
+    pub(crate) part_size: Option<PartSize>,
     /// Which backups are full ones, where a set says nothing else.
     #[serde(default)]
     pub(crate) levels: LevelSettings,
+    /// How often backups are checked, where a set says nothing else.
+    #[serde(default)]
+    pub(crate) verify: VerifySettings,
+    /// Which new backups are drilled, where a set says nothing else.
+    #[serde(default)]
+    pub(crate) drill: DrillSettings,
     /// Sets that are managed by file.
     #[serde(default, rename = "set")]
     pub(crate) sets: Vec<SetTable>,
@@ -84,10 +98,20 @@ pub(crate) struct SetTable {
     pub(crate) outside_folder: std::collections::BTreeMap<String, PathBuf>,
     /// Whether its backups are sealed, instead of what is said for all.
     pub(crate) sealed: Option<bool>,
+    /// Whether its backups are decoded once they are made, instead of what is said for all.
+    pub(crate) read_back: Option<bool>,
+    /// How long a part of its backups may become, instead of what is said for all.
+    pub(crate) part_size: Option<PartSize>,
+    /// How many whole copies of its newest backup there must be, instead of what is said for all.
+    pub(crate) required_copies: Option<u32>,
     /// Which backups of it are kept, instead of what is said for all.
     pub(crate) retention: Option<RetentionSettings>,
     /// Which backups of it are full ones, instead of what is said for all.
     pub(crate) levels: Option<LevelSettings>,
+    /// How often its backups are checked, instead of what is said for all.
+    pub(crate) verify: Option<VerifySettings>,
+    /// Which new backups of it are drilled, instead of what is said for all.
+    pub(crate) drill: Option<DrillSettings>,
     /// The database, where it cannot be read from the shop's own files.
     #[serde(default)]
     pub(crate) database: DatabaseTable,
@@ -126,12 +150,31 @@ impl Configuration {
 
     /// What is kept of a shop that is known by this folder or title: what its set says, else what is said for all.
     pub(crate) fn retention(&self, folder: Option<&Path>, title: &str) -> RetentionSettings {
-        self.set_of(folder, title).and_then(|set| set.retention).unwrap_or(self.retention)
+        let set = self.set_of(folder, title);
+        let settings = set.and_then(|set| set.retention).unwrap_or(self.retention);
+        let required_copies = set.and_then(|set| set.required_copies).or(self.required_copies);
+        RetentionSettings { required_copies, ..settings }
     }
 
     /// Which backups of such a shop are full ones.
     pub(crate) fn levels(&self, folder: Option<&Path>, title: &str) -> &LevelSettings {
         self.set_of(folder, title).and_then(|set| set.levels.as_ref()).unwrap_or(&self.levels)
+    }
+
+    /// How long a part of such a shop's backups may become.
+    pub(crate) fn part_size(&self, folder: Option<&Path>, title: &str) -> PartSize {
+        let of_set = self.set_of(folder, title).and_then(|set| set.part_size);
+        of_set.or(self.part_size).unwrap_or_default()
+    }
+
+    /// How often backups of such a shop are checked.
+    pub(crate) fn verify(&self, folder: Option<&Path>, title: &str) -> VerifySettings {
+        self.set_of(folder, title).and_then(|set| set.verify).unwrap_or(self.verify)
+    }
+
+    /// Which new backups of such a shop are drilled.
+    pub(crate) fn drill(&self, folder: Option<&Path>, title: &str) -> &DrillSettings {
+        self.set_of(folder, title).and_then(|set| set.drill.as_ref()).unwrap_or(&self.drill)
     }
 
     fn set_of(&self, folder: Option<&Path>, title: &str) -> Option<&SetTable> {
@@ -155,6 +198,8 @@ impl SetTable {
             exclude_table: self.exclude_table.clone(),
             exclude_table_entirely: self.exclude_table_entirely.clone(),
             sealed: self.sealed,
+            part_size: self.part_size,
+            read_back: self.read_back,
             by_hand: ShopOverrides {
                 host: database.host,
                 port: database.port,
@@ -195,6 +240,12 @@ mod tests {
         let of = |folder: Option<&str>, title| configuration.retention(folder.map(Path::new), title);
         assert_eq!((of(Some("/var/www/acme"), "shop").daily, of(None, "acme").keep_last), (Some(3), None));
         assert_eq!((of(Some("/srv/x"), "x").keep_last, of(None, "plain").keep_last), (Some(5), Some(5)));
+        let text =
+            "required_copies = 2\n[retention]\ndaily = 3\n[[set]]\ntitle = \"acme\"\nrequired_copies = 3\n";
+        let configuration: Configuration = toml::from_str(text).unwrap();
+        let copies = |title| configuration.retention(None, title).required_copies;
+        assert_eq!((copies("acme"), copies("other")), (Some(3), Some(2)));
+        assert!(toml::from_str::<Configuration>("[retention]\nrequired_copies = 2").is_err());
         let negative = toml::from_str::<Configuration>("[retention]\nkeep_last = -1").unwrap_err();
         assert!(negative.to_string().contains("keep_last"), "{negative}");
     }
@@ -210,6 +261,31 @@ mod tests {
         assert!(acme.full.is_some() && acme.rules().is_ok());
         let error = toml::from_str::<Configuration>("[levels]\nfull = \"someday\"").unwrap_err();
         assert!(error.to_string().contains("someday"), "{error}");
+    }
+
+    #[test]
+    fn a_set_may_have_other_parts_than_the_rest() {
+        let text = "part_size = \"64 MiB\"\n[[set]]\ntitle = \"acme\"\npart_size = \"2 GB\"\n";
+        let configuration: Configuration = toml::from_str(text).unwrap();
+        assert_eq!(configuration.part_size(None, "acme").bytes(), 2_000_000_000);
+        assert_eq!(configuration.part_size(None, "other").bytes(), 64 << 20);
+        assert_eq!(Configuration::default().part_size(None, "other"), PartSize::default());
+        let error = toml::from_str::<Configuration>("part_size = \"5 kB\"").unwrap_err();
+        assert!(error.to_string().contains("5 kB is too small"), "{error}");
+    }
+
+    #[test]
+    fn a_set_may_be_checked_at_other_times_than_the_rest() {
+        let text =
+            "[verify]\nbytes_days = 14\n[[set]]\ntitle = \"acme\"\n[set.verify]\nbytes_days = \"off\"\n";
+        let configuration: Configuration = toml::from_str(text).unwrap();
+        let of = |title| configuration.verify(None, title).schedule().unwrap();
+        assert_eq!((of("other").bytes_days, of("acme").bytes_days), (Some(14), None));
+        assert_eq!((of("other").present_days, of("acme").present_days), (Some(7), Some(7)));
+        for wrong in ["bytes_days = 0", "present_days = -3", "decoded_days = \"sometimes\""] {
+            let error = toml::from_str::<Configuration>(&format!("[verify]\n{wrong}")).unwrap_err();
+            assert!(error.to_string().contains("\"off\""), "{error}");
+        }
     }
 
     #[test]

@@ -18,6 +18,8 @@ pub(crate) enum Code {
     Declined = 2,
     /// Something usable exists, and something went wrong.
     Partial = 3,
+    /// Nothing is due.
+    NothingDue = 4,
     /// No such thing.
     NotFound = 10,
     /// Another run has the shop.
@@ -37,6 +39,22 @@ pub(crate) enum Code {
 impl From<Code> for ExitCode {
     fn from(code: Code) -> Self {
         Self::from(code as u8)
+    }
+}
+
+impl From<ErrorKind> for Code {
+    fn from(kind: ErrorKind) -> Self {
+        match kind {
+            ErrorKind::Failed => Self::Failed,
+            ErrorKind::Declined => Self::Declined,
+            ErrorKind::NotFound => Self::NotFound,
+            ErrorKind::Busy => Self::Busy,
+            ErrorKind::Locked | ErrorKind::WrongKey => Self::WrongKey,
+            ErrorKind::Damaged => Self::Damaged,
+            ErrorKind::Storage => Self::Storage,
+            ErrorKind::Refused => Self::Refused,
+            ErrorKind::Interrupted => Self::Interrupted,
+        }
     }
 }
 
@@ -95,17 +113,7 @@ impl CommandError {
     /// The exit code.
     pub(crate) fn code(&self) -> Code {
         match self {
-            Self::Operation(error) => match error.kind() {
-                ErrorKind::Failed => Code::Failed,
-                ErrorKind::Declined => Code::Declined,
-                ErrorKind::NotFound => Code::NotFound,
-                ErrorKind::Busy => Code::Busy,
-                ErrorKind::Locked | ErrorKind::WrongKey => Code::WrongKey,
-                ErrorKind::Damaged => Code::Damaged,
-                ErrorKind::Storage => Code::Storage,
-                ErrorKind::Refused => Code::Refused,
-                ErrorKind::Interrupted => Code::Interrupted,
-            },
+            Self::Operation(error) => error.kind().into(),
             Self::Configuration(_) | Self::Declined(_) => Code::Declined,
             Self::NotFound(_) => Code::NotFound,
         }

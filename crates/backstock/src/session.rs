@@ -7,8 +7,8 @@ use std::sync::atomic::AtomicBool;
 
 use backstock_host::Host;
 use backstock_operations::{
-    Environment, Journal, SetSettings, ShopOverrides, Stage, Subject, UsualPlaces, find_shop, open_restores,
-    refuse_published_state, sweep_dead_drills,
+    Environment, Journal, PartSize, SetSettings, ShopOverrides, Stage, Subject, UsualPlaces, find_shop,
+    open_restores, refuse_published_state, sweep_dead_drills,
 };
 
 use crate::arguments::CommonArguments;
@@ -152,6 +152,12 @@ impl Session {
             return Ok(None);
         };
         Ok(Some((subject, set)))
+    }
+
+    /// How long parts may become of what is kept of a shop.
+    pub(crate) fn part_size(&self, subject: &Subject) -> PartSize {
+        let folder = subject.layout.as_ref().map(|layout| layout.root.as_path());
+        self.configuration.part_size(folder, &subject.title)
     }
 
     /// The shop of the catalog that a person means.

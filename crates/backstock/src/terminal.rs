@@ -4,8 +4,8 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::io::{self, BufRead, IsTerminal, Write};
 
-use backstock_operations::{ListedDrill, Passphrase, causes};
-use backstock_vocabulary::Outcome;
+use backstock_operations::{ListedDrill, ListedReplica, causes};
+use backstock_vocabulary::{Outcome, ReplicaState};
 use serde::Serialize;
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::fmt::FmtContext;
@@ -106,7 +106,7 @@ impl Terminal {
 
 impl Terminal {
     /// Asks for something that nobody may see. `None` when there is nobody to ask.
-    pub(crate) fn secret(&self, question: &str) -> Option<Passphrase> {
+    pub(crate) fn secret<T>(&self, question: &str, typed: impl FnOnce(String) -> T) -> Option<T> {
         if !self.can_ask {
             return None;
         }
@@ -123,7 +123,7 @@ impl Terminal {
         let _ = writeln!(io::stderr());
         let length = answer.trim_end_matches(['\r', '\n']).len();
         answer.truncate(length);
-        let typed = Passphrase::typed(answer);
+        let typed = typed(answer);
         read.ok().filter(|count| *count > 0).map(|_| typed)
     }
 }
@@ -228,9 +228,20 @@ pub(crate) fn contents_text(tables: u64, rows: u64, files: u64, files_bytes: Opt
 pub(crate) fn drill_text(drill: &ListedDrill) -> String {
     let (on, took) = (drill.finished.strftime("%Y-%m-%d %H:%M UTC"), duration_text(drill.elapsed_ms));
     match drill.outcome {
+        _ if drill.is_in_part => format!("database and own files restorable on {on}, took {took}"),
         Outcome::Success => format!("proven restorable on {on}, took {took}"),
         Outcome::Partial => format!("proven restorable on {on} with exceptions, took {took}"),
         _ => format!("not restorable in the drill of {on}"),
+    }
+}
+
+/// What is known of a replica, as a person reads it: where it was read back, how deep and when that was last done.
+pub(crate) fn replica_text(replica: &ListedReplica) -> String {
+    match replica.checks.last().filter(|_| replica.state == ReplicaState::Verified) {
+        Some(check) => {
+            format!("{} ({} on {})", replica.state, check.level, check.checked.strftime("%Y-%m-%d %H:%M UTC"))
+        }
+        None => replica.state.to_string(),
     }
 }
 

@@ -35,7 +35,15 @@ impl Unlocker for GivenKeys {
         if attempt > 1 {
             self.terminal.say("that is not the passphrase");
         }
-        Ok(self.terminal.secret(&format!("passphrase of the identity {}: ", identity.identity.short())))
+        let (id, fingerprint) = (identity.identity.short(), identity.fingerprint());
+        let question = format!("passphrase of the identity {id} (fingerprint {fingerprint}): ");
+        Ok(self.terminal.secret(&question, Passphrase::typed))
+    }
+
+    fn is_given(&self) -> bool {
+        self.passphrase_file.is_some()
+            || self.identity_file.is_some()
+            || std::env::var_os("BACKSTOCK_PASSPHRASE").is_some()
     }
 }
 
@@ -53,8 +61,8 @@ pub(crate) fn new_passphrase(terminal: Terminal, file: Option<&Path>) -> Result<
             "run this at a terminal, give --new-passphrase-file, or keep the key in a file with --to-file",
         )
     };
-    let first = good(terminal.secret("new passphrase: ").ok_or_else(nobody)?)?;
-    let second = terminal.secret("the same again: ").ok_or_else(nobody)?;
+    let first = good(terminal.secret("new passphrase: ", Passphrase::typed).ok_or_else(nobody)?)?;
+    let second = terminal.secret("the same again: ", Passphrase::typed).ok_or_else(nobody)?;
     if first.is_same(&second) {
         Ok(first)
     } else {

@@ -9,6 +9,8 @@ use clap::{Args, Subcommand, ValueEnum};
 pub(crate) enum KeyCommand {
     /// Make an identity: from now on every backup is sealed for it
     Create(NewKeyArguments),
+    /// Go on sealing for an identity that `catalog rebuild` found beside backups, and certify this machine with it
+    Adopt(NamedKeyArguments),
     /// List identities
     List,
     /// Show one identity
@@ -67,7 +69,7 @@ pub(crate) struct KitArguments {
     pub(crate) html: Option<PathBuf>,
 }
 
-/// `key show` and `key rehearse`.
+/// `key adopt`, `key show` and `key rehearse`.
 #[derive(Debug, Args)]
 pub(crate) struct NamedKeyArguments {
     /// An identity's id, the end or beginning of it [default: the one that backups are sealed for]

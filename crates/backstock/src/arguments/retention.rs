@@ -61,3 +61,28 @@ pub(crate) struct UnpinArguments {
     #[arg(long)]
     pub(crate) shop: Option<OsString>,
 }
+
+/// `confirm`.
+#[derive(Debug, Args)]
+pub(crate) struct ConfirmArguments {
+    /// A backup's id, the end or beginning of it, or "latest"
+    pub(crate) id: String,
+    /// Of which shop, where "latest" could mean several
+    #[arg(long)]
+    pub(crate) shop: Option<OsString>,
+    /// Confirm that it is not suspect, and accept none of its exceptions
+    #[arg(long)]
+    pub(crate) only_suspicion: bool,
+    /// Accept this exception alone, as `show` names it (may be repeated)
+    #[arg(long, value_name = "NAME")]
+    pub(crate) exception: Vec<String>,
+    /// Every suspect backup of the set before it too
+    #[arg(long)]
+    pub(crate) earlier: bool,
+    /// Do not ask
+    #[arg(long, short)]
+    pub(crate) yes: bool,
+    /// Show what there is to be confirmed, and do nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}

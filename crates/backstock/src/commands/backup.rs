@@ -1,20 +1,23 @@
 //! `backstock backup`: database and files of a shop.
 
 use backstock_operations::{
-    AfterBackup, BackupPlan, BackupReport, BackupRequest, ErrorKind, ForeseenLevel, LevelChoice, LevelRules,
-    OperationError, PruneReport, RetentionPolicy, Sealing, SetSettings, Subject, Unwatched, accept_expired,
-    backup, chain, foresee_level, plan_backup, prune_after_backup, refuse_bad_places,
+    AfterBackup, BackupPlan, BackupReport, BackupRequest, DrillReport, DueReport, ErrorKind, ForeseenLevel,
+    LevelChoice, LevelRules, OperationError, PruneReport, ReadBack, RetentionPolicy, Sealing, SetSettings,
+    Subject, Unwatched, accept_expired, backup, chain, foresee_level, plan_backup, prune_after_backup,
+    refuse_bad_places,
 };
 use backstock_vocabulary::{Codec, Content, IdentityId, Reason, Scope};
 use serde::Serialize;
 
+use super::drill::drill_after_backup;
 use super::prune::{settings_of, what_was_done};
+use super::verify::{after_backup, schedule_after_backup, show_after_backup};
 use super::{Document, Result, WithPhases, forget_history};
 use crate::arguments::{BackupArguments, BackupLevel, CodecArgument, Only};
 use crate::exit::{Code, CommandError};
 use crate::progress::PhaseAccount;
 use crate::session::Session;
-use crate::terminal::{bytes_text, contents_text, duration_text, printable};
+use crate::terminal::{bytes_text, contents_text, count_text, duration_text, printable};
 
 pub(super) fn run(session: &Session, arguments: &BackupArguments) -> Result {
     let overrides = arguments.by_hand.overrides();
@@ -40,10 +43,10 @@ pub(super) fn run(session: &Session, arguments: &BackupArguments) -> Result {
     for note in &subject.notes {
         session.terminal.say(&format!("note: {}", printable(note)));
     }
-    let levels = levels(session, &subject, &set)?;
-    let request = BackupRequest { levels, ..request(session, arguments, set) };
+    let request = said_of_set(session, &subject, &set, request(session, arguments, set.clone()))?;
     let plan = plan_backup(&environment, &subject, &request)?;
     let retention = retention(session, arguments, &plan)?;
+    let schedule = schedule_after_backup(session, &plan.shop)?;
     if arguments.dry_run {
         show_plan(session, &plan, foresee_level(&environment, &plan)?);
         return Ok(Code::Done);
@@ -53,13 +56,29 @@ pub(super) fn run(session: &Session, arguments: &BackupArguments) -> Result {
     let result = backup(&environment, plan, &progress).map(|report| {
         let act = |policy| prune_after_backup(&environment, &shop, report.backup, policy, &progress);
         let pruned = retention.map(act);
-        (report, pruned)
+        let check = |schedule| after_backup(&environment, &shop, schedule, &progress);
+        let checked = schedule.map_or(Ok(None), check);
+        let new = (report.backup, report.content, arguments.drill);
+        let drilled = drill_after_backup(session, &environment, &shop, new, &progress);
+        (report, pruned, checked, drilled)
     });
     let phases = progress.close();
-    let (report, pruned) = result?;
+    let (report, pruned, checked, drilled) = result?;
     let pruned = pruned.transpose();
-    show(session, &report, pruned.as_ref().ok().and_then(Option::as_ref), &phases);
+    let made = Made {
+        report: &report,
+        retention: pruned.as_ref().ok().and_then(Option::as_ref).map(|pruned| &pruned.report),
+        checks: checked.as_ref().ok().and_then(Option::as_ref),
+        drill: drilled.as_ref().ok().and_then(Option::as_ref),
+    };
+    show(session, &made, pruned.as_ref().ok().and_then(Option::as_ref), &phases);
+    let found = show_after_backup(session, &checked);
+    let drilled = super::drill::show_after_backup(session, &drilled);
+    // Damage weighs more than anything that could not be done.
+    let found = found.filter(|code| *code == Code::Damaged).or(drilled).or(found);
     let code = if report.content == Content::Whole { Code::Done } else { Code::Partial };
+    let code = found.unwrap_or(code);
+    report.require_copies()?;
     match pruned {
         Ok(_) => Ok(code),
         Err(error) => {
@@ -113,6 +132,9 @@ fn request(session: &Session, arguments: &BackupArguments, set: SetSettings) -> 
         },
         backups: session.backups(arguments.to.as_deref()),
         reason: Reason::Manual,
+        part_size: (arguments.part_size.or(set.part_size))
+            .or(session.configuration.part_size)
+            .unwrap_or_default(),
         take_over: arguments.take_over,
         web_roots: Vec::new(),
         level: arguments.level.map(|level| match level {
@@ -122,24 +144,35 @@ fn request(session: &Session, arguments: &BackupArguments, set: SetSettings) -> 
             BackupLevel::Auto => LevelChoice::Auto,
         }),
         levels: LevelRules::default(),
+        read_back: match set.read_back.or(session.configuration.read_back) {
+            Some(true) => ReadBack::Always,
+            Some(false) => ReadBack::Never,
+            None => ReadBack::Sealed,
+        },
         sealing: match set.sealed.or(session.configuration.sealed) {
             _ if arguments.unsealed => Sealing::Never,
             Some(true) => Sealing::Always,
             Some(false) => Sealing::Never,
             None => Sealing::WithAnIdentity,
         },
+        count_exceptions: false,
+        required_copies: 1,
     }
 }
 
-/// What the configuration says of the levels of a shop's backups.
-fn levels(
+/// The request with what the configuration says of the levels of a shop's backups, and of which count.
+fn said_of_set(
     session: &Session,
     subject: &Subject,
     set: &SetSettings,
-) -> std::result::Result<LevelRules, CommandError> {
+    request: BackupRequest,
+) -> std::result::Result<BackupRequest, CommandError> {
     let folder = subject.layout.as_ref().map(|layout| layout.root.as_path());
     let title = if set.title.is_empty() { &subject.title } else { &set.title };
-    Ok(session.configuration.levels(folder, title).rules()?)
+    let levels = session.configuration.levels(folder, title).rules()?;
+    let policy = session.configuration.retention(folder, title).policy()?;
+    let (count_exceptions, required_copies) = (policy.count_exceptions, policy.required_copies);
+    Ok(BackupRequest { levels, count_exceptions, required_copies, ..request })
 }
 
 pub(super) fn scope_of(only: Option<Only>) -> Scope {
@@ -161,6 +194,7 @@ fn show_plan(session: &Session, plan: &BackupPlan, level: ForeseenLevel) {
         backups: String,
         set_folder: String,
         sealed_for: Vec<IdentityId>,
+        part_size_bytes: u64,
         #[serde(flatten)]
         level: ForeseenLevel,
     }
@@ -191,6 +225,7 @@ fn show_plan(session: &Session, plan: &BackupPlan, level: ForeseenLevel) {
             .unwrap_or_default(),
         backups: plan.backups.display().to_string(),
         set_folder: plan.set_folder.clone(),
+        part_size_bytes: plan.part_size.bytes(),
         sealed_for: plan.recipients.iter().map(|recipient| recipient.identity).collect(),
         level,
     };
@@ -225,18 +260,31 @@ struct Made<'a> {
     report: &'a BackupReport,
     #[serde(skip_serializing_if = "Option::is_none")]
     retention: Option<&'a PruneReport>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    checks: Option<&'a DueReport>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    drill: Option<&'a DrillReport>,
 }
 
-fn show(session: &Session, report: &BackupReport, pruned: Option<&AfterBackup>, phases: &[PhaseAccount]) {
+fn show(session: &Session, made: &Made<'_>, pruned: Option<&AfterBackup>, phases: &[PhaseAccount]) {
     let terminal = &session.terminal;
     if terminal.json() {
-        let made = Made { report, retention: pruned.map(|pruned| &pruned.report) };
-        terminal.document(&Document::new("backstock.backup/1", WithPhases { report: &made, phases }));
+        terminal.document(&Document::new("backstock.backup/1", WithPhases { report: made, phases }));
         return;
     }
-    for problem in &report.problems {
+    let report = made.report;
+    for problem in report.problems.iter().filter(|problem| !problem.is_suspicion()) {
         let weight = if problem.is_exception { "missing" } else { "note" };
         terminal.say(&format!("{weight}: {}: {}", printable(&problem.subject), printable(&problem.message)));
+    }
+    show_suspicions(session, report);
+    if let Some(cut) = &report.grace_cut {
+        terminal.warn(&format!(
+            "{} was full: {} ({}) went before their grace was over",
+            printable(&report.storage),
+            count_text(cut.deleted.len() as u64, "marked backup"),
+            bytes_text(cut.freed_bytes)
+        ));
     }
     if let Some(why) = &report.why_full {
         terminal.warn(&format!("this backup is a full one: {}", printable(why)));
@@ -269,6 +317,21 @@ fn show(session: &Session, report: &BackupReport, pruned: Option<&AfterBackup>, 
     ));
     if let Some(pruned) = pruned {
         show_retention(session, pruned);
+    }
+}
+
+/// Why the backup is suspect, where it is: also to whoever wants little told.
+fn show_suspicions(session: &Session, report: &BackupReport) {
+    for suspicion in &report.suspicions {
+        let text = format!("{}: {}", suspicion.subject, suspicion.message());
+        session.terminal.warn(&format!("SUSPECT: {}", printable(&text)));
+    }
+    if report.content == Content::Suspect {
+        session.terminal.warn(&format!(
+            "against the last backup that counts, implausibly much is gone or rewritten; this one is kept and does not count, \
+             and no older one goes until somebody has looked: `backstock diff`, then `backstock confirm {}`",
+            report.backup.short()
+        ));
     }
 }
 

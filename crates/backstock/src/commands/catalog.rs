@@ -1,18 +1,19 @@
 //! `backstock catalog`: look after the catalog.
 
-use backstock_operations::rebuild_catalog;
+use backstock_operations::{Fingerprint, SealedSet, rebuild_catalog};
 
 use super::{Document, Result};
 use crate::arguments::RebuildArguments;
-use crate::exit::Code;
+use crate::exit::{Code, CommandError};
 use crate::session::Session;
-use crate::terminal::printable;
+use crate::terminal::{count_text, printable};
 
 pub(super) fn rebuild(session: &Session, arguments: &RebuildArguments) -> Result {
+    let fingerprint = arguments.fingerprint.as_deref().map(fingerprint).transpose()?;
     let environment = session.open_for_rebuild()?;
     let progress = session.progress();
     let folder = std::path::absolute(&arguments.folder).unwrap_or_else(|_| arguments.folder.clone());
-    let result = rebuild_catalog(&environment, &folder, &progress);
+    let result = rebuild_catalog(&environment, &folder, fingerprint.as_ref(), &progress);
     progress.close();
     let report = result?;
     let terminal = &session.terminal;
@@ -20,6 +21,13 @@ pub(super) fn rebuild(session: &Session, arguments: &RebuildArguments) -> Result
         terminal.document(&Document::new("backstock.catalog-rebuild/1", &report));
     } else {
         terminal.data(&format!("{} backups in {} sets are on record", report.backups, report.set_folders));
+        report.sealed_sets.iter().for_each(|set| say_whose(session, set));
+        if report.strangers > 0 {
+            let count = count_text(report.strangers, "backup");
+            terminal.warn(&format!(
+                "{count} signed by somebody whom nobody vouches for: never counted, never latest"
+            ));
+        }
         for line in &report.unreadable {
             terminal.data(&format!("cannot be read: {}", printable(line)));
         }
@@ -33,4 +41,26 @@ pub(super) fn rebuild(session: &Session, arguments: &RebuildArguments) -> Result
     }
     let is_right = report.unreadable.is_empty() && report.irregularities.is_empty();
     Ok(if is_right { Code::Done } else { Code::Partial })
+}
+
+fn fingerprint(text: &str) -> std::result::Result<Fingerprint, CommandError> {
+    Fingerprint::parse(text).ok_or_else(|| {
+        let hint = "give the 64 digits that `backstock key kit` or `backstock key show` prints";
+        CommandError::usage(format!("{text} is no fingerprint of an identity"), hint)
+    })
+}
+
+/// Whether it was shown whose backups a sealed set's are.
+fn say_whose(session: &Session, set: &SealedSet) {
+    let folder = printable(&set.set_folder);
+    if set.vouched.is_empty() {
+        session.terminal.warn(&format!(
+            "{folder}: whose backups these are was not shown; a passphrase, a key file, or --fingerprint of the recovery kit does"
+        ));
+        return;
+    }
+    let ids: Vec<String> = set.vouched.iter().map(backstock_vocabulary::IdentityId::short).collect();
+    session
+        .terminal
+        .data(&format!("{folder}: the identity {} vouches for who signed its backups", ids.join(" and ")));
 }

@@ -8,27 +8,26 @@ use backstock_operations::{
 };
 
 use super::{Document, Result, WithPhases, meant_backup};
-use crate::arguments::DrillArguments;
+use crate::arguments::{DrillArguments, ScratchArguments};
 use crate::exit::{Code, CommandError};
 use crate::progress::PhaseAccount;
 use crate::session::{Session, absolute};
-use crate::terminal::{contents_text, duration_text, printable};
+use crate::terminal::{contents_text, count_text, duration_text, printable};
+
+mod after_backup;
+
+pub(super) use after_backup::{drill_after_backup, show_after_backup};
 
 const SCHEMA: &str = "backstock.drill/1";
 
 pub(super) fn run(session: &Session, arguments: &DrillArguments) -> Result {
-    let server = match arguments.given_server() {
-        Some(overrides) => DrillServer::Given(server_by_hand(&overrides)?),
-        None => DrillServer::Private { programs: arguments.server_programs.as_deref().map(absolute) },
-    };
+    let request = request_of(&arguments.place)?;
     let environment = session.open()?;
     let backup = meant_backup(&environment, &arguments.id, arguments.shop.as_deref())?;
     let kept = arguments.report.as_deref().map(absolute);
     if let Some(folder) = &kept {
         refuse_kept_report(&environment, folder)?;
     }
-    let scratch = arguments.scratch.as_deref().map(absolute);
-    let request = DrillRequest { server, scratch, web_roots: Vec::new() };
     let progress = session.progress();
     let result = drill(&environment, backup, &request, &progress);
     let phases = progress.close();
@@ -44,12 +43,28 @@ pub(super) fn run(session: &Session, arguments: &DrillArguments) -> Result {
         keep_drill_report(&environment, folder, &report, &json)?;
     }
     show(session, &report, &phases, kept.as_deref());
-    Ok(match report.verdict {
+    Ok(code_of(&report))
+}
+
+/// Where the arguments say that a backup is drilled.
+pub(super) fn request_of(arguments: &ScratchArguments) -> std::result::Result<DrillRequest, CommandError> {
+    let server = match arguments.given_server() {
+        Some(overrides) => DrillServer::Given(server_by_hand(&overrides)?),
+        None => DrillServer::Private { programs: arguments.server_programs.as_deref().map(absolute) },
+    };
+    let scratch = arguments.scratch.as_deref().map(absolute);
+    Ok(DrillRequest { server, scratch, web_roots: Vec::new(), is_of_the_new: false })
+}
+
+/// What a drill comes to as an exit code.
+pub(super) fn code_of(report: &DrillReport) -> Code {
+    match report.verdict {
         DrillVerdict::Proven => Code::Done,
-        DrillVerdict::ProvenExcept => Code::Partial,
+        DrillVerdict::ProvenInPart if report.exceptions.is_empty() => Code::Done,
+        DrillVerdict::ProvenExcept | DrillVerdict::ProvenInPart => Code::Partial,
         DrillVerdict::NotRestorable if report.is_damaged => Code::Damaged,
         DrillVerdict::NotRestorable => Code::Failed,
-    })
+    }
 }
 
 fn show(session: &Session, report: &DrillReport, phases: &[PhaseAccount], kept: Option<&Path>) {
@@ -58,6 +73,15 @@ fn show(session: &Session, report: &DrillReport, phases: &[PhaseAccount], kept: 
         terminal.document(&Document::new(SCHEMA, WithPhases { report, phases }));
         return;
     }
+    show_lines(session, report);
+    if let Some(folder) = kept {
+        terminal.say(&format!("the report is in {}", folder.display()));
+    }
+}
+
+/// What a drill found, in lines.
+pub(super) fn show_lines(session: &Session, report: &DrillReport) {
+    let terminal = &session.terminal;
     let (short, took) = (&report.short, duration_text(report.elapsed_ms));
     for (lines, what) in
         [(&report.faults, "wrong"), (&report.exceptions, "exception"), (&report.notes, "note")]
@@ -87,9 +111,12 @@ fn show(session: &Session, report: &DrillReport, phases: &[PhaseAccount], kept: 
             "backup {short} is restorable but for the exceptions, drilled on {:.0}, took {took}: {contents}",
             report.finished
         ),
+        DrillVerdict::ProvenInPart => format!(
+            "the database and the own files of backup {short} are restorable, drilled on {:.0}, took {took}: {contents}; {} \
+             lie in backups that nothing here opens",
+            report.finished,
+            count_text(report.unopened_files.unwrap_or(0), "file"),
+        ),
         DrillVerdict::NotRestorable => format!("backup {short} is not restorable as it is"),
     });
-    if let Some(folder) = kept {
-        terminal.say(&format!("the report is in {}", folder.display()));
-    }
 }

@@ -6,8 +6,8 @@ use std::io::Write;
 use std::path::Path;
 
 use backstock_operations::{
-    CreatedIdentity, Environment, KeptBy, LOST_IS_LOST, ListedIdentity, Suite, change_passphrase,
-    create_identity, export_identity, identities, recovery_kit, rehearse, rotate_identity,
+    CreatedIdentity, Environment, KeptBy, LOST_IS_LOST, ListedIdentity, Suite, adopt_identity,
+    change_passphrase, create_identity, export_identity, identities, recovery_kit, rehearse, rotate_identity,
 };
 use serde::Serialize;
 
@@ -27,6 +27,7 @@ pub(super) fn run(session: &Session, command: &KeyCommand) -> Result {
     match command {
         KeyCommand::Create(arguments) => make(session, arguments, create_identity),
         KeyCommand::Rotate(arguments) => make(session, arguments, rotate_identity),
+        KeyCommand::Adopt(arguments) => adopt(session, arguments),
         KeyCommand::List => list(session),
         KeyCommand::Show(arguments) => show(session, arguments),
         KeyCommand::Passphrase(arguments) => passphrase(session, arguments),
@@ -77,6 +78,18 @@ fn make(session: &Session, arguments: &NewKeyArguments, make: Make) -> Result {
     }
     terminal
         .say("write the fingerprint down; after the next backup, try the key with `backstock key rehearse`");
+    Ok(Code::Done)
+}
+
+fn adopt(session: &Session, arguments: &NamedKeyArguments) -> Result {
+    let identity = adopt_identity(&session.open()?, arguments.id.as_deref())?;
+    let terminal = &session.terminal;
+    if terminal.json() {
+        terminal.document(&Document::new("backstock.key-adopt/1", &identity));
+        return Ok(Code::Done);
+    }
+    terminal.data(&format!("new backups are sealed for the identity {}", identity.identity));
+    terminal.data(&format!("  {:<12} {}", "fingerprint", identity.fingerprint));
     Ok(Code::Done)
 }
 

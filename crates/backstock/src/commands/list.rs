@@ -7,7 +7,7 @@ use super::{Document, Result};
 use crate::arguments::ListArguments;
 use crate::exit::Code;
 use crate::session::Session;
-use crate::terminal::{bytes_text, drill_text, printable, table_text};
+use crate::terminal::{bytes_text, drill_text, printable, replica_text, table_text};
 
 pub(super) fn run(session: &Session, arguments: &ListArguments) -> Result {
     let environment = session.open()?;
@@ -38,7 +38,7 @@ fn row(backup: &ListedBackup) -> Vec<String> {
         .replicas
         .iter()
         .map(|replica| {
-            format!("{}{}", replica.state, if replica.marked.is_some() { " (marked)" } else { "" })
+            format!("{}{}", replica_text(replica), if replica.marked.is_some() { " (marked)" } else { "" })
         })
         .collect();
     replicas.extend(backup.pin.as_ref().map(|note| match note.as_str() {
@@ -55,7 +55,7 @@ fn row(backup: &ListedBackup) -> Vec<String> {
         backup.started.strftime("%Y-%m-%d %H:%M:%S UTC").to_string(),
         backup.level.to_string(),
         backup.reason.to_string(),
-        backup.content.to_string(),
+        format!("{}{}", backup.content, if backup.is_confirmed { " (confirmed)" } else { "" }),
         if backup.sealed_for.is_empty() { "-" } else { "sealed" }.to_owned(),
         bytes_text(backup.stored_bytes),
         replicas.join(", "),

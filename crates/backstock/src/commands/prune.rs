@@ -80,7 +80,7 @@ pub(super) fn run(session: &Session, arguments: &PruneArguments) -> Result {
 }
 
 /// A set of the configuration file by its title, or a shop.
-fn shop_of_set(
+pub(super) fn shop_of_set(
     session: &Session,
     environment: &Environment,
     given: &OsStr,
@@ -174,6 +174,9 @@ fn show_plan(session: &Session, plan: &PrunePlan) {
                 "nothing goes: no backup here is wholly verified; `backstock verify latest` changes that",
             );
         }
+        if let Some(shortage) = destination.plan.shortage {
+            terminal.say(&format!("nothing goes: {shortage}"));
+        }
         for brake in &destination.plan.brakes {
             terminal.say(&format!("to be confirmed: {brake}"));
         }
@@ -212,6 +215,7 @@ pub(super) fn what_was_done(pruned: &Pruned) -> Vec<String> {
     for (ids, word) in [
         (&pruned.marked, "marked"),
         (&pruned.kept_again, "kept again"),
+        (&pruned.given_back, "given back: nothing verified is left"),
         (&pruned.waiting, "within their grace"),
     ] {
         if !ids.is_empty() {

@@ -5,9 +5,9 @@ use std::path::Path;
 
 use backstock_catalog::Backup;
 use backstock_operations::{
-    Environment, RestorePlan, RestoreReport, RestoreRequest, RestoreSummary, StepResult, Subject, accept,
-    plan_files_elsewhere, plan_from_diff, plan_restore, restore, restore_files_elsewhere, resume, shop_of,
-    transfer_rows,
+    Environment, PartSize, RestorePlan, RestoreReport, RestoreRequest, RestoreSummary, StepResult, Subject,
+    accept, plan_files_elsewhere, plan_from_diff, plan_restore, restore, restore_files_elsewhere, resume,
+    shop_of, transfer_rows,
 };
 use backstock_vocabulary::Scope;
 use serde::Serialize;
@@ -136,7 +136,7 @@ fn into_the_shop(
     for note in &subject.notes {
         session.terminal.say(&format!("note: {}", printable(note)));
     }
-    let request = request(arguments, scope_of(arguments.only));
+    let request = request(arguments, scope_of(arguments.only), session.part_size(&subject));
     let progress = session.progress();
     let items = &arguments.from_diff;
     let planned = match items.is_empty() {
@@ -215,7 +215,7 @@ pub(super) fn act(
 }
 
 /// What is asked for, as the operations take it.
-pub(super) fn request(arguments: &RestoreArguments, scope: Scope) -> RestoreRequest {
+pub(super) fn request(arguments: &RestoreArguments, scope: Scope, part_size: PartSize) -> RestoreRequest {
     RestoreRequest {
         scope,
         tables: arguments.table.clone(),
@@ -225,6 +225,7 @@ pub(super) fn request(arguments: &RestoreArguments, scope: Scope) -> RestoreRequ
         add_keys: arguments.add_keys,
         setuid: arguments.setuid,
         snapshot: !arguments.without_snapshot,
+        part_size,
         without_maintenance: arguments.without_maintenance,
         picked: None,
     }

@@ -36,13 +36,15 @@ pub(super) fn run(
     for note in &subject.notes {
         session.terminal.say(&format!("note: {}", printable(note)));
     }
+    let part_size = session.part_size(&subject);
     let wanted = DumpRequest {
         path: std::path::absolute(dump).unwrap_or_else(|_| dump.to_owned()),
         is_untrusted: arguments.untrusted,
         from_database: arguments.dump_database.clone(),
         backups: session.backups(arguments.backups.as_deref()),
+        part_size,
     };
-    let restore = request(arguments, Scope::Database);
+    let restore = request(arguments, Scope::Database, part_size);
     let progress = session.progress();
     let planned = plan_dump(environment, &subject, &wanted, &restore, &progress);
     progress.close();

@@ -8,7 +8,7 @@ use super::{Document, Result, meant_backup};
 use crate::arguments::ShowArguments;
 use crate::exit::Code;
 use crate::session::Session;
-use crate::terminal::{bytes_text, drill_text, printable};
+use crate::terminal::{bytes_text, drill_text, printable, replica_text};
 
 pub(super) fn run(session: &Session, arguments: &ShowArguments) -> Result {
     let environment = session.open()?;
@@ -28,7 +28,8 @@ pub(super) fn run(session: &Session, arguments: &ShowArguments) -> Result {
     if let Some(parent) = listed.parent {
         row("builds on", parent.to_string());
     }
-    row("content", listed.content.to_string());
+    let confirmed = if listed.is_confirmed { ", confirmed" } else { "" };
+    row("content", format!("{}{confirmed}", listed.content));
     let recipients: Vec<String> = listed.sealed_for.iter().map(IdentityId::short).collect();
     row(
         "sealed",
@@ -42,13 +43,17 @@ pub(super) fn run(session: &Session, arguments: &ShowArguments) -> Result {
         row("artifact", format!("{} ({})", artifact.path, bytes_text(artifact.stored_bytes)));
     }
     for replica in &listed.replicas {
-        row("replica", format!("{} in {}/{}", replica.state, replica.storage, replica.folder));
+        row("replica", format!("{} in {}/{}", replica_text(replica), replica.storage, replica.folder));
     }
     if let Some(drill) = &listed.drill {
         row("drill", drill_text(drill));
     }
     for problem in &shown.problems {
-        let weight = if problem.is_exception { "missing" } else { "note" };
+        let weight = match problem.is_exception {
+            _ if problem.is_suspicion() => "suspect",
+            true => "missing",
+            false => "note",
+        };
         row(weight, format!("{}: {}", problem.subject, problem.message));
     }
     for table in shown.tables.iter().flatten() {

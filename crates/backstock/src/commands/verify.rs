@@ -1,18 +1,38 @@
-//! `backstock verify`: read a backup back and check it.
+//! `backstock verify`: read a backup back and check it, or those that are due.
 
-use backstock_operations::{VerifyReport, verify};
+mod due;
+mod repair;
+
+use std::ffi::OsStr;
+
+use backstock_operations::{VerifyReport, verify, verify_drilled};
 use backstock_vocabulary::VerifyLevel;
 
 use super::{Document, Result, WithPhases, meant_backup};
 use crate::arguments::{LevelArgument, VerifyArguments};
-use crate::exit::Code;
+use crate::exit::{Code, CommandError};
 use crate::progress::PhaseAccount;
 use crate::session::Session;
 use crate::terminal::{bytes_text, contents_text, printable};
 
+pub(super) use due::{after_backup, schedule_after_backup, show_after_backup};
+
 pub(super) fn run(session: &Session, arguments: &VerifyArguments) -> Result {
-    let environment = session.open()?;
-    let backup = meant_backup(&environment, &arguments.id, arguments.shop.as_deref())?;
+    if arguments.due {
+        return due::run(session, arguments);
+    }
+    if arguments.dry_run && !arguments.repair {
+        return Err(CommandError::usage(
+            "a check writes nothing that could be left out",
+            "give --dry-run with --due or with --repair",
+        ));
+    }
+    let environment = if arguments.dry_run { session.open_to_look()? } else { session.open()? };
+    let id = arguments.id.as_deref().map_or_else(|| "latest".into(), OsStr::to_string_lossy);
+    let backup = meant_backup(&environment, &id, arguments.shop.as_deref())?;
+    if arguments.repair {
+        return repair::run(session, &environment, arguments, backup);
+    }
     let level = match arguments.level {
         LevelArgument::Present => VerifyLevel::Present,
         LevelArgument::Bytes => VerifyLevel::Bytes,
@@ -20,12 +40,21 @@ pub(super) fn run(session: &Session, arguments: &VerifyArguments) -> Result {
         LevelArgument::Drilled => VerifyLevel::Drilled,
     };
     let progress = session.progress();
-    let result = verify(&environment, backup, level, &progress);
+    let result = match level {
+        VerifyLevel::Drilled => {
+            let request = super::drill::request_of(&arguments.place)?;
+            verify_drilled(&environment, &backup, &request, &progress)
+        }
+        _ => verify(&environment, backup, level, &progress),
+    };
     let phases = progress.close();
     let report = result?;
     show(session, &report, &phases);
+    let drilled = report.drill.as_deref().map(super::drill::code_of);
     Ok(if !report.damage.is_empty() {
         Code::Damaged
+    } else if let Some(code) = drilled.filter(|code| *code != Code::Done) {
+        code
     } else if report.is_good() && report.irregularities.is_empty() {
         Code::Done
     } else {
@@ -39,6 +68,15 @@ fn show(session: &Session, report: &VerifyReport, phases: &[PhaseAccount]) {
         terminal.document(&Document::new("backstock.verify/1", WithPhases { report, phases }));
         return;
     }
+    if let Some(drilled) = &report.drill {
+        super::drill::show_lines(session, drilled);
+    }
+    show_report(session, report);
+}
+
+/// What one check found, in lines.
+fn show_report(session: &Session, report: &VerifyReport) {
+    let terminal = &session.terminal;
     let id = report.backup.short();
     for damage in &report.damage {
         let part = if damage.what.starts_with(&damage.part) { "" } else { &*format!("{}: ", damage.part) };

@@ -1,7 +1,6 @@
 //! `catalog rebuild`: a lost or corrupt catalog comes back from the backups alone.
 
 use std::fs;
-use std::path::Path;
 
 use backstock_testbed::ServerKind;
 use serde_json::Value;
@@ -36,12 +35,6 @@ fn three_backups(shop: &PlainShop) {
     shop.place.run(&database_alone).expect(3);
 }
 
-fn remove_catalog(state: &Path) {
-    for name in walk(state).into_keys().filter(|name| name.starts_with("catalog.sqlite")) {
-        fs::remove_file(state.join(name)).unwrap();
-    }
-}
-
 #[test]
 fn a_catalog_is_made_anew_from_the_backups() {
     let Some(shop) = PlainShop::new(ServerKind::MariaDb) else { return };
@@ -51,7 +44,7 @@ fn a_catalog_is_made_anew_from_the_backups() {
     let before = told(place);
     assert_eq!(before.len(), 8);
 
-    remove_catalog(&state);
+    place.lose_catalog();
     assert_eq!(place.list().len(), 0);
     let report = place.run(&["catalog", "rebuild", &backups, "--json"]).expect(0).json();
     assert_eq!((report["backups"].as_u64(), report["set_folders"].as_u64()), (Some(4), Some(2)));
@@ -120,7 +113,7 @@ fn a_spool_that_no_catalog_remembers_is_removed() {
         place.run_with(orders, &arguments).expect_killed();
         let spool = walk(&place.state().join("spool"));
         assert!(spool.keys().any(|name| name.ends_with("lock")), "{orders}: {spool:?}");
-        remove_catalog(&place.state());
+        place.lose_catalog();
         place.run(&arguments).expect(0);
         assert_eq!(walk(&place.state().join("spool")).len(), 0, "{orders}");
     }

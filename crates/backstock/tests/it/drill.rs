@@ -12,7 +12,7 @@ use super::harness::{Place, Scene};
 use super::plain_shop::{PASSWORD, PlainShop, walk};
 
 /// The folder with the programs of the scene's own server.
-fn programs(server: &backstock_testbed::Server) -> String {
+pub(super) fn programs(server: &backstock_testbed::Server) -> String {
     server.programs().server().parent().unwrap().to_str().unwrap().to_owned()
 }
 
@@ -30,7 +30,7 @@ fn private_servers(place: &Place) -> Vec<u32> {
 }
 
 #[track_caller]
-fn expect_nothing_left(place: &Place) {
+pub(super) fn expect_nothing_left(place: &Place) {
     assert_eq!(walk(&place.state().join("drills")).keys().collect::<Vec<_>>(), Vec::<&String>::new());
     assert_eq!(walk(&place.state().join("leases")).len(), 0);
     assert_eq!(private_servers(place), Vec::<u32>::new());

@@ -13,7 +13,7 @@ use tempfile::TempDir;
 const MEMORY_LIMIT_KIB: u64 = 128 * 1024;
 
 /// What every run's environment must not inherit from whoever runs the tests.
-const OURS: [&str; 10] = [
+const OURS: [&str; 11] = [
     "BACKSTOCK_STATE",
     "BACKSTOCK_BACKUPS",
     "BACKSTOCK_CONFIG",
@@ -24,6 +24,7 @@ const OURS: [&str; 10] = [
     "BACKSTOCK_IDENTITY_FILE",
     "BACKSTOCK_FAILPOINT",
     "BACKSTOCK_FAILPOINT_LOG",
+    "BACKSTOCK_CLOCK_HOURS",
 ];
 
 /// How one run of the executable ended.
@@ -102,6 +103,16 @@ impl Place {
         self.folder.path().join("state")
     }
 
+    /// Removes the catalog, as a machine does that died: everything else stays.
+    pub(crate) fn lose_catalog(&self) {
+        for entry in fs::read_dir(self.state()).unwrap() {
+            let entry = entry.unwrap();
+            if entry.file_name().to_string_lossy().starts_with("catalog.sqlite") {
+                fs::remove_file(entry.path()).unwrap();
+            }
+        }
+    }
+
     pub(crate) fn backups(&self) -> PathBuf {
         self.folder.path().join("backups")
     }
@@ -134,9 +145,30 @@ impl Place {
     }
 
     /// Runs it through another program, which is given the executable and its arguments as its last ones.
-    pub(crate) fn run_through(&self, mut through: Command, arguments: &[&str]) -> Run {
+    pub(crate) fn run_through(&self, through: Command, arguments: &[&str]) -> Run {
+        self.run_program_through(through, Path::new(env!("CARGO_BIN_EXE_backstock")), arguments)
+    }
+
+    /// Runs it as nobody, to whom everything here belongs from then on. Root reads everything; others are nobody enough.
+    pub(crate) fn run_as_nobody(&self, arguments: &[&str]) -> Run {
+        if !rustix::process::geteuid().is_root() {
+            return self.run(arguments);
+        }
+        // Neither may nobody look into the folders on the way to the program.
+        let program = self.folder().join("backstock");
+        if !program.exists() {
+            fs::copy(env!("CARGO_BIN_EXE_backstock"), &program).unwrap();
+        }
+        let chown = Command::new("chown").args(["-R", "65534:65534"]).arg(self.folder()).status().unwrap();
+        assert!(chown.success());
+        let mut through = Command::new("setpriv");
+        through.args(["--reuid=65534", "--regid=65534", "--clear-groups"]);
+        self.run_program_through(through, &program, arguments)
+    }
+
+    fn run_program_through(&self, mut through: Command, program: &Path, arguments: &[&str]) -> Run {
         let inner = self.command(arguments);
-        through.arg(inner.get_program()).args(inner.get_args()).current_dir(self.folder());
+        through.arg(program).args(inner.get_args()).current_dir(self.folder());
         for (name, value) in inner.get_envs() {
             match value {
                 Some(value) => through.env(name, value),
@@ -169,6 +201,13 @@ impl Place {
         let limit_kib = MEMORY_LIMIT_KIB + row_bytes as u64 / 1024;
         assert!(peak_kib < limit_kib, "{arguments:?} held {peak_kib} KiB");
         run
+    }
+
+    /// Runs it at another time: so many hours from now, or back from it.
+    #[cfg(feature = "failpoints")]
+    pub(crate) fn run_at(&self, hours: i64, arguments: &[&str]) -> Run {
+        let mut command = self.command(arguments);
+        Run::of(&command.env("BACKSTOCK_CLOCK_HOURS", hours.to_string()).output().unwrap())
     }
 
     /// Runs it with orders to failpoints, as in `backup.frame=kill:2`.

@@ -15,7 +15,7 @@ use super::retention::copy_folder;
 /// How many calls are passed over between two that are visited.
 const STEP: usize = 9;
 /// Exit codes of a run that a failing disk has met: done all the same, failed, partial, damaged, storage.
-const CLASSES: &[i32] = &[0, 1, 3, 13, 14];
+pub(super) const CLASSES: &[i32] = &[0, 1, 3, 13, 14];
 
 /// A folder with backups, and a copy of everything, to begin each case from.
 pub(super) struct Scene {

@@ -12,6 +12,11 @@ mod bad_input;
 #[cfg(test)]
 mod catalog;
 #[cfg(test)]
+#[cfg(feature = "failpoints")]
+mod clocks;
+#[cfg(test)]
+mod copies;
+#[cfg(test)]
 mod diff;
 #[cfg(test)]
 mod diff_rows;
@@ -19,7 +24,13 @@ mod diff_rows;
 #[cfg(feature = "failpoints")]
 mod drill;
 #[cfg(test)]
+#[cfg(feature = "failpoints")]
+mod drill_after_backup;
+#[cfg(test)]
 mod dry_runs;
+#[cfg(test)]
+#[cfg(feature = "failpoints")]
+mod full_disk;
 #[cfg(test)]
 #[cfg(feature = "failpoints")]
 mod hard_cases;
@@ -61,12 +72,17 @@ mod other_vendor;
 #[cfg(test)]
 mod part_of_backup;
 #[cfg(test)]
+mod parts;
+#[cfg(test)]
 mod plain_shop;
 #[cfg(test)]
 mod processes;
 #[cfg(test)]
 #[cfg(feature = "failpoints")]
 mod random_kills;
+#[cfg(test)]
+#[cfg(feature = "failpoints")]
+mod repair;
 #[cfg(test)]
 mod restore_dump;
 #[cfg(test)]
@@ -91,10 +107,33 @@ mod retention_after_backup;
 #[cfg(test)]
 mod sealed;
 #[cfg(test)]
+mod sealed_chain;
+#[cfg(test)]
+#[cfg(feature = "failpoints")]
+mod sealed_kills;
+#[cfg(test)]
+mod sealed_range_read;
+#[cfg(test)]
+#[cfg(feature = "failpoints")]
+mod sealed_read_back;
+#[cfg(test)]
+mod sealed_shop;
+#[cfg(test)]
+mod sealed_trust;
+#[cfg(test)]
+mod storages;
+#[cfg(test)]
 mod succession;
+#[cfg(test)]
+mod suspect;
 #[cfg(test)]
 mod tidy;
 #[cfg(test)]
 mod undo_window;
 #[cfg(test)]
 mod verify;
+#[cfg(test)]
+#[cfg(feature = "failpoints")]
+mod verify_due;
+#[cfg(test)]
+mod wrong_parts;

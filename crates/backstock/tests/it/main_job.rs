@@ -1,7 +1,7 @@
 //! The main job: what the executable backs up comes back whole through stock tools, and through its own restore.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use backstock_testbed::demo_shop::{DATABASE, DemoShop};
@@ -11,10 +11,10 @@ use mysql::prelude::Queryable;
 
 use super::harness::{Place, Scene};
 
-/// Decompresses with a stock program and feeds the stock client.
-fn load_with_stock_tools(server: &Server, program: &str, arguments: &[&str], file: &Path, database: &str) {
-    let mut child = Command::new(program)
-        .args(arguments)
+/// Decompresses with a stock program and feeds the stock client. All parts of the file are put together before.
+fn load_with_stock_tools(server: &Server, program: &str, file: &Path, database: &str) {
+    let mut child = Command::new("sh")
+        .args(["-c", &format!("cat \"$0\"* | {program} -dc")])
         .arg(file)
         .stdout(Stdio::piped())
         .spawn()
@@ -23,27 +23,43 @@ fn load_with_stock_tools(server: &Server, program: &str, arguments: &[&str], fil
     assert!(child.wait().unwrap().success(), "{program} {}", file.display());
 }
 
+/// Extracts with stock tar. All parts of the archive are put together before.
 fn untar(options: &[&str], archive: &Path, into: &Path) {
     fs::create_dir_all(into).unwrap();
+    let script = "into=$1; shift; cat \"$0\"* | tar \"$@\" -xpf - -C \"$into\"";
     let output =
-        Command::new("tar").args(options).arg("-xpf").arg(archive).arg("-C").arg(into).output().unwrap();
+        Command::new("sh").args(["-c", script]).arg(archive).arg(into).args(options).output().unwrap();
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "tar: {errors}");
 }
 
 /// Loads a backup of the demo shop with stock tools into an empty database and an empty folder, and gives the picture.
-fn through_stock_tools(scene: &Scene, backup: &Path, codec: &str) -> Snapshot {
-    let (program, arguments, sql, tar, archive): (_, &[&str], _, &[&str], _) = match codec {
-        "zstd" => ("zstd", &["-dc"], "db/db.sql.zst", &["--zstd"], "files/files.tar.zst"),
-        _ => ("gunzip", &["-c"], "db/db.sql.gz", &["-z"], "files/files.tgz"),
+pub(crate) fn through_stock_tools(scene: &Scene, backup: &Path, codec: &str) -> Snapshot {
+    chain_through_stock_tools(scene, &[backup.to_owned()], codec, codec)
+}
+
+/// The same for a backup that builds on others: their files, the full one's first, and its own database. All of it goes into
+/// an empty folder of that name.
+pub(crate) fn chain_through_stock_tools(
+    scene: &Scene,
+    chain: &[PathBuf],
+    codec: &str,
+    into: &str,
+) -> Snapshot {
+    let (program, sql, tar, archive): (_, _, &[&str], _) = match codec {
+        "zstd" => ("zstd", "db/db.sql.zst", &["--zstd"], "files/files.tar.zst"),
+        _ => ("gzip", "db/db.sql.gz", &["-z"], "files/files.tgz"),
     };
     scene
         .server
         .client("", format!("DROP DATABASE {DATABASE}; CREATE DATABASE {DATABASE} CHARACTER SET utf8mb4;"))
         .unwrap();
-    load_with_stock_tools(&scene.server, program, arguments, &backup.join(sql), DATABASE);
-    let copy = DemoShop { folder: scene.place.folder().join(codec), ..scene.shop.clone() };
-    untar(tar, &backup.join(archive), &copy.root());
+    load_with_stock_tools(&scene.server, program, &chain.last().unwrap().join(sql), DATABASE);
+    let copy = DemoShop { folder: scene.place.folder().join(into), ..scene.shop.clone() };
+    for backup in chain {
+        let follows: &[&str] = if chain.len() > 1 { &["--incremental"] } else { &[] };
+        untar(&[follows, tar].concat(), &backup.join(archive), &copy.root());
+    }
     let outside = copy.root().join("@outside");
     let storage: Vec<_> = fs::read_dir(&outside).unwrap().map(|entry| entry.unwrap().path()).collect();
     assert_eq!(storage.len(), 1, "{storage:?}");
@@ -117,7 +133,7 @@ fn the_torture_shop_survives(kind: ServerKind) {
     place.run(&arguments).expect(0);
     let backup = place.newest_backup();
     server.client("", "CREATE DATABASE back CHARACTER SET utf8mb4").unwrap();
-    load_with_stock_tools(&server, "zstd", &["-dc"], &backup.join("db/db.sql.zst"), "back");
+    load_with_stock_tools(&server, "zstd", &backup.join("db/db.sql.zst"), "back");
     assert_same(&database::read(&mut server.connect("").unwrap(), "back").unwrap(), &rows);
     let extracted = place.folder().join("extracted");
     // No path that the kernel takes in one call leads to the bottom of `deep`: tar cannot make it, our restore can.

@@ -47,7 +47,7 @@ fn oracle(scene: &Scene) -> Snapshot {
 }
 
 /// A dump of the shop by the server's own program.
-fn dump(scene: &Scene, more: &[&str]) -> PathBuf {
+pub(crate) fn dump(scene: &Scene, more: &[&str]) -> PathBuf {
     let path = scene.place.folder().join("dump.sql");
     let mut command = Command::new(scene.server.programs().dump());
     command

@@ -280,9 +280,7 @@ fn after_a_rebuild_everything_waits_for_a_person() {
         let run = kept.prune(&[]).expect_error(2, &["nobody to ask"]);
         assert!(run.stderr.contains("nobody has confirmed"), "{run:?}");
         assert_eq!(kept.manifests(), 3);
-        for name in walk(&kept.place.state()).into_keys().filter(|name| name.starts_with("catalog.sqlite")) {
-            fs::remove_file(kept.place.state().join(name)).unwrap();
-        }
+        kept.place.lose_catalog();
     }
     kept.place.run(&["catalog", "rebuild", kept.place.backups().to_str().unwrap()]).expect(0);
     kept.back_up(1);
@@ -360,9 +358,7 @@ fn f08_a_prune_killed_at_any_step_loses_nothing_and_is_finished_by_the_next() {
         }
         let is_lost = dead % 2 == 0;
         if is_lost {
-            for file in walk(&state).into_keys().filter(|file| file.starts_with("catalog.sqlite")) {
-                fs::remove_file(state.join(file)).unwrap();
-            }
+            kept.place.lose_catalog();
             let whole = kept.manifests();
             kept.place.run(&["catalog", "rebuild", backups.to_str().unwrap()]).expect(0);
             kept.back_up(1);

@@ -4,7 +4,7 @@
 use std::fs;
 
 use super::harness::Run;
-use super::plain_shop::{leftovers, walk};
+use super::plain_shop::leftovers;
 use super::retention::Kept;
 
 /// Backs up as a schedule would.
@@ -79,9 +79,7 @@ fn marks_have_their_grace_and_more_than_usual_waits_for_a_person() {
 fn after_a_lost_catalog_nothing_goes_by_itself() {
     let kept = Kept::new("keep_last = 1\ngrace_hours = 0\n");
     backup(&kept, &[]).expect(0);
-    for file in walk(&kept.place.state()).into_keys().filter(|file| file.starts_with("catalog.sqlite")) {
-        fs::remove_file(kept.place.state().join(file)).unwrap();
-    }
+    kept.place.lose_catalog();
     kept.place.run(&["catalog", "rebuild", kept.place.backups().to_str().unwrap()]).expect(0);
     for _ in 0..2 {
         let run = backup(&kept, &[]).expect(0);

@@ -12,13 +12,13 @@ use super::restore_shop::{expect_clean, expect_same, ruin, scene, without_events
 const PASSPHRASE: &str = "nine words nobody would guess";
 
 /// A place with an identity, its passphrase in a file.
-fn place_with_key(arguments: &[&str]) -> Place {
+pub(super) fn place_with_key(arguments: &[&str]) -> Place {
     let place = Place::new();
     give_key(&place, arguments);
     place
 }
 
-fn give_key(place: &Place, more: &[&str]) {
+pub(super) fn give_key(place: &Place, more: &[&str]) {
     fs::write(place.folder().join("passphrase"), format!("{PASSPHRASE}\n")).unwrap();
     fs::write(place.folder().join("wrong"), "something else entirely").unwrap();
     let mut arguments = vec!["key", "create"];
@@ -31,7 +31,7 @@ fn give_key(place: &Place, more: &[&str]) {
 }
 
 /// A folder with a few files, and its path as an argument.
-fn folder_of_files(place: &Place) -> String {
+pub(super) fn folder_of_files(place: &Place) -> String {
     let root = place.folder().join("shop files");
     fs::create_dir_all(root.join("media")).unwrap();
     fs::write(root.join("index.php"), "<?php echo 'a shop that nobody may read';").unwrap();
@@ -39,7 +39,7 @@ fn folder_of_files(place: &Place) -> String {
     root.to_str().unwrap().to_owned()
 }
 
-fn every_file(folder: &Path) -> Vec<PathBuf> {
+pub(super) fn every_file(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
@@ -59,7 +59,7 @@ fn expect_nothing_readable(place: &Place, secrets: &[&str]) {
     }
 }
 
-fn with_passphrase(place: &Place, arguments: &[&str]) -> Run {
+pub(super) fn with_passphrase(place: &Place, arguments: &[&str]) -> Run {
     place.run(&[arguments, &["--passphrase-file", "passphrase"]].concat())
 }
 
@@ -154,8 +154,9 @@ fn a_sealed_backup_is_opened_where_only_the_backups_are_left() {
     assert_eq!(place.list()[0]["shop"], "shop files");
     // A set that was sealed does not go on in plain files because the new machine has no key.
     let on = ["backup", &root, "--take-over"];
-    place.run(&on).expect_error(15, &["is sealed, and there is no identity here", "--unsealed"]);
-    give_key(&place, &[]);
+    place.run(&on).expect_error(15, &["is sealed, and there is no identity here", "key adopt", "--unsealed"]);
+    place.run(&["key", "adopt"]).expect_error(12, &["locked"]);
+    with_passphrase(&place, &["key", "adopt"]).expect(0);
     place.run(&on).expect(0);
     let shown = place.run(&["show", "latest", "--json"]).expect(0).json();
     assert!(shown["sealed_for"].as_array().is_some_and(|ids| !ids.is_empty()), "{shown}");

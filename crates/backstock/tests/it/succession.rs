@@ -1,7 +1,7 @@
 //! The numbers of a set's backups: what was deleted on purpose leaves a tombstone, what was lost, put back or forked is told.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use backstock_archive::BackupFolder;
 use backstock_archive::manifest::{Manifest, SignedManifest};
@@ -9,7 +9,7 @@ use backstock_host::{Host, InstanceKey};
 use backstock_vocabulary::BackupId;
 use serde_json::Value;
 
-use super::harness::Run;
+use super::harness::{Place, Run};
 use super::plain_shop::walk;
 use super::retention::{Kept, copy_folder};
 
@@ -27,9 +27,7 @@ fn tombstones(kept: &Kept) -> Vec<String> {
 
 /// Loses the catalog and makes it anew from the folder.
 fn rebuild(kept: &Kept) -> Run {
-    for file in walk(&kept.place.state()).into_keys().filter(|file| file.starts_with("catalog.sqlite")) {
-        fs::remove_file(kept.place.state().join(file)).unwrap();
-    }
+    kept.place.lose_catalog();
     kept.place.run(&["catalog", "rebuild", kept.place.backups().to_str().unwrap(), "--json"])
 }
 
@@ -145,22 +143,25 @@ fn the_number_of_a_deleted_backup_is_not_given_again() {
 }
 
 /// A whole backup, under the next number and dated an hour from now, that somebody else signed.
-fn plant(kept: &Kept, sequence: u64) -> String {
-    let newest = folder(kept, sequence);
+pub(super) fn plant(newest: &Path, key: &InstanceKey) -> String {
     let signed = SignedManifest::parse(&fs::read(newest.join("manifest.json")).unwrap()).unwrap();
-    let key = InstanceKey::load_or_create(&Host::real(), &kept.place.folder().join("stranger.key")).unwrap();
     let backup = Host::real().new_id(BackupId::from_parts);
     let planted = Manifest {
         backup,
-        sequence: sequence + 1,
+        sequence: signed.manifest.sequence + 1,
         previous_manifest_sha256: Some(signed.sha256),
         started: signed.manifest.started.checked_add(std::time::Duration::from_secs(3600)).unwrap(),
         ..signed.manifest
     };
     let target = newest.with_file_name(BackupFolder::of(planted.started, backup).to_string());
-    copy_folder(&newest, &target);
-    fs::write(target.join("manifest.json"), planted.sign(&key).unwrap()).unwrap();
+    copy_folder(newest, &target);
+    fs::write(target.join("manifest.json"), planted.sign(key).unwrap()).unwrap();
     backup.to_string()
+}
+
+/// A key of somebody who has none of ours.
+pub(super) fn strangers_key(place: &Place) -> InstanceKey {
+    InstanceKey::load_or_create(&Host::real(), &place.folder().join("stranger.key")).unwrap()
 }
 
 /// A manifest by a stranger, with a date in the future: it is named, it is not the latest, it takes nobody's place and
@@ -169,7 +170,7 @@ fn plant(kept: &Kept, sequence: u64) -> String {
 fn a_planted_backup_counts_for_nothing() {
     let kept = Kept::new("keep_last = 2\ngrace_hours = 0\n");
     kept.back_up(2);
-    let (own, planted) = (kept.id(2), plant(&kept, 2));
+    let (own, planted) = (kept.id(2), plant(&folder(&kept, 2), &strangers_key(&kept.place)));
     for run in [
         kept.place
             .run(&["backup", kept.root.to_str().unwrap(), "--level", "incremental", "--no-prune"])

@@ -25,7 +25,7 @@ fn damage(run: &Run) -> Vec<(String, String)> {
     found.iter().map(|damage| (text(&damage["part"]), text(&damage["what"]))).collect()
 }
 
-fn flip(file: &Path, at: u64) {
+pub(crate) fn flip(file: &Path, at: u64) {
     let file = fs::File::options().read(true).write(true).open(file).unwrap();
     let mut byte = [0];
     file.read_exact_at(&mut byte, at).unwrap();
@@ -57,10 +57,19 @@ fn each_level_reaches_what_it_says_and_no_more() {
     assert_eq!((&decoded["reached"], &decoded["tables"]), (&"decoded".into(), &3.into()));
     assert_eq!(decoded["rows"].as_u64(), Some(84 + 84 + 1));
     assert_eq!(decoded["files"].as_u64(), Some(26));
-    // What this version cannot do is never said to be done.
-    let drilled = reached("drilled", 3);
-    assert_eq!(drilled["reached"], "decoded");
-    assert!(drilled["stopped"].as_str().unwrap().contains("scratch"));
+    // The deepest one is what `drill` does, and is recorded as that.
+    let programs = shop.server.programs().server().parent().unwrap().to_str().unwrap().to_owned();
+    let arguments = ["verify", "--level", "drilled", "--server-programs", &programs, "--json"];
+    let run = shop.place.run(&arguments);
+    let drilled = run.json();
+    assert_eq!(drilled["reached"], "drilled", "{drilled}");
+    let verdict = drilled["drill"]["verdict"].as_str().unwrap();
+    assert_eq!(run.code, Some(if verdict == "proven" { 0 } else { 3 }), "{drilled}");
+    assert_eq!(shop.place.list()[0]["drill"]["elapsed_ms"], drilled["drill"]["elapsed_ms"]);
+    // Without programs for a server it comes to no result, and says so.
+    let nowhere = ["verify", "--level", "drilled", "--server-programs", "nowhere"];
+    shop.place.run(&nowhere).expect_error(1, &["nowhere"]);
+    assert_eq!(replica_state(&shop), "verified");
 }
 
 #[test]

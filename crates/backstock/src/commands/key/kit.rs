@@ -111,10 +111,13 @@ fn steps() -> Vec<Block> {
     vec![
         Block::Heading("With Backstock, on an empty machine".to_owned()),
         step("Bring the folder of backups to the machine. Install Backstock, then:"),
-        exact("backstock catalog rebuild <folder of backups>"),
+        exact("backstock catalog rebuild <folder of backups> --fingerprint <that of above>"),
         exact("backstock list"),
         exact("backstock restore latest --to <new folder>"),
-        step("That asks for the passphrase; a file is given with --identity-file."),
+        step(
+            "That asks for the passphrase; a file is given with --identity-file. To go on with the same key:",
+        ),
+        exact("backstock key adopt"),
         Block::Heading("Without Backstock".to_owned()),
         step("Python 3.11 and its package cryptography (48 or newer) are enough. In the set's folder:"),
         exact("python3 keys/open-backup.py <folder of one backup> <new folder>"),

@@ -1,0 +1,73 @@
+//! What may be typed behind `backstock storage`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+/// `storage …`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum StorageCommand {
+    /// Define a storage, after its test
+    Add(AddStorageArguments),
+    /// List storages
+    List,
+    /// Write, read back, list and delete a small object there, and say what the place can do
+    Test(NamedStorageArguments),
+    /// Forget a storage that holds no backups; what lies there stays
+    Remove(RemoveStorageArguments),
+    /// Explain the kinds of storages and their settings
+    Kinds(KindsArguments),
+}
+
+/// `storage add`.
+#[derive(Debug, Args)]
+pub(crate) struct AddStorageArguments {
+    /// What it is to be called
+    pub(crate) title: String,
+    /// The kind of place (see `backstock storage kinds`)
+    #[arg(long)]
+    pub(crate) kind: String,
+    /// A setting of the kind (may be repeated)
+    #[arg(long = "set", value_name = "NAME=VALUE")]
+    pub(crate) settings: Vec<String>,
+    /// File that holds a secret of the kind and nothing else (may be repeated); what it needs and is not given is asked for
+    #[arg(long = "secret-file", value_name = "NAME=FILE")]
+    pub(crate) secret_files: Vec<String>,
+    /// Define it without trying it
+    #[arg(long)]
+    pub(crate) no_test: bool,
+}
+
+/// `storage test`.
+#[derive(Debug, Args)]
+pub(crate) struct NamedStorageArguments {
+    /// The title of the storage
+    pub(crate) title: String,
+}
+
+/// `storage remove`.
+#[derive(Debug, Args)]
+pub(crate) struct RemoveStorageArguments {
+    /// The title of the storage
+    pub(crate) title: String,
+    /// Go on without a question
+    #[arg(long)]
+    pub(crate) yes: bool,
+}
+
+/// `storage kinds`.
+#[derive(Debug, Args)]
+pub(crate) struct KindsArguments {
+    /// One kind, with all its settings
+    pub(crate) kind: Option<String>,
+}
+
+/// Cuts `NAME=VALUE` into its two halves.
+pub(crate) fn halves(text: &str) -> Option<(String, String)> {
+    text.split_once('=').map(|(name, value)| (name.trim().to_owned(), value.to_owned()))
+}
+
+/// The file of a secret.
+pub(crate) fn secret_file(text: &str) -> Option<(String, PathBuf)> {
+    halves(text).map(|(name, file)| (name, PathBuf::from(file)))
+}

@@ -1,0 +1,273 @@
+//! `backstock storage`: the places where backups are kept.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use backstock_operations::{
+    ListedStorage, NewStorage, STORAGE_KINDS, SeenIdentity, StorageField, StorageKind, StorageSecret,
+    StorageTest, add_storage, identity_to_pin, remove_storage, storages, test_new_storage, test_storage,
+};
+use serde::Serialize;
+
+use super::{Document, Result, confirm};
+use crate::arguments::{
+    AddStorageArguments, KindsArguments, NamedStorageArguments, RemoveStorageArguments, StorageCommand,
+    halves, secret_file,
+};
+use crate::exit::{Code, CommandError};
+use crate::session::Session;
+use crate::terminal::{Terminal, bytes_text, printable, table_text};
+
+/// A secret of more bytes is none: keys of four kilobytes are long ones.
+const SECRET_LIMIT_BYTES: u64 = 64 * 1024;
+
+pub(super) fn run(session: &Session, command: &StorageCommand) -> Result {
+    match command {
+        StorageCommand::Add(arguments) => add(session, arguments),
+        StorageCommand::List => list(session),
+        StorageCommand::Test(arguments) => test(session, arguments),
+        StorageCommand::Remove(arguments) => remove(session, arguments),
+        StorageCommand::Kinds(arguments) => kinds(session.terminal, arguments),
+    }
+}
+
+fn add(session: &Session, arguments: &AddStorageArguments) -> Result {
+    #[derive(Serialize)]
+    struct Added {
+        #[serde(flatten)]
+        storage: ListedStorage,
+        test: Option<StorageTest>,
+    }
+    let terminal = session.terminal;
+    let mut new = asked(terminal, arguments)?;
+    let environment = session.open()?;
+    if let Some(seen) = identity_to_pin(&environment, &new)? {
+        new.settings.insert(seen.setting.to_owned(), vouched_for(terminal, &seen)?);
+    }
+    let test = if arguments.no_test { None } else { Some(test_new_storage(&environment, &new)?) };
+    let storage = add_storage(&environment, new)?;
+    if terminal.json() {
+        terminal.document(&Document::new("backstock.storage-add/1", Added { storage, test }));
+        return Ok(Code::Done);
+    }
+    match &test {
+        Some(test) => say_test(terminal, test),
+        None => terminal.warn(&format!("{} has not been tried", printable(&storage.title))),
+    }
+    terminal.data(&format!("the storage {} is defined", printable(&storage.title)));
+    Ok(Code::Done)
+}
+
+/// The storage as it was typed, with its secrets from files or from the person.
+fn asked(
+    terminal: Terminal,
+    arguments: &AddStorageArguments,
+) -> std::result::Result<NewStorage, CommandError> {
+    let usage = |what: &str, text: &str| {
+        let name = text.split('=').next().unwrap_or_default();
+        CommandError::usage(format!("{} is not {what}", printable(name)), format!("write {what}"))
+    };
+    let mut settings = BTreeMap::new();
+    for text in &arguments.settings {
+        let (name, value) = halves(text).ok_or_else(|| usage("--set NAME=VALUE", text))?;
+        settings.insert(name, value);
+    }
+    let mut secrets = BTreeMap::new();
+    for text in &arguments.secret_files {
+        let (name, file) = secret_file(text).ok_or_else(|| usage("--secret-file NAME=FILE", text))?;
+        secrets.insert(name, read_secret(&file)?);
+    }
+    let (title, kind) = (arguments.title.clone(), arguments.kind.clone());
+    let mut new = NewStorage { title, kind, settings, secrets };
+    for field in new.missing_secrets()? {
+        let question = format!("{} of the storage {}: ", field.name, printable(&new.title));
+        let secret = terminal.secret(&question, StorageSecret::new).ok_or_else(|| {
+            let hint = format!("give it with --secret-file {}=FILE", field.name);
+            CommandError::usage(format!("{} is needed, and there is nobody to ask", field.name), hint)
+        })?;
+        new.secrets.insert(field.name, secret);
+    }
+    Ok(new)
+}
+
+/// The fingerprint that a server shows, once a person says that it is the right one.
+fn vouched_for(terminal: Terminal, seen: &SeenIdentity) -> std::result::Result<String, CommandError> {
+    let fingerprint = printable(&seen.fingerprint);
+    terminal.say(&format!("the server shows {fingerprint}; compare it with what its owner tells"));
+    match terminal.ask("Is that the right one?") {
+        Some(true) => Ok(seen.fingerprint.clone()),
+        Some(false) => Err(CommandError::declined("nothing was changed")),
+        None => {
+            let hint = format!("if that is the right one, add --set {}={fingerprint}", seen.setting);
+            Err(CommandError::usage(
+                format!("the server shows {fingerprint}, which nobody has vouched for"),
+                hint,
+            ))
+        }
+    }
+}
+
+/// A file that holds a secret and nothing else; a line end behind it is none of it.
+fn read_secret(file: &Path) -> std::result::Result<StorageSecret, CommandError> {
+    let refused = |problem: String| {
+        let hint = "give a file that holds the secret and nothing else";
+        CommandError::usage(
+            format!("reading the secret in {}: {problem}", printable(&file.display().to_string())),
+            hint,
+        )
+    };
+    let size_bytes = std::fs::metadata(file).map_err(|error| refused(error.to_string()))?.len();
+    if size_bytes > SECRET_LIMIT_BYTES {
+        return Err(refused(format!("it has {size_bytes} bytes; at most {SECRET_LIMIT_BYTES} are expected")));
+    }
+    let mut text = std::fs::read_to_string(file).map_err(|error| refused(error.to_string()))?;
+    // A key in PEM keeps its lines.
+    text.truncate(text.trim_end_matches(['\r', '\n']).len());
+    if text.is_empty() { Err(refused("it is empty".to_owned())) } else { Ok(StorageSecret::new(text)) }
+}
+
+fn list(session: &Session) -> Result {
+    #[derive(Serialize)]
+    struct Listed {
+        storages: Vec<ListedStorage>,
+    }
+    let storages = storages(&session.open()?)?;
+    let terminal = session.terminal;
+    if terminal.json() {
+        terminal.document(&Document::new("backstock.storage-list/1", Listed { storages }));
+        return Ok(Code::Done);
+    }
+    if storages.is_empty() {
+        terminal.say("there is no storage yet; the first backup makes one of its folder, `backstock storage add` defines others");
+        return Ok(Code::Done);
+    }
+    let row = |storage: &ListedStorage| {
+        let replicas = storage.replicas.to_string();
+        vec![printable(&storage.title), storage.kind.clone(), replicas, place(storage)]
+    };
+    let rows: Vec<Vec<String>> = storages.iter().map(row).collect();
+    for line in table_text(&["title", "kind", "backups", "place"], &rows) {
+        terminal.data(&line);
+    }
+    Ok(Code::Done)
+}
+
+/// What tells one place of a kind from another, in a line.
+fn place(storage: &ListedStorage) -> String {
+    let settings = storage.settings.as_object().into_iter().flatten();
+    let text = |value: &serde_json::Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let parts: Vec<String> =
+        settings.map(|(name, value)| format!("{name}={}", printable(&text(value)))).collect();
+    parts.join(" ")
+}
+
+fn test(session: &Session, arguments: &NamedStorageArguments) -> Result {
+    let test = test_storage(&session.open()?, &arguments.title)?;
+    if session.terminal.json() {
+        session.terminal.document(&Document::new("backstock.storage-test/1", &test));
+    } else {
+        say_test(session.terminal, &test);
+    }
+    Ok(Code::Done)
+}
+
+fn say_test(terminal: Terminal, test: &StorageTest) {
+    let title = printable(&test.title);
+    terminal.data(&format!(
+        "{title}: a small object was written, read back, listed and {}",
+        match test.deletes {
+            true => "deleted",
+            false => "could not be deleted: append-only for these credentials",
+        }
+    ));
+    terminal.data(&format!(
+        "  {:<20} {}",
+        "goes on after a cut",
+        if test.resumes { "yes" } else { "no: parts are sent anew" }
+    ));
+    if let Some(bytes) = test.largest_object_bytes {
+        terminal.data(&format!("  {:<20} {}", "largest object", bytes_text(bytes)));
+    }
+    let free = test.free_bytes.map_or_else(|| "not told by the place".to_owned(), bytes_text);
+    terminal.data(&format!("  {:<20} {free}", "free"));
+}
+
+fn remove(session: &Session, arguments: &RemoveStorageArguments) -> Result {
+    #[derive(Serialize)]
+    struct Removed<'a> {
+        title: &'a str,
+    }
+    let environment = session.open()?;
+    if !arguments.yes {
+        confirm(
+            session,
+            &format!("Forget the storage {} and its credentials?", printable(&arguments.title)),
+        )?;
+    }
+    remove_storage(&environment, &arguments.title)?;
+    let terminal = session.terminal;
+    if terminal.json() {
+        terminal.document(&Document::new("backstock.storage-remove/1", Removed { title: &arguments.title }));
+        return Ok(Code::Done);
+    }
+    terminal
+        .data(&format!("the storage {} is forgotten; what lies there stays", printable(&arguments.title)));
+    Ok(Code::Done)
+}
+
+fn kinds(terminal: Terminal, arguments: &KindsArguments) -> Result {
+    #[derive(Serialize)]
+    struct Explained {
+        name: &'static str,
+        title: &'static str,
+        settings: serde_json::Value,
+    }
+    let is_asked = |kind: &&StorageKind| arguments.kind.as_ref().is_none_or(|asked| asked == kind.name);
+    let kinds: Vec<&StorageKind> = STORAGE_KINDS.iter().filter(is_asked).collect();
+    if let (Some(asked), true) = (&arguments.kind, kinds.is_empty()) {
+        let new = NewStorage {
+            title: String::new(),
+            kind: asked.clone(),
+            settings: BTreeMap::new(),
+            secrets: BTreeMap::new(),
+        };
+        new.kind()?;
+    }
+    if terminal.json() {
+        let explained: Vec<_> = kinds
+            .iter()
+            .map(|kind| Explained { name: kind.name, title: kind.title, settings: (kind.schema)().into() })
+            .collect();
+        terminal
+            .document(&Document::new("backstock.storage-kinds/1", serde_json::json!({ "kinds": explained })));
+        return Ok(Code::Done);
+    }
+    for kind in kinds {
+        terminal.data(&format!("{}  {}", kind.name, kind.title));
+        for field in kind.fields() {
+            terminal.data(&explained(&field));
+        }
+    }
+    Ok(Code::Done)
+}
+
+fn explained(field: &StorageField) -> String {
+    let mut notes = Vec::new();
+    if field.is_required {
+        notes.push("needed".to_owned());
+    }
+    if field.is_secret {
+        notes.push("secret".to_owned());
+    }
+    if !field.words.is_empty() {
+        notes.push(field.words.join(" | "));
+    }
+    if let Some(default) = &field.default {
+        notes.push(format!(
+            "default: {}",
+            default.as_str().map_or_else(|| default.to_string(), str::to_owned)
+        ));
+    }
+    let notes = if notes.is_empty() { String::new() } else { format!(" [{}]", notes.join(", ")) };
+    format!("  {:<20} {}{notes}", field.name, field.help.replace('\n', " "))
+}
