@@ -27,7 +27,8 @@ pub struct Lease {
 statements! {
     EVERY = "SELECT id, backup_id, taken_ms FROM leases ORDER BY id, backup_id";
     ADD = "INSERT INTO leases (id, backup_id, taken_ms) SELECT $1, $2, CAST($3 AS BIGINT)
-        WHERE EXISTS (SELECT 1 FROM replicas WHERE replicas.backup_id = $2 AND replicas.state <> 'deleting')
+        WHERE EXISTS (SELECT 1 FROM replicas WHERE replicas.backup_id = $2
+            AND replicas.state NOT IN ('deleting', 'absent', 'uploading', 'waiting-for-parent'))
         ON CONFLICT (id, backup_id) DO NOTHING";
     PARENT = "SELECT parent_id FROM backups WHERE id = $1";
     RELEASE = "DELETE FROM leases WHERE id = $1";

@@ -36,6 +36,9 @@ statements! {
     FORGET_CHECKS = "DELETE FROM checks WHERE backup_id = $1 AND storage_id = $2";
     TAKE_BACK = "UPDATE replicas SET state = $3 WHERE backup_id = $1 AND storage_id = $2 AND state = 'deleting'";
     FORGET_REPLICA = "DELETE FROM replicas WHERE backup_id = $1 AND storage_id = $2";
+    /// With the last replica that is there nothing is left to be copied.
+    FORGET_DEBTS = "DELETE FROM replicas WHERE backup_id = $1 AND NOT EXISTS (SELECT 1 FROM replicas there
+        WHERE there.backup_id = $1 AND there.state NOT IN ('absent', 'uploading', 'waiting-for-parent'))";
     FORGET_PROBLEMS = "DELETE FROM problems
         WHERE backup_id = $1 AND NOT EXISTS (SELECT 1 FROM replicas WHERE replicas.backup_id = $1)";
     FORGET_PIN = "DELETE FROM pins
@@ -112,7 +115,8 @@ impl Catalog {
             let query = sqlx::query(sql).bind(backup.to_string()).bind(storage.to_string());
             query.execute(&mut *transaction).await.map_err(self.failed(act))?;
         }
-        for sql in [FORGET_PROBLEMS, FORGET_PIN, FORGET_CONFIRMED, FORGET_DRILLS, FORGET_BACKUP] {
+        for sql in [FORGET_DEBTS, FORGET_PROBLEMS, FORGET_PIN, FORGET_CONFIRMED, FORGET_DRILLS, FORGET_BACKUP]
+        {
             let query = sqlx::query(sql).bind(backup.to_string());
             query.execute(&mut *transaction).await.map_err(self.failed(act))?;
         }

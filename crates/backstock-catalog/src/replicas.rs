@@ -38,6 +38,9 @@ statements! {
         WHERE excluded.state <> 'present'
             OR replicas.state NOT IN ('present', 'verified', 'damaged', 'retained-by-storage', 'deleting')
             OR replicas.folder <> excluded.folder";
+    OWE = "INSERT INTO replicas (backup_id, storage_id, folder, state, proof, checked_ms)
+        VALUES ($1, $2, $3, $4, $5, $6)
+        ON CONFLICT (backup_id, storage_id) DO NOTHING";
     /// What is being deleted, or gone, stays so.
     CHECKED = "UPDATE replicas SET state = $3, proof = $4, checked_ms = $5
         WHERE backup_id = $1 AND storage_id = $2 AND state <> 'deleting'";
@@ -76,13 +79,17 @@ impl Catalog {
     }
 
     /// Records a replica that a manifest proves. One that is known to be there keeps what is known of it: that it was
-    /// verified, that it is damaged, that it is being deleted.
+    /// verified, that it is damaged, that it is being deleted. One that is owed proves nothing: what is known stays.
     pub(crate) async fn adopt_replica(
         &self,
         transaction: &mut Transaction<'static, Sqlite>,
         replica: &Replica,
     ) -> Result<()> {
-        self.write_replica(transaction, ADOPT, replica).await
+        let is_owed = matches!(
+            replica.state,
+            ReplicaState::Absent | ReplicaState::Uploading | ReplicaState::WaitingForParent
+        );
+        self.write_replica(transaction, if is_owed { OWE } else { ADOPT }, replica).await
     }
 
     async fn write_replica(

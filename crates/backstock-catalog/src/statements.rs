@@ -24,6 +24,7 @@ mod tests {
         ("backups", crate::backups::STATEMENTS),
         ("checks", crate::checks::STATEMENTS),
         ("confirmations", crate::confirmations::STATEMENTS),
+        ("destinations", crate::destinations::STATEMENTS),
         ("drills", crate::drills::STATEMENTS),
         ("export", crate::export::STATEMENTS),
         ("history", crate::history::STATEMENTS),

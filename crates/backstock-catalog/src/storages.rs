@@ -34,6 +34,7 @@ statements! {
         ON CONFLICT (id) DO UPDATE SET title = excluded.title, kind = excluded.kind, settings = excluded.settings,
             sealed_secrets = excluded.sealed_secrets";
     HELD = "SELECT 1 FROM replicas WHERE storage_id = $1 LIMIT 1";
+    DESTINED = "SELECT 1 FROM destinations WHERE storage_id = $1 LIMIT 1";
     FORGET_CONFIRMATIONS = "DELETE FROM confirmations WHERE storage_id = $1";
     FORGET_DRILLS = "DELETE FROM drills WHERE storage_id = $1";
     FORGET_CHECKS = "DELETE FROM checks WHERE storage_id = $1";
@@ -89,13 +90,16 @@ impl Catalog {
         query.execute(self.pool()).await.map_err(self.failed("record the storage")).map(drop)
     }
 
-    /// Forgets a storage and what was noted of it, unless replicas are known there: then it stays, and this tells `false`.
+    /// Forgets a storage and what was noted of it, unless replicas are known there or a set sends its backups there: then it
+    /// stays, and this tells `false`.
     pub async fn remove_storage(&self, id: StorageId) -> Result<bool> {
         let act = "forget the storage";
         let mut transaction = self.write(act).await?;
-        let held = sqlx::query(HELD).bind(id.to_string()).fetch_optional(&mut *transaction).await;
-        if held.map_err(self.failed(act))?.is_some() {
-            return Ok(false);
+        for sql in [HELD, DESTINED] {
+            let held = sqlx::query(sql).bind(id.to_string()).fetch_optional(&mut *transaction).await;
+            if held.map_err(self.failed(act))?.is_some() {
+                return Ok(false);
+            }
         }
         for statement in [FORGET_CONFIRMATIONS, FORGET_DRILLS, FORGET_CHECKS, REMOVE] {
             let forgotten = sqlx::query(statement).bind(id.to_string()).execute(&mut *transaction).await;

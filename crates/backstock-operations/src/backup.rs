@@ -24,7 +24,9 @@ pub use plan::{
     BackupPlan, BackupRequest, DatabasePlan, FilesPlan, plan_backup, refuse_bad_places,
     refuse_published_state,
 };
-pub(crate) use plan::{DEFAULT_SET, known_shop, refuse_place, renewable_places, roots_of};
+pub(crate) use plan::{
+    DEFAULT_SET, default_set, known_shop, refuse_place, renewable_places, roots_of, set_folder_of,
+};
 pub(crate) use report::SUSPECT;
 pub use report::{BackupReport, ReportedProblem};
 pub use sealing::Sealing;
@@ -39,6 +41,7 @@ use crate::environment::Environment;
 use crate::error::{Doing, ErrorKind, OperationError, Result};
 use crate::levels;
 use crate::monitor::{Expected, Monitor, Phase};
+use crate::replicate::replicate_after_backup;
 use crate::retention::shortage_of;
 use crate::run::{RunRecord, RunSubject};
 use crate::suspicion::{self, FilesSeen, NewBackup, judge};
@@ -74,11 +77,13 @@ fn finish(
     mut run: RunRecord,
     monitor: &dyn Monitor,
 ) -> Result<BackupReport> {
-    match room::make_with_room(environment, plan, &mut run, monitor) {
+    let made = room::make_with_room(environment, plan, &mut run, monitor)
+        .and_then(|report| elsewhere(environment, plan, &mut run, report, monitor));
+    match made {
         Ok(report) => {
             let outcome = match report.content {
                 _ if report.shortage.is_some() => Outcome::Failed,
-                Content::Whole => Outcome::Success,
+                Content::Whole if report.is_everywhere() => Outcome::Success,
                 _ => Outcome::Partial,
             };
             run.finish(environment, outcome)?;
@@ -93,6 +98,20 @@ fn finish(
             Err(error)
         }
     }
+}
+
+/// Brings a backup that is made to the other destinations of its set, and counts its copies.
+fn elsewhere(
+    environment: &Environment,
+    plan: &BackupPlan,
+    run: &mut RunRecord,
+    report: BackupReport,
+    monitor: &dyn Monitor,
+) -> Result<BackupReport> {
+    let destinations =
+        replicate_after_backup(environment, (&plan.shop, &plan.set), plan.reason, run, monitor)?;
+    let shortage = shortage_of(environment, report.backup, plan.required_copies)?;
+    Ok(BackupReport { destinations, shortage, elapsed_ms: run.elapsed_ms(), ..report })
 }
 
 /// How far a backup is.
@@ -140,8 +159,7 @@ fn make(
         let file = environment.state.shop_connection(plan.shop.id);
         connection::keep(environment, &file, &connection_purpose(plan.shop.id), &database.database)?;
     }
-    let shortage = shortage_of(environment, report.backup, plan.required_copies)?;
-    Ok(BackupReport { shortage, ..report })
+    Ok(report)
 }
 
 /// Holds what was read against the last backup that counts, and keeps what the next one will be held against.

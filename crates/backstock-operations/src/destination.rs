@@ -80,16 +80,14 @@ impl Place {
         })
     }
 
-    /// The names of set folders here: those that hold an owner file or a manifest.
+    /// The names of set folders here, with the path before them: those that hold an owner file or a manifest.
     pub(crate) fn set_folders(&self, environment: &Environment) -> Result<Vec<String>> {
         let objects = environment
             .wait(self.storage.list(None))
             .doing(format!("listing the storage {}", self.record.title))?;
-        let mut folders: Vec<String> = objects
-            .iter()
-            .filter_map(|object| object.name.as_str().split_once('/'))
-            .map(|(first, _)| first.to_owned())
-            .collect();
+        let mut folders: Vec<String> =
+            objects.iter().filter_map(|object| set_folder_of(&object.name)).collect();
+        folders.sort();
         folders.dedup();
         Ok(folders)
     }
@@ -107,6 +105,27 @@ pub(crate) struct SetFolder {
 pub(crate) struct FoundManifest {
     pub(crate) folder: String,
     pub(crate) signed: SignedManifest,
+}
+
+/// What a listing of a set's folder tells.
+#[derive(Debug, Default)]
+pub(crate) struct Listing {
+    /// Folders of backups with a manifest.
+    pub(crate) with_manifest: Vec<String>,
+    /// Folders of backups without one.
+    pub(crate) without_manifest: Vec<String>,
+    /// Paths of tombstones in the set's folder.
+    pub(crate) tombstones: Vec<String>,
+}
+
+/// The folder of the set that an object belongs to, if it is one that tells: an owner file, or a manifest.
+fn set_folder_of(object: &ObjectName) -> Option<String> {
+    let (folder, file) = object.as_str().rsplit_once('/')?;
+    if layout::parse_owner_name(file).is_some() {
+        return Some(folder.to_owned());
+    }
+    let (set, backup) = folder.rsplit_once('/')?;
+    (file == MANIFEST_NAME && backup.parse::<BackupFolder>().is_ok()).then(|| set.to_owned())
 }
 
 /// What a look at a set's folder brought.
@@ -132,6 +151,11 @@ impl SetFolder {
         })
     }
 
+    /// The folder's own name, without the path before it.
+    pub(crate) fn last_step(&self) -> &str {
+        self.name.rsplit_once('/').map_or(self.name.as_str(), |(_, last)| last)
+    }
+
     /// Tries the place: writes, reads back, deletes; in the set's own folder, where nobody else writes.
     pub(crate) fn probe(&self, environment: &Environment) -> Result<Properties> {
         let root = self.root()?;
@@ -152,20 +176,20 @@ impl SetFolder {
         })
     }
 
-    /// What is in the folder. Only exact names count; a listing is never proof of absence.
-    pub(crate) fn inventory(&self, environment: &Environment) -> Result<Inventory> {
+    /// What a listing of the folder tells. Only exact names count; a listing is never proof of absence.
+    pub(crate) fn listing(&self, environment: &Environment) -> Result<Listing> {
         let root = self.root()?;
         let act = format!("listing the backups of {} at {}", self.name, self.place.record.title);
         let objects = environment.wait(self.place.storage.list(Some(&root))).doing(act)?;
-        let mut inventory = Inventory::default();
+        let mut listing = Listing::default();
         let mut folders: Vec<(String, bool)> = Vec::new();
         for object in objects {
-            let path = object.name.as_str().split_once('/').map_or("", |(_, path)| path);
+            let Some(path) = self.path_of(&object.name) else { continue };
             if layout::parse_tombstone_path(path).is_some() {
-                inventory.tombstones.push(path.to_owned());
+                listing.tombstones.push(path.to_owned());
                 continue;
             }
-            let mut steps = object.name.steps().skip(1);
+            let mut steps = path.split('/');
             let Some(folder) = steps.next().filter(|step| step.parse::<BackupFolder>().is_ok()) else {
                 continue;
             };
@@ -176,10 +200,20 @@ impl SetFolder {
             }
         }
         for (folder, has_manifest) in folders {
-            if !has_manifest {
-                inventory.without_manifest.push(folder);
-                continue;
+            if has_manifest {
+                listing.with_manifest.push(folder);
+            } else {
+                listing.without_manifest.push(folder);
             }
+        }
+        Ok(listing)
+    }
+
+    /// What is in the folder, with every manifest of it.
+    pub(crate) fn inventory(&self, environment: &Environment) -> Result<Inventory> {
+        let Listing { with_manifest, without_manifest, tombstones } = self.listing(environment)?;
+        let mut inventory = Inventory { without_manifest, tombstones, ..Inventory::default() };
+        for folder in with_manifest {
             match self.manifest(environment, &folder) {
                 Ok(signed) => inventory.manifests.push(FoundManifest { folder, signed }),
                 Err(error) => inventory.unreadable.push((folder, error)),
@@ -187,6 +221,11 @@ impl SetFolder {
         }
         inventory.manifests.sort_by_key(|found| found.signed.manifest.sequence);
         Ok(inventory)
+    }
+
+    /// The path of an object within this folder.
+    fn path_of<'a>(&self, object: &'a ObjectName) -> Option<&'a str> {
+        object.as_str().strip_prefix(self.name.as_str())?.strip_prefix('/')
     }
 
     /// The manifest in one backup's folder.
@@ -345,7 +384,7 @@ impl SetFolder {
         let mut owners = Vec::new();
         for object in environment.wait(self.place.storage.list(Some(&root))).doing(act())? {
             let file = object.name.last_step();
-            if object.name.steps().count() != 2 || layout::parse_owner_name(file).is_none() {
+            if self.path_of(&object.name) != Some(file) || layout::parse_owner_name(file).is_none() {
                 continue;
             }
             let read = self.place.storage.read_small(&object.name, OWNER_LIMIT_BYTES);

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use backstock_vocabulary::{BackupId, RunId, SetId, ShopId};
+use backstock_vocabulary::{BackupId, RunId, SetId, ShopId, StorageId};
 
 /// The state folder of one instance. Backups lie elsewhere (`backups`), never in it.
 #[derive(Debug, Clone)]
@@ -106,14 +106,19 @@ impl StateFolder {
         self.root.join("locks").join("drills.lock")
     }
 
+    /// Where the journals of uploads to a storage lie.
+    pub fn uploads(&self, storage: StorageId) -> PathBuf {
+        self.root.join("uploads").join(storage.to_string())
+    }
+
     /// The public halves of identities, their slots and certificates.
     pub fn identities(&self) -> PathBuf {
         self.root.join("identities")
     }
 
     /// Every folder that must be there.
-    pub fn folders(&self) -> [PathBuf; 8] {
-        ["locks", "spool", "journals", "index", "connections", "leases", "drills", "identities"]
+    pub fn folders(&self) -> [PathBuf; 9] {
+        ["locks", "spool", "journals", "index", "connections", "leases", "drills", "identities", "uploads"]
             .map(|name| self.root.join(name))
     }
 }

@@ -24,10 +24,13 @@ mod open;
 mod read_count;
 mod rebuild;
 mod repair;
+mod replicate;
 mod restore;
 mod retention;
 mod run;
+mod sets;
 mod show;
+mod size;
 mod spool_folder;
 mod storages;
 mod stored;
@@ -69,11 +72,12 @@ pub use keys::{
 pub use levels::{ForeseenLevel, FullDay, FullDays, LevelChoice, LevelRules, LevelSettings, foresee_level};
 pub use monitor::{Expected, Monitor, Phase, Unwatched};
 pub use open::{OpenReport, open_backup};
-pub use rebuild::{RebuildReport, SealedSet, SetIrregularity, rebuild_catalog};
+pub use rebuild::{RebuildReport, SealedSet, SetIrregularity, rebuild_catalog, recover_from};
 pub use repair::{
     BrokenBlock, BrokenPart, MendedPart, RefusedSource, RepairPlan, RepairReport, ReplicaPlan, TakenBlock,
     chain_to_repair, plan_repair, repair,
 };
+pub use replicate::{ByteRate, CopiedBackup, DestinationReport, Hours, Limits, ReplicationReport, replicate};
 pub use restore::{
     AcceptReport, Ask, ChangedSince, DumpRequest, DumpSummary, DumpTable, ElsewherePlan, ElsewhereReport,
     Journal, PickedItems, PlannedDump, RestorePlan, RestoreReport, RestoreRequest, RestoreSummary, Stage,
@@ -87,13 +91,17 @@ pub use retention::{
     Shortage, SlotRule, Verdict, Wish, pin, plan_delete, plan_prune, plan_retention, prune,
     prune_after_backup, unpin,
 };
+pub use sets::{
+    ChangedDestination, ListedDestination, ListedSet, NewDestination, add_destination, change_destination,
+    find_set, known_set, listed_set, remove_destination,
+};
 pub use show::{
     ListedBackup, ListedCheck, ListedDrill, ListedReplica, ShownArtifact, ShownBackup, ShownFile, ShownTable,
     find_shop, list, runs, shop_of, shops, show,
 };
 pub use storages::{
-    ListedStorage, NewStorage, StorageTest, add_storage, identity_to_pin, remove_storage, storages,
-    test_new_storage, test_storage,
+    ListedStorage, NewStorage, StorageTest, add_storage, identity_to_pin, remove_storage, storage_kind,
+    storages, test_new_storage, test_storage,
 };
 pub use stored::find_backup;
 pub use subject::{SetSettings, ShopDatabase, ShopOverrides, Subject, detect, server_by_hand};

@@ -16,6 +16,8 @@ pub enum Phase {
     Archiving,
     /// Putting the parts where they are kept.
     Putting,
+    /// Copying to further destinations.
+    Replicating,
     /// Reading back and checking.
     Checking,
     /// Taking the safety snapshot.
@@ -42,6 +44,7 @@ impl Phase {
             Self::Dumping => "database",
             Self::Archiving => "files",
             Self::Putting => "storing",
+            Self::Replicating => "copying",
             Self::Checking => "checking",
             Self::Snapshot => "safety snapshot",
             Self::Loading => "loading tables aside",

@@ -16,6 +16,7 @@ use crate::environment::Environment;
 use crate::error::{Doing, ErrorKind, OperationError, Result, chain};
 use crate::keys::{Fingerprint, Found, Signers, take_over};
 use crate::monitor::{Expected, Monitor, Phase};
+use crate::storages;
 use crate::stored::open_index;
 use crate::succession::Irregularity;
 
@@ -72,12 +73,36 @@ pub fn rebuild_catalog(
     fingerprint: Option<&Fingerprint>,
     monitor: &dyn Monitor,
 ) -> Result<RebuildReport> {
-    monitor.phase(Phase::Preparing, Expected::default());
     if !folder.is_dir() {
         let message = format!("there is no folder {}", folder.display());
         return Err(OperationError::plain(ErrorKind::NotFound, message));
     }
     let place = Place::local(environment, folder)?.recorded(environment)?;
+    rebuild(environment, &place, fingerprint, monitor)
+}
+
+/// The same from a storage of the catalog, wherever it is.
+///
+/// # Errors
+/// As [`rebuild_catalog`]; [`ErrorKind::Storage`] where it cannot be reached.
+pub fn recover_from(
+    environment: &Environment,
+    storage: &str,
+    fingerprint: Option<&Fingerprint>,
+    monitor: &dyn Monitor,
+) -> Result<RebuildReport> {
+    let record = storages::find(environment, storage)?;
+    let place = Place::of_record(environment, record.id)?;
+    rebuild(environment, &place, fingerprint, monitor)
+}
+
+fn rebuild(
+    environment: &Environment,
+    place: &Place,
+    fingerprint: Option<&Fingerprint>,
+    monitor: &dyn Monitor,
+) -> Result<RebuildReport> {
+    monitor.phase(Phase::Preparing, Expected::default());
     // Pins and marks may be among what was lost: nothing is deleted here until a person has confirmed the policy.
     environment
         .wait(environment.catalog.remove_confirmations(place.record.id))

@@ -5,16 +5,17 @@ mod secrets;
 
 use std::sync::Arc;
 
-use backstock_catalog::Storage as StorageRecord;
+use backstock_catalog::{Replica, Storage as StorageRecord};
 use backstock_storage::{Properties, SeenIdentity, Storage, StorageSettings};
 use backstock_vocabulary::StorageId;
 use serde::Serialize;
 use serde_json::Value;
 
-pub use new::NewStorage;
+pub use new::{NewStorage, storage_kind};
 
 use crate::environment::Environment;
 use crate::error::{Doing, ErrorKind, OperationError, Result};
+use crate::replicate::is_owed;
 
 /// A storage as lists show it: without secrets.
 #[derive(Debug, Clone, Serialize)]
@@ -31,6 +32,19 @@ pub struct ListedStorage {
     pub has_secrets: bool,
     /// How many backups are known to be there.
     pub replicas: u64,
+}
+
+impl ListedStorage {
+    fn of(record: StorageRecord, replicas: u64) -> Self {
+        Self {
+            id: record.id,
+            title: record.title,
+            kind: record.kind,
+            settings: record.settings,
+            has_secrets: record.sealed_secrets.is_some(),
+            replicas,
+        }
+    }
 }
 
 /// What the test of a storage brought: it took, kept, listed, gave back and let go of a small object.
@@ -63,33 +77,20 @@ pub fn storages(environment: &Environment) -> Result<Vec<ListedStorage>> {
     let records = environment.wait(environment.catalog.list_storages()).doing("listing the storages")?;
     let replicas = environment.wait(environment.catalog.list_replicas()).doing("counting their backups")?;
     let listed = records.into_iter().map(|record| {
-        let held = replicas.iter().filter(|replica| replica.storage == record.id).count();
-        ListedStorage {
-            id: record.id,
-            title: record.title,
-            kind: record.kind,
-            settings: record.settings,
-            has_secrets: record.sealed_secrets.is_some(),
-            replicas: held as u64,
-        }
+        let is_there = |replica: &&Replica| replica.storage == record.id && !is_owed(replica.state);
+        let held = replicas.iter().filter(is_there).count() as u64;
+        ListedStorage::of(record, held)
     });
     Ok(listed.collect())
 }
 
-/// Makes a storage known, after its test where that is wanted.
+/// Makes a storage known. Whoever wants it tried first asks [`test_new_storage`].
 pub fn add_storage(environment: &Environment, new: NewStorage) -> Result<ListedStorage> {
     let record = new.into_record(environment)?;
     environment
         .wait(environment.catalog.save_storage(&record))
         .doing(format!("recording the storage {}", record.title))?;
-    Ok(ListedStorage {
-        id: record.id,
-        title: record.title,
-        kind: record.kind,
-        settings: record.settings,
-        has_secrets: record.sealed_secrets.is_some(),
-        replicas: 0,
-    })
+    Ok(ListedStorage::of(record, 0))
 }
 
 /// What the server of a new storage shows of itself, where the settings must pin that and do not yet.
@@ -133,12 +134,12 @@ pub fn remove_storage(environment: &Environment, title: &str) -> Result<()> {
     }
     Err(OperationError::hinted(
         ErrorKind::Refused,
-        format!("the storage {title} holds backups, and is not forgotten"),
-        "`backstock list` shows them, `backstock delete` deletes one",
+        format!("the storage {title} holds backups, or is a destination of a set, and is not forgotten"),
+        "`backstock list` shows backups, `backstock delete` deletes one; `backstock set list` shows destinations",
     ))
 }
 
-fn find(environment: &Environment, title: &str) -> Result<StorageRecord> {
+pub(crate) fn find(environment: &Environment, title: &str) -> Result<StorageRecord> {
     let found = environment
         .wait(environment.catalog.find_storage_by_title(title))
         .doing(format!("looking for the storage {title}"))?;

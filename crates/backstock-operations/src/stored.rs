@@ -8,13 +8,14 @@ use backstock_archive::{ArtifactReader, IndexReader, ReadAt};
 use backstock_catalog::{Backup, Replica};
 use backstock_database::{DumpedObject, FrameSource};
 use backstock_platform::ShopLayout;
-use backstock_vocabulary::{ArtifactKind, Content, ReplicaState, ShopId};
+use backstock_storage::LOCAL_KIND;
+use backstock_vocabulary::{ArtifactKind, Content, ReplicaState, ShopId, StorageId};
 
 use crate::accepted::Accepted;
 use crate::backup::{DatabaseHeader, DatabaseSummary, FilesHeader};
 use crate::destination::{Place, SetFolder};
 use crate::environment::Environment;
-use crate::error::{Doing, ErrorKind, OperationError, Result};
+use crate::error::{Doing, ErrorKind, OperationError, Result, chain};
 use crate::lease::Lease;
 
 /// The index of an artifact, read from wherever it is stored.
@@ -54,11 +55,29 @@ pub fn find_backup(environment: &Environment, text: &str, shop: Option<ShopId>) 
 }
 
 impl StoredBackup {
-    /// Opens the best replica of a backup.
+    /// Opens the best replica of a backup that can be opened now: a place that is away holds nothing up while another has it.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "whoever opens a backup has no more use for its record"
+    )]
     pub(crate) fn open(environment: &Environment, record: Backup) -> Result<Self> {
-        let lease = Lease::take(environment, record.id)?;
-        let replica = Self::best_replica(environment, &record)?;
-        Self::open_leased(environment, record, replica, lease)
+        let mut replicas = Self::readable_replicas(environment, &record)?.into_iter();
+        let Some(best) = replicas.next() else {
+            let message = format!("no storage holds the backup {}", record.id.short());
+            return Err(OperationError::plain(ErrorKind::NotFound, message));
+        };
+        let first = match Self::open_replica(environment, record.clone(), best) {
+            Err(error) if matches!(error.kind(), ErrorKind::Storage | ErrorKind::Damaged) => error,
+            result => return result,
+        };
+        for replica in replicas {
+            if let Ok(stored) = Self::open_replica(environment, record.clone(), replica) {
+                let title = &stored.set_folder.place.record.title;
+                tracing::warn!("{}; it is read from {title} instead", chain(&first));
+                return Ok(stored);
+            }
+        }
+        Err(first)
     }
 
     /// Opens one replica of a backup.
@@ -77,21 +96,22 @@ impl StoredBackup {
         Self { record, replica, set_folder, folder, signed, _lease: None }
     }
 
-    fn best_replica(environment: &Environment, record: &Backup) -> Result<Replica> {
-        let act = format!("looking for the replicas of backup {}", record.id.short());
-        let mut replicas = environment.wait(environment.catalog.replicas(record.id)).doing(act)?;
+    /// Where a backup may be read: what is good before what is damaged, this machine's folders before what is far, what was
+    /// verified before what was not.
+    fn readable_replicas(environment: &Environment, record: &Backup) -> Result<Vec<Replica>> {
+        let act = || format!("looking for the replicas of backup {}", record.id.short());
+        let mut replicas = environment.wait(environment.catalog.replicas(record.id)).doing(act())?;
         replicas.retain(|replica| {
             matches!(replica.state, ReplicaState::Present | ReplicaState::Verified | ReplicaState::Damaged)
         });
-        replicas.sort_by_key(|replica| match replica.state {
-            ReplicaState::Verified => 0,
-            ReplicaState::Present => 1,
-            _ => 2,
+        let storages = environment.wait(environment.catalog.list_storages()).doing(act())?;
+        let is_far =
+            |id: StorageId| storages.iter().any(|storage| storage.id == id && storage.kind != LOCAL_KIND);
+        replicas.sort_by_key(|replica| {
+            let is_damaged = replica.state == ReplicaState::Damaged;
+            (is_damaged, is_far(replica.storage), replica.state != ReplicaState::Verified)
         });
-        replicas.into_iter().next().ok_or_else(|| {
-            let message = format!("no storage holds the backup {}", record.id.short());
-            OperationError::plain(ErrorKind::NotFound, message)
-        })
+        Ok(replicas)
     }
 
     fn open_leased(
@@ -130,6 +150,11 @@ impl StoredBackup {
                 format!("the backup {} has {what}", self.record.id.short()),
             )
         })
+    }
+
+    /// Folders of this machine that are never part of a shop: the state, and where the backup itself lies.
+    pub(crate) fn never_of_a_shop(&self, environment: &Environment) -> Vec<std::path::PathBuf> {
+        [environment.state.root().to_owned()].into_iter().chain(self.place_folder().ok()).collect()
     }
 
     /// The folder that holds it, where it is a folder of this machine.

@@ -175,6 +175,16 @@ impl Error {
         }
     }
 
+    /// How long the place asks us to wait before the next try.
+    pub fn retry_after(&self) -> Option<std::time::Duration> {
+        match self {
+            Self::Refused { retry_after_seconds, .. } => {
+                retry_after_seconds.map(std::time::Duration::from_secs)
+            }
+            _ => None,
+        }
+    }
+
     /// Whether the place is full: no space, no inodes, over quota, or over a file size limit (F17, F23, F24).
     pub fn is_full(&self) -> bool {
         use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};

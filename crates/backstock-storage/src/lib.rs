@@ -41,6 +41,8 @@ pub use settings::Field;
 pub use trust::{SeenIdentity, seen_identity};
 pub use upload::{InOneGo, ResumeState, Upload};
 
+/// The name of the kind whose objects are files of this machine.
+pub const LOCAL_KIND: &str = kinds::local::KIND.name;
 /// The longest piece that one [`Storage::read_range`] gives, in bytes: one block of sampled read-back.
 pub const RANGE_LIMIT_BYTES: u64 = 64 << 20;
 /// The longest object that [`Storage::put_small`] takes, in bytes. Manifests and owner files are far shorter.

@@ -60,6 +60,8 @@ ids! {
     IdentityId;
     /// Credentials and address of one place.
     StorageId;
+    /// One row of a set: a storage to which its backups go.
+    DestinationId;
     /// One saved state of a shop.
     BackupId;
     /// One execution of anything.

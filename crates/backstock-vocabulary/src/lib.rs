@@ -12,7 +12,9 @@ mod run;
 mod word;
 
 pub use backup::{ArtifactKind, Codec, Content, Level, Reason, Scope};
-pub use id::{BackupId, IdentityId, InstanceId, LeaseId, ParseIdError, RunId, SetId, ShopId, StorageId};
+pub use id::{
+    BackupId, DestinationId, IdentityId, InstanceId, LeaseId, ParseIdError, RunId, SetId, ShopId, StorageId,
+};
 pub use raw_text::{RawText, readable};
 pub use replica::{MarkCause, Proof, ReplicaState, VerifyLevel};
 pub use run::{ErrorClass, Outcome, RunKind};

@@ -19,6 +19,8 @@ words! {
         Drill = "drill",
         /// Deleted backups by policy, or one by hand.
         Prune = "prune",
+        /// Copied backups to destinations that lacked them.
+        Replicate = "replicate",
     }
 
     /// How a run ended, or that it has not.

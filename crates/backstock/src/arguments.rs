@@ -3,6 +3,7 @@
 mod drill;
 mod key;
 mod retention;
+mod set;
 mod storage;
 mod verify;
 
@@ -20,9 +21,13 @@ pub(crate) use key::{
     SuiteArgument,
 };
 pub(crate) use retention::{ConfirmArguments, DeleteArguments, PinArguments, PruneArguments, UnpinArguments};
+pub(crate) use set::{
+    AddDestinationArguments, ChangeDestinationArguments, DestinationCommand, RemoveDestinationArguments,
+    ReplicateArguments, SetCommand, ShownSetArguments,
+};
 pub(crate) use storage::{
-    AddStorageArguments, KindsArguments, NamedStorageArguments, RemoveStorageArguments, StorageCommand,
-    halves, secret_file,
+    AddStorageArguments, KindsArguments, NamedStorageArguments, RecoverArguments, RemoveStorageArguments,
+    StorageCommand, halves, secret_file,
 };
 pub(crate) use verify::{LevelArgument, VerifyArguments};
 
@@ -103,6 +108,13 @@ pub(crate) enum Command {
     /// Look after the places where backups are kept
     #[command(subcommand)]
     Storage(StorageCommand),
+    /// Look after where the backups of each shop go
+    #[command(subcommand)]
+    Set(SetCommand),
+    /// Bring backups to the destinations that lack them
+    Replicate(ReplicateArguments),
+    /// Find what a storage holds, on a machine that knows nothing: then list it and restore
+    Recover(RecoverArguments),
     /// Look after the catalog
     #[command(subcommand)]
     Catalog(CatalogCommand),

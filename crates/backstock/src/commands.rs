@@ -12,8 +12,10 @@ mod list;
 mod open;
 mod pin;
 mod prune;
+mod replicate;
 mod restore;
 mod restore_dump;
+mod set;
 mod show;
 mod storage;
 mod undo;
@@ -54,6 +56,9 @@ pub(crate) fn run(arguments: &Arguments, terminal: Terminal) -> Result {
         Command::Confirm(arguments) => confirm::run(&session, arguments),
         Command::Key(command) => key::run(&session, command),
         Command::Storage(command) => storage::run(&session, command),
+        Command::Set(command) => set::run(&session, command),
+        Command::Replicate(arguments) => replicate::run(&session, arguments),
+        Command::Recover(arguments) => catalog::recover(&session, arguments),
         Command::Catalog(CatalogCommand::Rebuild(arguments)) => catalog::rebuild(&session, arguments),
     }
 }

@@ -10,6 +10,7 @@ use crate::destination::{FoundManifest, SetFolder};
 use crate::environment::Environment;
 use crate::error::{Doing, Result};
 use crate::keys::Signers;
+use crate::replicate::debts_of;
 
 /// Which manifests of a set's folder count: by who signed them, and those that are on record as counting already.
 pub(super) struct Counted {
@@ -59,17 +60,22 @@ pub(crate) fn adopt(
     record(environment, folder, &found.folder, &found.signed)
 }
 
-/// Records what a manifest proves.
+/// Records what a manifest proves; with a backup that was not known before goes what its set owes to other destinations.
 pub(super) fn record(
     environment: &Environment,
     folder: &SetFolder,
     name: &str,
     signed: &SignedManifest,
 ) -> Result<()> {
+    let act = || format!("recording the backup {}", signed.manifest.backup);
     let (backup, replica) = described(folder, name, signed);
-    environment
-        .wait(environment.catalog.record_backup(&backup, &[replica]))
-        .doing(format!("recording the backup {}", backup.id))?;
+    let mut replicas = vec![replica];
+    if environment.wait(environment.catalog.backup(backup.id)).doing(act())?.is_none() {
+        let there = (folder.place.record.id, format!("{}/{name}", folder.last_step()));
+        let new = (backup.id, backup.reason);
+        replicas.extend(debts_of(environment, backup.set, new, (there.0, &there.1))?);
+    }
+    environment.wait(environment.catalog.record_backup(&backup, &replicas)).doing(act())?;
     Ok(())
 }
 

@@ -223,7 +223,8 @@ impl<'a> Commit<'a> {
             .wait(environment.catalog.record_problems(run.id, &problems))
             .doing("recording what is missing from the backup")?;
         run.artifacts = manifest.artifacts.iter().map(artifact_record).collect();
-        for destination in &mut run.destinations {
+        // The others are copied to once it is here.
+        if let Some(destination) = run.destinations.first_mut() {
             destination.status = Outcome::Success;
             destination.message = format!("{}/{}", self.folder.name, self.name);
         }
@@ -281,6 +282,7 @@ impl<'a> Commit<'a> {
             why_full: None,
             shortage: None,
             grace_cut: None,
+            destinations: Vec::new(),
             content: manifest.content,
             stored_bytes: manifest.stored_bytes(),
             unchanged_files: spooled.gathered.unchanged_files,

@@ -7,19 +7,7 @@ use backstock_archive::artifact::PART_SIZE_BYTES;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{ErrorKind, OperationError};
-
-/// Units in which a size may be given, each with its bytes.
-const UNITS: [(&str, u64); 9] = [
-    ("B", 1),
-    ("kB", 1_000),
-    ("MB", 1_000_000),
-    ("GB", 1_000_000_000),
-    ("TB", 1_000_000_000_000),
-    ("KiB", 1 << 10),
-    ("MiB", 1 << 20),
-    ("GiB", 1 << 30),
-    ("TiB", 1 << 40),
-];
+use crate::size::{UNITS_TEXT, parse_bytes};
 
 /// The length that a part does not exceed, unless a single frame is longer. It is read and written as text, as in `64 MiB`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -72,15 +60,8 @@ impl FromStr for PartSize {
     /// [`ErrorKind::Refused`] for anything else, and for less than [`Self::LEAST_BYTES`].
     fn from_str(text: &str) -> Result<Self, OperationError> {
         let refused = |message: String| OperationError::plain(ErrorKind::Refused, message);
-        let digits = text.trim().trim_end_matches(|letter: char| !letter.is_ascii_digit());
-        let unit = text.trim()[digits.len()..].trim_start();
-        let known = UNITS.iter().find(|(name, _)| name.eq_ignore_ascii_case(unit));
-        let bytes =
-            known.zip(digits.parse().ok()).and_then(|((_, unit), count): (_, u64)| count.checked_mul(*unit));
-        let bytes = bytes.ok_or_else(|| {
-            refused(format!(
-                "{text:?} is no part size: give a whole number with B, kB, MB, GB, TB, KiB, MiB, GiB or TiB"
-            ))
+        let bytes = parse_bytes(text).ok_or_else(|| {
+            refused(format!("{text:?} is no part size: give a whole number with {UNITS_TEXT}"))
         })?;
         if bytes < Self::LEAST_BYTES {
             return Err(refused(format!("a part size of {text} is too small: give 1 MiB or more")));

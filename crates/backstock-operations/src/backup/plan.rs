@@ -298,7 +298,7 @@ pub(crate) fn known_shop(environment: &Environment, subject: &Subject) -> Result
 }
 
 /// The shop's set as the catalog knows it; a new one is not recorded yet.
-fn default_set(environment: &Environment, shop: ShopId) -> Result<Set> {
+pub(crate) fn default_set(environment: &Environment, shop: ShopId) -> Result<Set> {
     let known = environment
         .wait(environment.catalog.find_set_by_title(shop, DEFAULT_SET))
         .doing("looking for the set")?;
@@ -312,7 +312,7 @@ fn default_set(environment: &Environment, shop: ShopId) -> Result<Set> {
 }
 
 /// The set's folder at every place.
-fn set_folder_of(shop: &Shop, set: &Set) -> String {
+pub(crate) fn set_folder_of(shop: &Shop, set: &Set) -> String {
     format!("{}-{}", slug(&shop.title), set.id.short())
 }
 

@@ -1,10 +1,11 @@
 //! What came of a backup, as the command line and the API show it.
 
 use backstock_catalog::Severity;
-use backstock_vocabulary::{BackupId, Content, Level};
+use backstock_vocabulary::{BackupId, Content, Level, Outcome};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{ErrorKind, OperationError, Result};
+use crate::replicate::DestinationReport;
 use crate::retention::{GraceCut, Shortage};
 use crate::suspicion::Suspicion;
 
@@ -39,6 +40,9 @@ pub struct BackupReport {
     /// What went before its grace was over, to make room for it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub grace_cut: Option<GraceCut>,
+    /// What came of copying it, and what was still owed, to the other destinations of its set.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub destinations: Vec<DestinationReport>,
     /// Length of all artifacts in bytes.
     pub stored_bytes: u64,
     /// Tables whose rows are in it.
@@ -63,6 +67,11 @@ pub struct BackupReport {
 }
 
 impl BackupReport {
+    /// Whether every destination of the set has it.
+    pub fn is_everywhere(&self) -> bool {
+        self.destinations.iter().all(|destination| destination.outcome == Outcome::Success)
+    }
+
     /// Whether the backup has the copies that its set requires.
     ///
     /// # Errors
@@ -73,7 +82,7 @@ impl BackupReport {
             Some(shortage) => Err(OperationError::hinted(
                 ErrorKind::Failed,
                 format!("{shortage}; nothing older is deleted anywhere until it has"),
-                "copy the folder of the set to another disk and give that to `backstock catalog rebuild`, or set required_copies",
+                "`backstock set destination add` names another place for copies, `backstock replicate` tries one again that failed",
             )),
         }
     }

@@ -74,7 +74,7 @@ impl Look<'_> {
         let walked = TreeRequest {
             roots: match_roots(self.subject, &header.roots)?,
             exclusions: header.exclusions,
-            never: vec![self.environment.state.root().to_owned(), self.stored.place_folder()?],
+            never: self.stored.never_of_a_shop(self.environment),
             started: self.stored.signed.manifest.started,
             readers: 1,
         };

@@ -86,7 +86,7 @@ fn owners_on_record(environment: &Environment) -> Result<Vec<Signer>> {
     let replicas = environment.wait(environment.catalog.list_replicas()).doing("listing the replicas")?;
     let folders: BTreeSet<_> = replicas
         .iter()
-        .filter_map(|replica| Some((replica.storage, replica.folder.split_once('/')?.0)))
+        .filter_map(|replica| Some((replica.storage, replica.folder.rsplit_once('/')?.0)))
         .collect();
     let mut signers = Vec::new();
     for (storage, name) in folders {

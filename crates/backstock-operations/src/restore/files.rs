@@ -103,7 +103,7 @@ pub(super) fn plan(environment: &Environment, parts: &Parts<'_>, monitor: &dyn M
         roots,
         selection,
         exclusions: header.exclusions,
-        never: vec![environment.state.root().to_owned(), stored.place_folder()?],
+        never: stored.never_of_a_shop(environment),
         exact: request.exact,
         rights: Rights { setuid: request.setuid, ..Rights::usual() },
         backup_started: Some(stored.signed.manifest.started),

@@ -53,6 +53,8 @@ pub struct RestoreRequest {
     pub setuid: bool,
     /// Whether to take a safety snapshot first.
     pub snapshot: bool,
+    /// The folder in which the snapshot is made, where the backup itself lies in none of this machine.
+    pub snapshots: PathBuf,
     /// How long a part of the snapshot may become.
     pub part_size: PartSize,
     /// Consent to go on although visitors cannot be kept out.
@@ -85,6 +87,9 @@ pub struct RestorePlan {
 #[derive(Debug, Clone, Serialize, serde::Deserialize)]
 pub(super) struct ActOptions {
     pub(super) snapshot: bool,
+    /// Not known of a restore that an older version began: its backup lies in a folder of this machine.
+    #[serde(default, with = "backstock_vocabulary::path_bytes")]
+    pub(super) snapshots: Option<PathBuf>,
     #[serde(default)]
     pub(super) part_size: PartSize,
     pub(super) setuid: bool,
@@ -101,6 +106,7 @@ impl ActOptions {
     fn of(request: &RestoreRequest, subject: &Subject) -> Self {
         Self {
             snapshot: request.snapshot,
+            snapshots: Some(request.snapshots.clone()),
             part_size: request.part_size,
             setuid: request.setuid,
             is_elsewhere: request.other_database.is_some(),

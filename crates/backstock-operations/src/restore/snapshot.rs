@@ -78,12 +78,17 @@ fn snapshot_plan(environment: &Environment, plan: &RestorePlan) -> Result<backup
     if has_database {
         subject.database.clone_from(&plan.target);
     }
+    // Beside the backup; where that is far away, in a folder of this machine.
+    let beside = match (stored.place_folder(), &plan.options.snapshots) {
+        (Err(_), Some(folder)) => folder.clone(),
+        (beside, _) => beside?,
+    };
     let request = BackupRequest {
         scope,
         default_exclusions: false,
         reason: Reason::PreRestore,
         part_size: plan.options.part_size,
-        ..BackupRequest::everything(stored.place_folder()?)
+        ..BackupRequest::everything(beside)
     };
     let mut snapshot = backup::plan_backup(environment, &subject, &request)?;
     snapshot.unusable = None;

@@ -108,16 +108,20 @@ fn plan_of_set(
         .find(|destination| destination.copies.contains_key(&backup))
         .map(|destination| destination.set.id);
     plan.destinations.retain(|destination| Some(destination.set.id) == set);
+    // A destination that lacks the new backup keeps what it has.
+    plan.destinations
+        .retain(|destination| destination.row.is_none() || destination.copies.contains_key(&backup));
     Ok(plan)
 }
 
-/// Puts the policy in force where the backup is the very first of its set.
+/// Puts the policy in force where the backup is the very first of its set, and where this instance began an empty folder.
 fn begin_policy(environment: &Environment, plan: &PrunePlan, backup: BackupId) -> Result<bool> {
     let mut has_begun = false;
     for destination in &plan.destinations {
         let facts = &destination.facts;
         let is_first = matches!(facts.backups.as_slice(), [only] if only.id == backup && only.sequence == 1);
-        if facts.remembered.is_some() || !is_first {
+        let was_empty = destination.row.as_ref().is_some_and(|row| row.begun.is_some());
+        if facts.remembered.is_some() || !(is_first || was_empty) {
             continue;
         }
         let act = "recording the policy that is in force";
@@ -125,13 +129,13 @@ fn begin_policy(environment: &Environment, plan: &PrunePlan, backup: BackupId) -
             set: destination.set.id,
             storage: destination.storage.id,
             policy: serde_json::to_value(facts.policy).doing(act)?,
-            sequence: 1,
+            sequence: facts.backups.iter().map(|known| known.sequence).max().unwrap_or(1),
             acted: facts.now,
             boot_id: Some(environment.host.machine.boot_id()),
             since_boot_ms: environment.host.machine.since_boot_ms(),
         };
         environment.wait(environment.catalog.save_confirmation(&confirmation)).doing(act)?;
-        has_begun = true;
+        has_begun |= is_first;
     }
     Ok(has_begun)
 }

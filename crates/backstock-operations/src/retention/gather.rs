@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use backstock_catalog::{Backup, Confirmation, Mark, Replica, Set, Shop, Storage};
+use backstock_catalog::{Backup, Confirmation, Destination, Mark, Replica, Set, Shop, Storage};
 use backstock_host::lock::Lock;
 use backstock_vocabulary::{BackupId, MarkCause, ReplicaState, SetId, StorageId};
 
@@ -38,6 +38,8 @@ pub struct DestinationPlan {
     pub set: Set,
     /// The storage.
     pub storage: Storage,
+    /// The set's row for it; none for the place where the backups are made.
+    pub(super) row: Option<Destination>,
     /// The verdicts.
     pub plan: RetentionPlan,
     /// Backups that a stranger signed: no rule is about them, and they go by hand.
@@ -149,12 +151,31 @@ pub(super) fn gather_within(
         let storage = environment.wait(environment.catalog.find_storage(storage)).doing(act())?;
         let (Some(set), Some(storage)) = (set, storage) else { continue };
         let of_set: Vec<&Backup> = backups.iter().filter(|backup| backup.set == set.id).collect();
+        let rows = environment.wait(environment.catalog.destinations(set.id)).doing(act())?;
+        let row = rows.into_iter().find(|row| row.storage == storage.id);
+        let policy = row.as_ref().map_or(policy, |row| policy_at(policy, row));
         let required = policy.required_copies;
         let shortage = shortage_among(&of_set, &records.replicas, &records.strangers, required);
         let asked = Asked { policy, wish, shortage };
-        destinations.push(destination(environment, &records, (set, storage), copies, &asked)?);
+        destinations.push(destination(environment, &records, (set, storage, row), copies, &asked)?);
     }
     Ok(destinations)
+}
+
+/// What the policy of a set means at a destination that says itself how many copies it keeps.
+fn policy_at(policy: RetentionPolicy, row: &Destination) -> RetentionPolicy {
+    match row.copies {
+        None => policy,
+        Some(copies) => RetentionPolicy {
+            keep_last: copies,
+            delete_after_days: None,
+            daily: 0,
+            weekly: 0,
+            monthly: 0,
+            yearly: 0,
+            ..policy
+        },
+    }
 }
 
 /// Whether something of the backup is at the destination, as far as is known.
@@ -173,7 +194,7 @@ struct Asked<'a> {
 fn destination(
     environment: &Environment,
     records: &Records,
-    (set, storage): (Set, Storage),
+    (set, storage, row): (Set, Storage, Option<Destination>),
     mut copies: Vec<(Backup, Replica)>,
     asked: &Asked<'_>,
 ) -> Result<DestinationPlan> {
@@ -209,7 +230,7 @@ fn destination(
     let now = environment.host.clock.now();
     let facts = RetentionFacts { policy, wish: wish.clone(), shortage, backups, now, remembered };
     let copies = copies.into_iter().map(|copy| (copy.0.id, copy)).collect();
-    Ok(DestinationPlan { set, storage, plan: plan_retention(&facts), strangers, facts, copies, marks })
+    Ok(DestinationPlan { set, storage, row, plan: plan_retention(&facts), strangers, facts, copies, marks })
 }
 
 /// How much time has passed since a confirmation, where the machine has not been started anew.

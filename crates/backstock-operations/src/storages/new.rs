@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use backstock_catalog::Storage as StorageRecord;
-use backstock_storage::{Field, KINDS, Kind, Secret, StorageSettings};
+use backstock_storage::{Field, KINDS, Kind, LOCAL_KIND, Secret, StorageSettings};
 use backstock_vocabulary::StorageId;
 use serde_json::{Map, Value};
 
@@ -29,25 +29,25 @@ pub struct NewStorage {
     pub secrets: BTreeMap<String, Secret>,
 }
 
-impl NewStorage {
-    /// The kind that is meant.
-    ///
-    /// # Errors
-    /// There is none of that name; the text lists those that there are.
-    pub fn kind(&self) -> Result<&'static Kind> {
-        KINDS.iter().find(|kind| kind.name == self.kind).ok_or_else(|| {
-            let names: Vec<_> = KINDS.iter().map(|kind| kind.name).collect();
-            OperationError::hinted(
-                ErrorKind::NotFound,
-                format!("there is no kind of storage called {}", self.kind),
-                format!("known are {}; `backstock storage kinds` explains them", names.join(", ")),
-            )
-        })
-    }
+/// The kind of storage with a name.
+///
+/// # Errors
+/// There is none of that name; the text lists those that there are.
+pub fn storage_kind(name: &str) -> Result<&'static Kind> {
+    KINDS.iter().find(|kind| kind.name == name).ok_or_else(|| {
+        let names: Vec<_> = KINDS.iter().map(|kind| kind.name).collect();
+        OperationError::hinted(
+            ErrorKind::NotFound,
+            format!("there is no kind of storage called {name}"),
+            format!("known are {}; `backstock storage kinds` explains them", names.join(", ")),
+        )
+    })
+}
 
+impl NewStorage {
     /// The secrets that it needs and lacks.
     pub fn missing_secrets(&self) -> Result<Vec<Field>> {
-        let fields = self.kind()?.fields().into_iter();
+        let fields = storage_kind(&self.kind)?.fields().into_iter();
         Ok(fields
             .filter(|field| field.is_secret && field.is_required && !self.secrets.contains_key(&field.name))
             .collect())
@@ -71,7 +71,7 @@ impl NewStorage {
 
     /// Settings that are no secrets, each read as its kind wants it.
     fn plain_settings(&self) -> Result<Map<String, Value>> {
-        let fields = self.kind()?.fields();
+        let fields = storage_kind(&self.kind)?.fields();
         let known = |name: &str| fields.iter().find(|field| field.name == name);
         let mut settings = Map::new();
         for (name, text) in &self.settings {
@@ -115,7 +115,8 @@ impl NewStorage {
         if let Some(known) = known {
             return Err(self.refused(format!("it is the storage {} once more", known.title)));
         }
-        if let Some(folder) = settings.get("folder").and_then(Value::as_str).filter(|_| self.kind == "local")
+        if let Some(folder) =
+            settings.get("folder").and_then(Value::as_str).filter(|_| self.kind == LOCAL_KIND)
         {
             refuse_place("backups", "--set folder=…", Path::new(folder), &[], &[])?;
         }

@@ -18,7 +18,7 @@ use crate::{
     Upload, probe,
 };
 
-pub(super) const KIND: Kind =
+pub(crate) const KIND: Kind =
     Kind { name: "local", title: "Folder on this machine", schema: || schema_for!(LocalSettings), open };
 
 /// The settings of a folder of this machine.

@@ -38,6 +38,25 @@ pub(crate) struct AddStorageArguments {
     pub(crate) no_test: bool,
 }
 
+/// `recover`.
+#[derive(Debug, Args)]
+pub(crate) struct RecoverArguments {
+    /// What the storage is to be called, or is called already
+    pub(crate) title: String,
+    /// The kind of place (see `backstock storage kinds`); without it the storage must be known
+    #[arg(long)]
+    pub(crate) kind: Option<String>,
+    /// A setting of the kind (may be repeated)
+    #[arg(long = "set", value_name = "NAME=VALUE", requires = "kind")]
+    pub(crate) settings: Vec<String>,
+    /// File that holds a secret of the kind and nothing else (may be repeated); what it needs and is not given is asked for
+    #[arg(long = "secret-file", value_name = "NAME=FILE", requires = "kind")]
+    pub(crate) secret_files: Vec<String>,
+    /// The fingerprint of the identity that vouches for who signed the backups, as the recovery kit shows it
+    #[arg(long, value_name = "64 DIGITS")]
+    pub(crate) fingerprint: Option<String>,
+}
+
 /// `storage test`.
 #[derive(Debug, Args)]
 pub(crate) struct NamedStorageArguments {

@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use super::drill::drill_after_backup;
 use super::prune::{settings_of, what_was_done};
+use super::replicate::show_destination;
 use super::verify::{after_backup, schedule_after_backup, show_after_backup};
 use super::{Document, Result, WithPhases, forget_history};
 use crate::arguments::{BackupArguments, BackupLevel, CodecArgument, Only};
@@ -76,7 +77,8 @@ pub(super) fn run(session: &Session, arguments: &BackupArguments) -> Result {
     let drilled = super::drill::show_after_backup(session, &drilled);
     // Damage weighs more than anything that could not be done.
     let found = found.filter(|code| *code == Code::Damaged).or(drilled).or(found);
-    let code = if report.content == Content::Whole { Code::Done } else { Code::Partial };
+    let is_whole = report.content == Content::Whole && report.is_everywhere();
+    let code = if is_whole { Code::Done } else { Code::Partial };
     let code = found.unwrap_or(code);
     report.require_copies()?;
     match pruned {
@@ -315,6 +317,9 @@ fn show(session: &Session, made: &Made<'_>, pruned: Option<&AfterBackup>, phases
         report.folder,
         duration_text(report.elapsed_ms)
     ));
+    for destination in &report.destinations {
+        show_destination(session, destination);
+    }
     if let Some(pruned) = pruned {
         show_retention(session, pruned);
     }

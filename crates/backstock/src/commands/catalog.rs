@@ -1,9 +1,10 @@
-//! `backstock catalog`: look after the catalog.
+//! `backstock catalog` and `backstock recover`: the catalog made anew from what is stored.
 
-use backstock_operations::{Fingerprint, SealedSet, rebuild_catalog};
+use backstock_operations::{Fingerprint, RebuildReport, SealedSet, rebuild_catalog, recover_from};
 
+use super::storage::define;
 use super::{Document, Result};
-use crate::arguments::RebuildArguments;
+use crate::arguments::{AddStorageArguments, RebuildArguments, RecoverArguments};
 use crate::exit::{Code, CommandError};
 use crate::session::Session;
 use crate::terminal::{count_text, printable};
@@ -15,10 +16,46 @@ pub(super) fn rebuild(session: &Session, arguments: &RebuildArguments) -> Result
     let folder = std::path::absolute(&arguments.folder).unwrap_or_else(|_| arguments.folder.clone());
     let result = rebuild_catalog(&environment, &folder, fingerprint.as_ref(), &progress);
     progress.close();
+    Ok(show(session, "backstock.catalog-rebuild/1", &result?))
+}
+
+/// `backstock recover`: the storage is defined as by `storage add`, without a test that would write into it.
+pub(super) fn recover(session: &Session, arguments: &RecoverArguments) -> Result {
+    let fingerprint = arguments.fingerprint.as_deref().map(fingerprint).transpose()?;
+    let environment = session.open_for_rebuild()?;
+    if let Some(kind) = &arguments.kind {
+        let defined = AddStorageArguments {
+            title: arguments.title.clone(),
+            kind: kind.clone(),
+            settings: arguments.settings.clone(),
+            secret_files: arguments.secret_files.clone(),
+            no_test: true,
+        };
+        define(session.terminal, &environment, &defined)?;
+    }
+    let progress = session.progress();
+    let result = recover_from(&environment, &arguments.title, fingerprint.as_ref(), &progress);
+    progress.close();
     let report = result?;
+    let code = show(session, "backstock.recover/1", &report);
+    if report.backups == 0 && report.unreadable.is_empty() {
+        let title = printable(&arguments.title);
+        return Err(CommandError::not_found(format!(
+            "nothing that Backstock made is to be seen at {title} with these settings and credentials"
+        )));
+    }
+    if !session.terminal.json() {
+        session
+            .terminal
+            .say("`backstock list` shows them; `backstock restore`, `open` and `verify` take any of them");
+    }
+    Ok(code)
+}
+
+fn show(session: &Session, schema: &'static str, report: &RebuildReport) -> Code {
     let terminal = &session.terminal;
     if terminal.json() {
-        terminal.document(&Document::new("backstock.catalog-rebuild/1", &report));
+        terminal.document(&Document::new(schema, report));
     } else {
         terminal.data(&format!("{} backups in {} sets are on record", report.backups, report.set_folders));
         report.sealed_sets.iter().for_each(|set| say_whose(session, set));
@@ -40,7 +77,7 @@ pub(super) fn rebuild(session: &Session, arguments: &RebuildArguments) -> Result
         }
     }
     let is_right = report.unreadable.is_empty() && report.irregularities.is_empty();
-    Ok(if is_right { Code::Done } else { Code::Partial })
+    if is_right { Code::Done } else { Code::Partial }
 }
 
 fn fingerprint(text: &str) -> std::result::Result<Fingerprint, CommandError> {

@@ -136,7 +136,7 @@ fn into_the_shop(
     for note in &subject.notes {
         session.terminal.say(&format!("note: {}", printable(note)));
     }
-    let request = request(arguments, scope_of(arguments.only), session.part_size(&subject));
+    let request = request(session, arguments, scope_of(arguments.only), session.part_size(&subject));
     let progress = session.progress();
     let items = &arguments.from_diff;
     let planned = match items.is_empty() {
@@ -215,7 +215,12 @@ pub(super) fn act(
 }
 
 /// What is asked for, as the operations take it.
-pub(super) fn request(arguments: &RestoreArguments, scope: Scope, part_size: PartSize) -> RestoreRequest {
+pub(super) fn request(
+    session: &Session,
+    arguments: &RestoreArguments,
+    scope: Scope,
+    part_size: PartSize,
+) -> RestoreRequest {
     RestoreRequest {
         scope,
         tables: arguments.table.clone(),
@@ -225,6 +230,7 @@ pub(super) fn request(arguments: &RestoreArguments, scope: Scope, part_size: Par
         add_keys: arguments.add_keys,
         setuid: arguments.setuid,
         snapshot: !arguments.without_snapshot,
+        snapshots: session.backups(None),
         part_size,
         without_maintenance: arguments.without_maintenance,
         picked: None,

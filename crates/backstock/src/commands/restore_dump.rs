@@ -44,7 +44,7 @@ pub(super) fn run(
         backups: session.backups(arguments.backups.as_deref()),
         part_size,
     };
-    let restore = request(arguments, Scope::Database, part_size);
+    let restore = request(session, arguments, Scope::Database, part_size);
     let progress = session.progress();
     let planned = plan_dump(environment, &subject, &wanted, &restore, &progress);
     progress.close();

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use backstock_operations::{
-    ListedStorage, NewStorage, STORAGE_KINDS, SeenIdentity, StorageField, StorageKind, StorageSecret,
-    StorageTest, add_storage, identity_to_pin, remove_storage, storages, test_new_storage, test_storage,
+    Environment, ListedStorage, NewStorage, STORAGE_KINDS, SeenIdentity, StorageField, StorageKind,
+    StorageSecret, StorageTest, add_storage, identity_to_pin, remove_storage, storage_kind, storages,
+    test_new_storage, test_storage,
 };
 use serde::Serialize;
 
@@ -39,13 +40,7 @@ fn add(session: &Session, arguments: &AddStorageArguments) -> Result {
         test: Option<StorageTest>,
     }
     let terminal = session.terminal;
-    let mut new = asked(terminal, arguments)?;
-    let environment = session.open()?;
-    if let Some(seen) = identity_to_pin(&environment, &new)? {
-        new.settings.insert(seen.setting.to_owned(), vouched_for(terminal, &seen)?);
-    }
-    let test = if arguments.no_test { None } else { Some(test_new_storage(&environment, &new)?) };
-    let storage = add_storage(&environment, new)?;
+    let (storage, test) = define(terminal, &session.open()?, arguments)?;
     if terminal.json() {
         terminal.document(&Document::new("backstock.storage-add/1", Added { storage, test }));
         return Ok(Code::Done);
@@ -56,6 +51,20 @@ fn add(session: &Session, arguments: &AddStorageArguments) -> Result {
     }
     terminal.data(&format!("the storage {} is defined", printable(&storage.title)));
     Ok(Code::Done)
+}
+
+/// Defines a storage as it was typed, once its server is vouched for and, where that is wanted, it was tried.
+pub(super) fn define(
+    terminal: Terminal,
+    environment: &Environment,
+    arguments: &AddStorageArguments,
+) -> std::result::Result<(ListedStorage, Option<StorageTest>), CommandError> {
+    let mut new = asked(terminal, arguments)?;
+    if let Some(seen) = identity_to_pin(environment, &new)? {
+        new.settings.insert(seen.setting.to_owned(), vouched_for(terminal, &seen)?);
+    }
+    let test = if arguments.no_test { None } else { Some(test_new_storage(environment, &new)?) };
+    Ok((add_storage(environment, new)?, test))
 }
 
 /// The storage as it was typed, with its secrets from files or from the person.
@@ -225,13 +234,7 @@ fn kinds(terminal: Terminal, arguments: &KindsArguments) -> Result {
     let is_asked = |kind: &&StorageKind| arguments.kind.as_ref().is_none_or(|asked| asked == kind.name);
     let kinds: Vec<&StorageKind> = STORAGE_KINDS.iter().filter(is_asked).collect();
     if let (Some(asked), true) = (&arguments.kind, kinds.is_empty()) {
-        let new = NewStorage {
-            title: String::new(),
-            kind: asked.clone(),
-            settings: BTreeMap::new(),
-            secrets: BTreeMap::new(),
-        };
-        new.kind()?;
+        storage_kind(asked)?;
     }
     if terminal.json() {
         let explained: Vec<_> = kinds

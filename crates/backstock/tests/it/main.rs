@@ -17,6 +17,9 @@ mod clocks;
 #[cfg(test)]
 mod copies;
 #[cfg(test)]
+#[cfg(feature = "failpoints")]
+mod destinations;
+#[cfg(test)]
 mod diff;
 #[cfg(test)]
 mod diff_rows;

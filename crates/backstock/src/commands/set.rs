@@ -1,0 +1,144 @@
+//! `backstock set`: where the backups of each shop go.
+
+use std::ffi::OsStr;
+
+use backstock_catalog::{Set, Shop};
+use backstock_operations::{
+    ChangedDestination, Environment, Limits, ListedDestination, ListedSet, NewDestination, ShopOverrides,
+    add_destination, change_destination, find_set, known_set, listed_set, remove_destination, shops,
+};
+use serde::Serialize;
+
+use super::prune::shop_of_set;
+use super::{Document, Result};
+use crate::arguments::{
+    AddDestinationArguments, ChangeDestinationArguments, DestinationCommand, RemoveDestinationArguments,
+    SetCommand, ShownSetArguments,
+};
+use crate::exit::{Code, CommandError};
+use crate::session::Session;
+use crate::terminal::{bytes_text, printable, table_text};
+
+pub(super) fn run(session: &Session, command: &SetCommand) -> Result {
+    match command {
+        SetCommand::List => list(session),
+        SetCommand::Show(arguments) => show(session, arguments),
+        SetCommand::Destination(DestinationCommand::Add(arguments)) => add(session, arguments),
+        SetCommand::Destination(DestinationCommand::Change(arguments)) => change(session, arguments),
+        SetCommand::Destination(DestinationCommand::Remove(arguments)) => remove(session, arguments),
+    }
+}
+
+fn list(session: &Session) -> Result {
+    let environment = session.open()?;
+    let mut sets = Vec::new();
+    for shop in shops(&environment)? {
+        // A shop that was only looked at has none.
+        if let Ok(set) = find_set(&environment, &shop) {
+            sets.push(listed_set(&environment, &shop, &set)?);
+        }
+    }
+    show_sets(session, &sets)
+}
+
+fn show(session: &Session, arguments: &ShownSetArguments) -> Result {
+    let environment = session.open()?;
+    let (shop, set) = on_record(session, &environment, &arguments.shop)?;
+    show_sets(session, &[listed_set(&environment, &shop, &set)?])
+}
+
+fn add(session: &Session, arguments: &AddDestinationArguments) -> Result {
+    let found = session.subject_by_itself(Some(&arguments.shop), ShopOverrides::default())?;
+    let environment = session.open()?;
+    // A shop may get its destinations before its first backup.
+    let (shop, set) = match &found {
+        Some((subject, _)) => known_set(&environment, subject)?,
+        None => on_record(session, &environment, &arguments.shop)?,
+    };
+    let new = NewDestination {
+        storage: arguments.storage.clone(),
+        path: arguments.path.clone(),
+        copies: arguments.copies,
+        limits: Limits { bytes_per_second: arguments.limit, hours: arguments.hours },
+    };
+    add_destination(&environment, &set, &new)?;
+    show_sets(session, &[listed_set(&environment, &shop, &set)?])
+}
+
+fn change(session: &Session, arguments: &ChangeDestinationArguments) -> Result {
+    let environment = session.open()?;
+    let (shop, set) = on_record(session, &environment, &arguments.shop)?;
+    let change = ChangedDestination {
+        copies: arguments.copies.map(|copies| copies.0),
+        is_on: (arguments.on || arguments.off).then_some(arguments.on),
+        bytes_per_second: arguments.limit.map(|limit| limit.0),
+        hours: arguments.hours.map(|hours| hours.0),
+    };
+    change_destination(&environment, &set, &arguments.storage, change)?;
+    show_sets(session, &[listed_set(&environment, &shop, &set)?])
+}
+
+fn remove(session: &Session, arguments: &RemoveDestinationArguments) -> Result {
+    let environment = session.open()?;
+    let (shop, set) = on_record(session, &environment, &arguments.shop)?;
+    remove_destination(&environment, &set, &arguments.storage)?;
+    show_sets(session, &[listed_set(&environment, &shop, &set)?])
+}
+
+fn on_record(
+    session: &Session,
+    environment: &Environment,
+    given: &OsStr,
+) -> std::result::Result<(Shop, Set), CommandError> {
+    let shop = shop_of_set(session, environment, given)?;
+    let set = find_set(environment, &shop)?;
+    Ok((shop, set))
+}
+
+fn show_sets(session: &Session, sets: &[ListedSet]) -> Result {
+    #[derive(Serialize)]
+    struct Listed<'a> {
+        sets: &'a [ListedSet],
+    }
+    let terminal = session.terminal;
+    if terminal.json() {
+        terminal.document(&Document::new("backstock.sets/1", Listed { sets }));
+        return Ok(Code::Done);
+    }
+    if sets.is_empty() {
+        terminal.say("there is no set yet; the first backup of a shop makes one");
+    }
+    for set in sets {
+        terminal.data(&format!(
+            "{} (set {}): folder {}",
+            printable(&set.shop),
+            printable(&set.set),
+            printable(&set.folder)
+        ));
+        if set.destinations.is_empty() {
+            terminal.data("  its backups go nowhere else than where they are made");
+            continue;
+        }
+        let rows: Vec<Vec<String>> = set.destinations.iter().map(row).collect();
+        for line in table_text(&["  storage", "kind", "path", "copies", "limits", "there", "owed"], &rows) {
+            terminal.data(&line);
+        }
+    }
+    Ok(Code::Done)
+}
+
+fn row(destination: &ListedDestination) -> Vec<String> {
+    let limits = &destination.limits;
+    let speed = limits.bytes_per_second.map(|limit| format!("{}/s", bytes_text(limit.bytes())));
+    let limits: Vec<String> = speed.into_iter().chain(limits.hours.map(|hours| hours.to_string())).collect();
+    let is_on = if destination.is_on { "" } else { " (off)" };
+    vec![
+        format!("  {}{is_on}", printable(&destination.storage)),
+        destination.kind.clone(),
+        printable(if destination.path.is_empty() { "/" } else { &destination.path }),
+        destination.copies.map_or_else(|| "by policy".to_owned(), |copies| copies.to_string()),
+        if limits.is_empty() { "none".to_owned() } else { limits.join(", ") },
+        destination.held.to_string(),
+        destination.owed.to_string(),
+    ]
+}
