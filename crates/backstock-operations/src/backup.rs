@@ -108,8 +108,7 @@ fn elsewhere(
     report: BackupReport,
     monitor: &dyn Monitor,
 ) -> Result<BackupReport> {
-    let destinations =
-        replicate_after_backup(environment, (&plan.shop, &plan.set), plan.reason, run, monitor)?;
+    let destinations = replicate_after_backup(environment, plan, run, monitor)?;
     let shortage = shortage_of(environment, report.backup, plan.required_copies)?;
     Ok(BackupReport { destinations, shortage, elapsed_ms: run.elapsed_ms(), ..report })
 }

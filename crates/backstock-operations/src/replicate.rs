@@ -16,6 +16,7 @@ mod upload;
 use backstock_catalog::{RunDestination, Set, Shop};
 use backstock_vocabulary::{Outcome, Reason, RunKind};
 
+use crate::backup::BackupPlan;
 use crate::environment::Environment;
 use crate::error::Result;
 use crate::monitor::{Expected, Monitor, Phase};
@@ -28,7 +29,7 @@ pub use limits::{ByteRate, Hours, Limits};
 pub(crate) use plan::{ReplicationPlan, is_owed, plan_replication};
 pub use report::{CopiedBackup, DestinationReport, ReplicationReport};
 
-/// Copies what a set's destinations lack, as a run of its own.
+/// Copies what a set's destinations lack, as a run of its own; with `take_over` also to folders that another instance wrote to.
 ///
 /// # Errors
 /// Another run has the shop, or the catalog cannot be read. What goes wrong at a destination stands in the report.
@@ -36,6 +37,7 @@ pub fn replicate(
     environment: &Environment,
     shop: &Shop,
     set: &Set,
+    take_over: bool,
     monitor: &dyn Monitor,
 ) -> Result<ReplicationReport> {
     let subject = RunSubject {
@@ -46,7 +48,7 @@ pub fn replicate(
         set_title: set.title.clone(),
     };
     let mut run = RunRecord::start(environment, &subject, serde_json::json!({}), Vec::new())?;
-    let done = plan_replication(environment, shop, set)
+    let done = plan_replication(environment, shop, set, take_over)
         .and_then(|plan| replicate_within(environment, &plan, &mut run, monitor));
     match done {
         Ok(destinations) => {
@@ -64,15 +66,14 @@ pub fn replicate(
 /// Copies after a backup, in its run. A safety snapshot stays where it is made.
 pub(crate) fn replicate_after_backup(
     environment: &Environment,
-    (shop, set): (&Shop, &Set),
-    reason: Reason,
+    backup: &BackupPlan,
     run: &mut RunRecord,
     monitor: &dyn Monitor,
 ) -> Result<Vec<DestinationReport>> {
-    if reason == Reason::PreRestore {
+    if backup.reason == Reason::PreRestore {
         return Ok(Vec::new());
     }
-    let plan = plan_replication(environment, shop, set)?;
+    let plan = plan_replication(environment, &backup.shop, &backup.set, backup.take_over)?;
     replicate_within(environment, &plan, run, monitor)
 }
 

@@ -34,7 +34,7 @@ pub(super) fn replicate(
             .iter()
             .map(|destination| {
                 let spool = spool.join(destination.destination.id.to_string());
-                let act = Act { environment, destination, monitor };
+                let act = Act { environment, destination, take_over: plan.take_over, monitor };
                 let builder = std::thread::Builder::new().name("backstock-copy".to_owned());
                 let spawned = builder.spawn_scoped(scope, move || act.run(&spool));
                 (destination, spawned)
@@ -60,6 +60,7 @@ pub(super) fn replicate(
 struct Act<'a> {
     environment: &'a Environment,
     destination: &'a DestinationPlan,
+    take_over: bool,
     monitor: &'a dyn Monitor,
 }
 
@@ -133,13 +134,8 @@ impl Act<'_> {
         let listed = Patience::new(environment, self.monitor).act(|| target.place.storage.list(Some(&root)));
         listed.doing(format!("listing {} at {title}", target.name))?;
         let is_new = target.owner(environment)?.is_none();
-        target.claim(
-            environment,
-            self.destination.destination.set,
-            &environment.machine_id(),
-            None,
-            false,
-        )?;
+        let (set, machine) = (self.destination.destination.set, environment.machine_id());
+        target.claim(environment, set, &machine, None, self.take_over)?;
         if is_new {
             let now = environment.host.clock.now();
             environment

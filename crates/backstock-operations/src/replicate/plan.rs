@@ -14,6 +14,8 @@ use crate::error::{Doing, Result};
 pub(crate) struct ReplicationPlan {
     /// Each destination that is on.
     pub(crate) destinations: Vec<DestinationPlan>,
+    /// Whether to become the writer of folders that another instance wrote to.
+    pub(crate) take_over: bool,
 }
 
 /// What one destination lacks.
@@ -52,7 +54,12 @@ pub(crate) fn set_folder_at(destination: &Destination, folder: &str) -> String {
 }
 
 /// Plans what the destinations of a set lack: what is owed to them, and whatever that builds on.
-pub(crate) fn plan_replication(environment: &Environment, shop: &Shop, set: &Set) -> Result<ReplicationPlan> {
+pub(crate) fn plan_replication(
+    environment: &Environment,
+    shop: &Shop,
+    set: &Set,
+    take_over: bool,
+) -> Result<ReplicationPlan> {
     let act = || format!("looking what the destinations of {} lack", shop.title);
     let catalog = &environment.catalog;
     let rows = environment.wait(catalog.destinations(set.id)).doing(act())?;
@@ -81,7 +88,7 @@ pub(crate) fn plan_replication(environment: &Environment, shop: &Shop, set: &Set
         let lacking = known.lacking(&destination);
         destinations.push(DestinationPlan { destination, storage, lacking });
     }
-    Ok(ReplicationPlan { destinations })
+    Ok(ReplicationPlan { destinations, take_over })
 }
 
 fn by_backup(replicas: Vec<Replica>) -> HashMap<BackupId, Vec<Replica>> {

@@ -95,6 +95,9 @@ pub(crate) struct RemoveDestinationArguments {
 pub(crate) struct ReplicateArguments {
     /// The shop: its folder, its name, or the name of a set in the configuration file [default: all]
     pub(crate) shop: Option<OsString>,
+    /// Become the writer of folders that another instance wrote to
+    #[arg(long, requires = "shop")]
+    pub(crate) take_over: bool,
 }
 
 /// A value, or the word `none`.

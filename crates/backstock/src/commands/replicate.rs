@@ -21,7 +21,7 @@ pub(super) fn run(session: &Session, arguments: &ReplicateArguments) -> Result {
     for shop in &shops {
         let set = find_set(&environment, shop)?;
         let progress = session.progress();
-        let result = replicate(&environment, shop, &set, &progress);
+        let result = replicate(&environment, shop, &set, arguments.take_over, &progress);
         progress.close();
         reports.push(result?);
     }
