@@ -11,6 +11,7 @@ use backstock_testbed::{Server, ServerKind, ServerOptions};
 use tempfile::TempDir;
 
 use crate::work::LOAD_THREADS;
+use crate::work::uploads::{Servers, UPLOAD};
 use crate::{RunArguments, cache};
 
 /// The database that loads go into.
@@ -26,6 +27,7 @@ pub(crate) struct Scene {
     shop: DemoShop,
     backstock: PathBuf,
     peers: Option<PathBuf>,
+    upload_servers: Option<Servers>,
 }
 
 impl Scene {
@@ -55,7 +57,15 @@ impl Scene {
         rustix::fs::syncfs(fs::File::open(folder.path())?)?;
         let backstock = fs::canonicalize(&arguments.backstock)?;
         let peers = arguments.peers.as_ref().map(std::path::absolute).transpose()?;
-        Ok(Self { folder, server, shop, backstock, peers })
+        let wants_uploads =
+            arguments.only.is_empty() || arguments.only.iter().any(|only| only.contains(UPLOAD));
+        let upload_servers = wants_uploads.then(Servers::start);
+        Ok(Self { folder, server, shop, backstock, peers, upload_servers })
+    }
+
+    /// The servers that are uploaded to, where a row wants them.
+    pub(crate) fn upload_servers(&self) -> Option<&Servers> {
+        self.upload_servers.as_ref()
     }
 
     /// What was made, in words.

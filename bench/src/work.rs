@@ -1,6 +1,7 @@
 //! The work that is measured: each side's command for the same job, and the goal.
 
 mod sealing;
+pub(crate) mod uploads;
 
 use crate::row::Goal;
 use crate::scene::{LOAD_DATABASE, ONE_TABLE, Scene};
@@ -117,6 +118,7 @@ pub(crate) fn pairs(scene: &Scene) -> Vec<Pair> {
     pairs.extend(second_backups(scene));
     pairs.push(side_by_side());
     pairs.extend(sealing::pairs());
+    pairs.extend(uploads::pairs(scene));
     pairs.extend(loads(scene));
     pairs.extend(load_floors());
     pairs

@@ -8,6 +8,7 @@ mod act;
 mod copy;
 mod debts;
 mod limits;
+mod numbers;
 mod patience;
 mod plan;
 mod report;

@@ -11,11 +11,12 @@ use backstock_vocabulary::{BackupId, Outcome};
 
 use super::copy::Copier;
 use super::limits;
+use super::numbers::{explain, head_before};
 use super::patience::Patience;
 use super::plan::{DestinationPlan, LackingBackup, ReplicationPlan};
 use super::report::{CopiedBackup, DestinationReport};
 use super::upload::{Pace, forget_journal, journaled_object};
-use crate::destination::{Place, SetFolder};
+use crate::destination::{Listing, Place, SetFolder};
 use crate::environment::Environment;
 use crate::error::{Doing, ErrorKind, OperationError, Result, chain};
 use crate::keys::put_keys;
@@ -85,11 +86,12 @@ impl Act<'_> {
         }
         let place = Place::of_record(self.environment, self.destination.storage.id)?;
         let target = SetFolder { place, name: self.set_folder()? };
-        self.prepare(&target)?;
+        let listing = self.prepare(&target)?;
         let sent = AtomicU64::new(0);
         let copier = Copier {
             environment: self.environment,
             target,
+            tombstones: listing.tombstones,
             pace: Arc::clone(&pace),
             spool: spool.to_owned(),
             monitor: self.monitor,
@@ -124,7 +126,7 @@ impl Act<'_> {
     }
 
     /// Becomes the writer there, brings the keys, and removes what dead runs left.
-    fn prepare(&self, target: &SetFolder) -> Result<()> {
+    fn prepare(&self, target: &SetFolder) -> Result<Listing> {
         let environment = self.environment;
         let title = &target.place.record.title;
         // The first call shows whether the place answers at all.
@@ -134,8 +136,9 @@ impl Act<'_> {
         let listed = Patience::new(environment, self.monitor).act(|| target.place.storage.list(Some(&root)));
         listed.doing(format!("listing {} at {title}", target.name))?;
         let is_new = target.owner(environment)?.is_none();
+        let head = if is_new { head_before(environment, self.destination)? } else { None };
         let (set, machine) = (self.destination.destination.set, environment.machine_id());
-        target.claim(environment, set, &machine, None, self.take_over)?;
+        target.claim(environment, set, &machine, head, self.take_over)?;
         if is_new {
             let now = environment.host.clock.now();
             environment
@@ -146,7 +149,10 @@ impl Act<'_> {
             put_keys(environment, target)?;
         }
         self.forget_strange_journals(target)?;
-        self.sweep(target)
+        let listing = target.listing(environment)?;
+        explain(environment, self.destination, target, &listing)?;
+        self.sweep(target, &listing)?;
+        Ok(listing)
     }
 
     /// Journals of uploads that nobody wants any more.
@@ -172,17 +178,17 @@ impl Act<'_> {
     }
 
     /// Removes what dead runs left of backups that are not to go there any more. What is still to go there is gone on with.
-    fn sweep(&self, target: &SetFolder) -> Result<()> {
+    fn sweep(&self, target: &SetFolder, listing: &Listing) -> Result<()> {
         let environment = self.environment;
         let act = || format!("listing what is known to be at {}", target.place.record.title);
         let known = environment.wait(environment.catalog.list_replicas()).doing(act())?;
-        for folder in target.listing(environment)?.without_manifest {
+        for folder in &listing.without_manifest {
             let path = format!("{}/{folder}", target.name);
             let is_known = known
                 .iter()
                 .any(|replica| replica.storage == target.place.record.id && replica.folder == path);
             if !is_known {
-                target.sweep(environment, &folder)?;
+                target.sweep(environment, folder)?;
             }
         }
         Ok(())

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use backstock_archive::layout::MANIFEST_NAME;
+use backstock_archive::layout::{MANIFEST_NAME, tombstone_path};
 use backstock_archive::manifest::{SignedManifest, manifest_hash};
 use backstock_archive::{Part, ReadAt, read_block};
 use backstock_catalog::Replica;
@@ -44,6 +44,8 @@ type Step<T> = std::result::Result<T, Failure>;
 pub(super) struct Copier<'a> {
     pub(super) environment: &'a Environment,
     pub(super) target: SetFolder,
+    /// Paths of the tombstones there.
+    pub(super) tombstones: Vec<String>,
     pub(super) pace: Arc<Pace>,
     /// Where parts wait that no folder of this machine holds.
     pub(super) spool: PathBuf,
@@ -100,6 +102,11 @@ impl Copier<'_> {
         }
         owe(ReplicaState::WaitingForParent)?;
         self.require_parent(&stored.signed)?;
+        let tombstone = tombstone_path(lacking.backup.sequence, &lacking.backup.id.short());
+        if self.tombstones.contains(&tombstone) {
+            // It was not to be expected there, and now it is.
+            self.target.unbury(environment, &lacking.backup)?;
+        }
         backstock_host::failpoint::reach("replicate.before_manifest").doing(act())?;
         self.put_manifest(stored)?;
         backstock_host::failpoint::reach("replicate.after_manifest").doing(act())?;

@@ -25,12 +25,16 @@ pub(crate) struct DestinationPlan {
     pub(crate) storage: Storage,
     /// Backups that it lacks, parents first.
     pub(crate) lacking: Vec<LackingBackup>,
+    /// Backups of the set that are not there and do not go there.
+    pub(crate) elsewhere: Vec<Backup>,
 }
 
 /// One backup that a destination lacks.
 #[derive(Debug, Clone)]
 pub(crate) struct LackingBackup {
     pub(crate) backup: Backup,
+    /// Whether it is owed itself, and not only what that builds on.
+    pub(crate) is_owed: bool,
     /// The set's folder and its own at the destination.
     pub(crate) folder: String,
     /// Where it can be read, the nearest first. Empty: no storage holds it any more.
@@ -86,7 +90,8 @@ pub(crate) fn plan_replication(
             continue;
         };
         let lacking = known.lacking(&destination);
-        destinations.push(DestinationPlan { destination, storage, lacking });
+        let elsewhere = known.elsewhere(&destination, &lacking);
+        destinations.push(DestinationPlan { destination, storage, lacking, elsewhere });
     }
     Ok(ReplicationPlan { destinations, take_over })
 }
@@ -127,6 +132,15 @@ impl Known {
         lacking.into_values().collect()
     }
 
+    fn elsewhere(&self, destination: &Destination, lacking: &[LackingBackup]) -> Vec<Backup> {
+        let goes_there = |id: BackupId| lacking.iter().any(|lacking| lacking.backup.id == id);
+        let is_there = |id: BackupId| {
+            self.replica(id, destination.storage).is_some_and(|replica| !is_owed(replica.state))
+        };
+        let backups = self.backups.values();
+        backups.filter(|backup| !goes_there(backup.id) && !is_there(backup.id)).cloned().collect()
+    }
+
     fn replica(&self, backup: BackupId, storage: StorageId) -> Option<&Replica> {
         self.replicas.get(&backup).into_iter().flatten().find(|replica| replica.storage == storage)
     }
@@ -150,7 +164,7 @@ impl Known {
             || set_folder_at(destination, &format!("{}/{}", set_folder.unwrap_or_default(), backup.folder)),
             |known| known.folder.clone(),
         );
-        LackingBackup { backup: backup.clone(), folder, sources }
+        LackingBackup { backup: backup.clone(), is_owed: known.is_some(), folder, sources }
     }
 }
 
