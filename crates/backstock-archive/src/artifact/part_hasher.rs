@@ -49,7 +49,7 @@ enum Told {
 }
 
 /// How many runs of sealed segments may wait for the hashing thread, each of 1 MiB.
-const RUNS_LIMIT: usize = 8;
+const RUNS_LIMIT: usize = 2;
 
 fn hash(told: &Receiver<Told>, given_back: &Sender<Vec<u8>>) -> Vec<PartHashes> {
     let mut hasher = PartHasher::new();
