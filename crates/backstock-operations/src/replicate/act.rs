@@ -136,7 +136,7 @@ impl Act<'_> {
         let listed = Patience::new(environment, self.monitor).act(|| target.place.storage.list(Some(&root)));
         listed.doing(format!("listing {} at {title}", target.name))?;
         let is_new = target.owner(environment)?.is_none();
-        let head = if is_new { head_before(environment, self.destination)? } else { None };
+        let head = is_new.then(|| head_before(environment, self.destination)).flatten();
         let (set, machine) = (self.destination.destination.set, environment.machine_id());
         target.claim(environment, set, &machine, head, self.take_over)?;
         if is_new {

@@ -7,24 +7,23 @@
 
 use backstock_archive::layout::{parse_tombstone_path, tombstone_path};
 use backstock_archive::owner::Head;
+use backstock_catalog::Replica;
 
 use super::plan::{DestinationPlan, LackingBackup};
 use crate::destination::{Listing, Place, SetFolder};
 use crate::environment::Environment;
-use crate::error::{Doing, ErrorKind, OperationError, Result};
+use crate::error::{Doing, ErrorKind, OperationError, Result, chain};
 use crate::stored::StoredBackup;
 
-/// The backup before the first one that is owed to a new destination.
-pub(super) fn head_before(environment: &Environment, destination: &DestinationPlan) -> Result<Option<Head>> {
-    let first = destination.lacking.iter().find(|lacking| lacking.is_owed);
-    let Some((lacking, source)) = first.and_then(|lacking| Some((lacking, lacking.sources.first()?))) else {
-        return Ok(None);
-    };
-    let stored = StoredBackup::open_replica(environment, lacking.backup.clone(), source.clone())?;
+/// The backup before the first one that is owed to a new destination, as the first place tells that has it.
+pub(super) fn head_before(environment: &Environment, destination: &DestinationPlan) -> Option<Head> {
+    let first = destination.lacking.iter().find(|lacking| lacking.is_owed)?;
+    let open =
+        |source: &Replica| StoredBackup::open_replica(environment, first.backup.clone(), source.clone()).ok();
+    let stored = first.sources.iter().find_map(open)?;
     let manifest = &stored.signed.manifest;
-    Ok(manifest
-        .previous_manifest_sha256
-        .map(|manifest_sha256| Head { sequence: manifest.sequence.saturating_sub(1), manifest_sha256 }))
+    let sequence = manifest.sequence.checked_sub(1)?;
+    manifest.previous_manifest_sha256.map(|manifest_sha256| Head { sequence, manifest_sha256 })
 }
 
 /// Says at a destination which numbers are not to be expected there.
@@ -44,7 +43,19 @@ pub(super) fn explain(
     let Some(nearest) = destination.lacking.iter().find_map(|lacking| nearest(environment, lacking)) else {
         return Ok(());
     };
-    for path in nearest.listing(environment)?.tombstones {
+    let tombstones = match nearest.listing(environment) {
+        Ok(listing) => listing.tombstones,
+        // What was deleted is said by the next run then.
+        Err(error) => {
+            tracing::warn!(
+                "what was deleted is not told at {}: {}",
+                target.place.record.title,
+                chain(&error)
+            );
+            return Ok(());
+        }
+    };
+    for path in tombstones {
         let is_behind = parse_tombstone_path(&path).is_some_and(|sequence| sequence > begins);
         // Deleted there, and kept here for longer: it is not to be missed yet.
         let is_kept = listing.with_manifest.iter().any(|folder| path.contains(short_of(folder)));

@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Bytes that are handed on at a time.
 const BUFFER_BYTES: usize = 16 << 10;
@@ -22,7 +22,27 @@ pub enum Break {
 struct Shared {
     sent_bytes: AtomicU64,
     order: Mutex<Option<(u64, Break)>>,
+    pace: Option<Pace>,
     has_ended: AtomicBool,
+}
+
+/// So many bytes a second to the server, over all connections together.
+#[derive(Debug)]
+struct Pace {
+    bytes_per_second: u64,
+    /// When what was handed on so far would have arrived.
+    arrives: Mutex<Instant>,
+}
+
+impl Pace {
+    fn wait_for(&self, bytes: u64) {
+        let mut arrives = self.arrives.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        *arrives = (*arrives).max(now) + Duration::from_nanos(bytes * 1_000_000_000 / self.bytes_per_second);
+        let wait = arrives.saturating_duration_since(now);
+        drop(arrives);
+        std::thread::sleep(wait);
+    }
 }
 
 /// A running wire. It takes no more connections when the value is dropped.
@@ -38,9 +58,23 @@ impl Wire {
     /// # Panics
     /// When no port is free.
     pub fn to(server: u16) -> Self {
+        Self::lay(server, Shared::default())
+    }
+
+    /// The same, taking so many bytes a second to the server.
+    ///
+    /// # Panics
+    /// When no port is free.
+    pub fn held_to(server: u16, bytes_per_second: u64) -> Self {
+        let pace =
+            Some(Pace { bytes_per_second: bytes_per_second.max(1), arrives: Mutex::new(Instant::now()) });
+        Self::lay(server, Shared { pace, ..Shared::default() })
+    }
+
+    fn lay(server: u16, shared: Shared) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port of loopback is free");
         let port = listener.local_addr().expect("a listener has an address").port();
-        let shared = Arc::new(Shared::default());
+        let shared = Arc::new(shared);
         let state = Arc::clone(&shared);
         std::thread::spawn(move || {
             for client in listener.incoming() {
@@ -100,6 +134,9 @@ fn hand_on(mut from: TcpStream, mut to: TcpStream, is_up: bool, state: &Shared, 
         }
         if count == 0 || to.write_all(&buffer[..count]).is_err() {
             break;
+        }
+        if let Some(pace) = state.pace.as_ref().filter(|_| is_up) {
+            pace.wait_for(count as u64);
         }
         if is_up {
             let sent = state.sent_bytes.fetch_add(count as u64, Ordering::Relaxed) + count as u64;
