@@ -214,6 +214,9 @@ impl OperationError {
             }
             Self::Catalog { source, .. } => hint_of_catalog(source).or_else(|| hint_of_machine(self)),
             Self::Database { source, .. } => hint_of_database(source).or_else(|| hint_of_machine(self)),
+            Self::Storage { source, .. } if source.is_unlinked() => {
+                Some("link the storage with the account again: what it holds stays where it is".to_owned())
+            }
             Self::Storage { .. } => hint_of_machine(self).or_else(|| {
                 Some("check that the disk is mounted and may be written to, or give another folder with --to".to_owned())
             }),

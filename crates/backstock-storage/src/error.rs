@@ -178,6 +178,11 @@ impl Error {
         }
     }
 
+    /// Whether the account is no longer linked: its owner must link it again, and until then nothing can go well.
+    pub fn is_unlinked(&self) -> bool {
+        matches!(self, Self::Refused { cause: Cause::Unlinked, .. })
+    }
+
     /// Whether the place is full: no space, no inodes, over quota, or over a file size limit (F17, F23, F24).
     pub fn is_full(&self) -> bool {
         use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};

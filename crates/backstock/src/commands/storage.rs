@@ -44,7 +44,7 @@ fn add(session: &Session, arguments: &AddStorageArguments) -> Result {
     if let Some(seen) = identity_to_pin(&environment, &new)? {
         new.settings.insert(seen.setting.to_owned(), vouched_for(terminal, &seen)?);
     }
-    let test = if arguments.no_test { None } else { Some(test_new_storage(&environment, &new)?) };
+    let test = if arguments.no_test { None } else { Some(test_new_storage(&environment, &mut new)?) };
     let storage = add_storage(&environment, new)?;
     if terminal.json() {
         terminal.document(&Document::new("backstock.storage-add/1", Added { storage, test }));
