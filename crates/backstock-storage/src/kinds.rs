@@ -1,5 +1,6 @@
 //! Every kind of storage, in the order in which the screens show them.
 
+mod dropbox;
 pub(crate) mod ftp;
 pub(crate) mod local;
 mod s3;
@@ -39,7 +40,7 @@ impl Kind {
 }
 
 /// Every kind of storage.
-pub const KINDS: &[Kind] = &[local::KIND, s3::KIND, sftp::KIND, ftp::KIND, webdav::KIND];
+pub const KINDS: &[Kind] = &[local::KIND, s3::KIND, sftp::KIND, ftp::KIND, webdav::KIND, dropbox::KIND];
 
 /// Which kind of storage, and its settings as that kind reads them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -96,7 +97,7 @@ mod tests {
         let error = crate::open(&Host::real(), &settings, Arc::new(KeptNowhere)).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "there is no kind of storage called \"tape\"; known are: local, s3, sftp, ftp, webdav"
+            "there is no kind of storage called \"tape\"; known are: local, s3, sftp, ftp, webdav, dropbox"
         );
     }
 }

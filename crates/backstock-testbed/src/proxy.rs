@@ -5,6 +5,8 @@
 
 mod connection;
 
+pub(crate) use connection::server_settings;
+
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
