@@ -368,6 +368,26 @@ mod tests {
     }
 
     #[test]
+    fn a_link_that_has_ended_is_to_be_made_again() {
+        let of = |cause| {
+            let source = backstock_storage::Error::Refused {
+                act: "sign in to",
+                name: "Dropbox".to_owned(),
+                place: "Dropbox:/".to_owned(),
+                cause,
+                answer: "invalid_grant".to_owned(),
+                retry_after_seconds: None,
+            };
+            let error: OperationError =
+                Err::<(), _>(source).doing("testing the storage offsite").unwrap_err();
+            assert_eq!(error.class(), ErrorClass::Ask);
+            error.hint().unwrap()
+        };
+        assert!(of(backstock_storage::Cause::Unlinked).contains("link the storage with the account again"));
+        assert!(!of(backstock_storage::Cause::SignIn).contains("link the storage"));
+    }
+
+    #[test]
     fn a_folder_that_may_not_be_read_is_not_one_that_is_not_there() {
         let of = |kind: io::ErrorKind| {
             let source = backstock_platform::PlatformError::Unreadable {

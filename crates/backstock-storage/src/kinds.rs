@@ -16,6 +16,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Field, KeepSecrets, Link, Result, Storage, settings};
 
+/// Opens a storage of one kind.
+pub(crate) type Open = fn(&Host, &serde_json::Value, Arc<dyn KeepSecrets>) -> Result<Arc<dyn Storage>>;
+
 /// One kind of storage, as it describes itself.
 #[derive(Debug, Clone, Copy)]
 pub struct Kind {
@@ -26,7 +29,7 @@ pub struct Kind {
     /// What it needs to know, as JSON Schema.
     pub schema: fn() -> Schema,
     /// Opens one with settings in JSON, secrets among them.
-    pub open: fn(&Host, &serde_json::Value, Arc<dyn KeepSecrets>) -> Result<Arc<dyn Storage>>,
+    pub open: Open,
     /// How it is linked with an account, with the same settings; what comes of that need not be among them yet. None where
     /// there is nothing to link.
     pub link: Option<fn(&Host, &serde_json::Value) -> Result<Link>>,

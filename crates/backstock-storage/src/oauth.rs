@@ -6,6 +6,8 @@
 
 mod access;
 mod grant;
+#[cfg(test)]
+pub(crate) mod trial;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -273,3 +275,6 @@ impl Link {
         self.http.refused(self.client.act(), Cause::SignIn, answer, None)
     }
 }
+
+#[cfg(test)]
+mod tests;

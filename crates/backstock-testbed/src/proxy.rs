@@ -125,7 +125,7 @@ impl Proxy {
     /// # Errors
     /// When they cannot be used.
     pub fn start_tls(server: SocketAddr, folder: &Path, name: &str) -> Result<Self, TestbedError> {
-        let settings = connection::server_settings(folder, name)?;
+        let settings = server_settings(folder, name)?;
         Self::listen(server, Some(settings))
     }
 

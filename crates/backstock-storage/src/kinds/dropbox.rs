@@ -73,11 +73,7 @@ pub(crate) struct DropboxSettings {
     proxy: Option<String>,
 }
 
-fn open(
-    host: &Host,
-    settings: &serde_json::Value,
-    keep: Arc<dyn KeepSecrets>,
-) -> Result<Arc<dyn Storage>> {
+fn open(host: &Host, settings: &serde_json::Value, keep: Arc<dyn KeepSecrets>) -> Result<Arc<dyn Storage>> {
     Ok(Arc::new(dropbox(host, settings, keep)?))
 }
 

@@ -6,6 +6,7 @@
 use std::io;
 use std::sync::Arc;
 
+use backstock_vocabulary::ErrorClass;
 use jiff::Timestamp;
 use reqwest::StatusCode;
 use tokio::sync::{Mutex, OwnedMutexGuard};
@@ -13,7 +14,6 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 use super::{Client, REFRESH_TOKEN, Tokens, check_refresh_token};
 use crate::http::{Act, Answer, Http};
 use crate::{Cause, Error, KeepSecrets, Result, Secret};
-use backstock_vocabulary::ErrorClass;
 
 /// How long before its end a token is renewed, in seconds: longer than any one request takes to begin.
 const RENEW_BEFORE_SECONDS: u64 = 5 * 60;

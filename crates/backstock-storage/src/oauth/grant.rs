@@ -2,10 +2,11 @@
 
 use std::borrow::Cow;
 
+use futures_util::future::BoxFuture;
 use oauth2::basic::{BasicClient, BasicErrorResponse, BasicErrorResponseType, BasicTokenResponse};
 use oauth2::{
-    AuthType, AuthUrl, AuthorizationCode, ClientId, ClientSecret, CsrfToken, EndpointNotSet, EndpointSet,
-    HttpRequest, HttpResponse, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, RefreshToken,
+    AsyncHttpClient, AuthType, AuthUrl, AuthorizationCode, ClientId, ClientSecret, CsrfToken, EndpointNotSet,
+    EndpointSet, HttpRequest, HttpResponse, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, RefreshToken,
     RequestTokenError, Scope, TokenResponse, TokenUrl,
 };
 use reqwest::{Method, StatusCode, Url};
@@ -63,7 +64,7 @@ impl Client {
             request = request.set_redirect_uri(Cow::Owned(redirect));
         }
         http.hide(code);
-        let told = request.request_async(&|request| carry(http, act, request)).await;
+        let told = request.request_async(&Carrier { http, act }).await;
         // A code that is not taken is a matter of this try; there is no link yet that could have ended.
         told.map(|told| tokens(http, &told)).map_err(|failure| refusal(http, act, failure, Cause::SignIn))
     }
@@ -75,7 +76,7 @@ impl Client {
             (self.configured(), RefreshToken::new(refresh_token.expose().trim().to_owned()));
         http.hide(refresh_token);
         let request = client.exchange_refresh_token(&token);
-        let told = request.request_async(&|request| carry(http, act, request)).await;
+        let told = request.request_async(&Carrier { http, act }).await;
         told.map(|told| tokens(http, &told)).map_err(|failure| refusal(http, act, failure, Cause::Unlinked))
     }
 }
@@ -87,6 +88,21 @@ fn verifier(pending: &Pending) -> PkceCodeVerifier {
 fn redirect(pending: &Pending) -> std::result::Result<Option<RedirectUrl>, String> {
     let redirect = pending.redirect.clone().map(RedirectUrl::new).transpose();
     redirect.map_err(|error| format!("the redirect is no address: {error}"))
+}
+
+/// Our client, as that of the protocol: one that says of its future that it may move between threads.
+struct Carrier<'a> {
+    http: &'a Http,
+    act: Act<'a>,
+}
+
+impl<'c> AsyncHttpClient<'c> for Carrier<'_> {
+    type Error = Error;
+    type Future = BoxFuture<'c, Result<HttpResponse>>;
+
+    fn call(&'c self, request: HttpRequest) -> Self::Future {
+        Box::pin(carry(self.http, self.act, request))
+    }
 }
 
 /// Carries a request of the protocol to its endpoint. What says nothing in the protocol's own words is an error of ours.
@@ -137,7 +153,7 @@ fn refusal(http: &Http, act: Act<'_>, failure: Failure, invalid_grant: Cause) ->
         RequestTokenError::ServerResponse(told) => told,
         // What it says instead may hold tokens: it is not repeated.
         RequestTokenError::Parse(problem, _) => {
-            let text = format!("its answer is not what the protocol says: {}", problem.inner());
+            let text = format!("its answer is not what the protocol says, at {}", problem.path());
             return http.refused(act, Cause::Garbled, &text, None);
         }
         RequestTokenError::Other(problem) => return http.refused(act, Cause::Garbled, &problem, None),

@@ -12,7 +12,7 @@ use ring::digest::{SHA256, digest};
 use serde_json::{Value, json};
 use url::Url;
 
-use super::server::{Request, Response};
+use super::server::{Request, Response, Service};
 use super::token;
 
 /// What becomes of refresh tokens when they are used.
@@ -135,7 +135,10 @@ impl OAuth {
     /// Whether a request carries a token that is good.
     pub fn allows(&self, request: &Request) -> bool {
         let now = Instant::now();
-        request.bearer().and_then(|token| self.state().access_tokens.get(token).copied()).is_some_and(|ends| now < ends)
+        request
+            .bearer()
+            .and_then(|token| self.state().access_tokens.get(token).copied())
+            .is_some_and(|ends| now < ends)
     }
 
     /// The answer to a request that is meant for this side; none for others.
@@ -233,6 +236,16 @@ impl OAuth {
             }
         };
         Ok(state.tokens(self.rules.access_prefix, next))
+    }
+}
+
+/// A service that has nothing but this side, and greets those whose token is good.
+impl Service for OAuth {
+    fn answer(&self, request: &Request) -> Response {
+        let own = Self::answer(self, request);
+        own.unwrap_or_else(|| {
+            if self.allows(request) { Response::text(200, "hello") } else { Response::empty(401) }
+        })
     }
 }
 

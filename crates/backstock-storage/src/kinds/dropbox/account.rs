@@ -73,7 +73,11 @@ struct Allocation {
 }
 
 impl Account {
-    pub(super) fn new(http: Http, access: Access, endpoint: Option<&Url>) -> std::result::Result<Self, String> {
+    pub(super) fn new(
+        http: Http,
+        access: Access,
+        endpoint: Option<&Url>,
+    ) -> std::result::Result<Self, String> {
         let api = moved("https://api.dropboxapi.com/2/", endpoint)?;
         let content = moved("https://content.dropboxapi.com/2/", endpoint)?;
         Ok(Self { http, access, api, content })
@@ -86,7 +90,12 @@ impl Account {
     }
 
     /// Calls a function with arguments in the body.
-    pub(super) async fn call<T: DeserializeOwned>(&self, act: Act<'_>, route: &str, arguments: &Value) -> Told<T> {
+    pub(super) async fn call<T: DeserializeOwned>(
+        &self,
+        act: Act<'_>,
+        route: &str,
+        arguments: &Value,
+    ) -> Told<T> {
         let body = arguments.to_string();
         let answer = self.access.authorized(|token| {
             let request = self.request(&self.api, route, &token).header(CONTENT_TYPE, "application/json");
@@ -225,8 +234,14 @@ mod tests {
         for (told, free) in [
             (r#"{"used": 30, "allocation": {".tag": "individual", "allocated": 100}}"#, Some(70)),
             (r#"{"used": 130, "allocation": {".tag": "individual", "allocated": 100}}"#, Some(0)),
-            (r#"{"used": 30, "allocation": {".tag": "team", "used": 90, "allocated": 100, "user_within_team_space_allocated": 0}}"#, Some(10)),
-            (r#"{"used": 30, "allocation": {".tag": "team", "used": 40, "allocated": 100, "user_within_team_space_allocated": 35}}"#, Some(5)),
+            (
+                r#"{"used": 30, "allocation": {".tag": "team", "used": 90, "allocated": 100, "user_within_team_space_allocated": 0}}"#,
+                Some(10),
+            ),
+            (
+                r#"{"used": 30, "allocation": {".tag": "team", "used": 40, "allocated": 100, "user_within_team_space_allocated": 35}}"#,
+                Some(5),
+            ),
             (r#"{"used": 30, "allocation": {".tag": "other"}}"#, None),
         ] {
             assert_eq!(serde_json::from_str::<Space>(told).unwrap().free_bytes(), free, "{told}");

@@ -43,7 +43,7 @@ impl Dropbox {
         let act = Act { verb: "list", name: folder.map_or("", ObjectName::as_str) };
         for _ in 0..RESTARTS_LIMIT {
             if let Some(entries) = self.entries(act, &top).await? {
-                return Ok(self.found(folder, &top, entries));
+                return Ok(self.found(folder, &top, &entries));
             }
         }
         let problem = "it forgets how far the list was, again and again";
@@ -55,7 +55,7 @@ impl Dropbox {
         let http = &self.account.http;
         let first = json!({ "path": top, "recursive": true, "limit": PAGE_ENTRIES });
         let mut told = self.account.call(act, "files/list_folder", &first).await?;
-        let mut entries = Vec::new();
+        let (mut entries, mut cursor) = (Vec::new(), String::new());
         loop {
             let page: Page = match told {
                 Ok(page) => page,
@@ -71,18 +71,22 @@ impl Dropbox {
             if !page.has_more {
                 return Ok(Some(entries));
             }
-            let next = json!({ "cursor": page.cursor });
+            if page.cursor == cursor {
+                return Err(http.refused(act, Cause::Unexpected, "its list does not go on", None));
+            }
+            cursor = page.cursor;
+            let next = json!({ "cursor": cursor });
             told = self.account.call(act, "files/list_folder/continue", &next).await?;
         }
     }
 
-    fn found(&self, folder: Option<&ObjectName>, top: &str, entries: Vec<Metadata>) -> Found {
-        let spelled = Spelled::of(&entries);
+    fn found(&self, folder: Option<&ObjectName>, top: &str, entries: &[Metadata]) -> Found {
+        let spelled = Spelled::of(entries);
         let (own_steps, top_steps) = (steps(&self.root), steps(top));
         let mut found = Found::default();
         let mut folders = BTreeSet::new();
         let mut used = BTreeSet::new();
-        for entry in &entries {
+        for entry in entries {
             let Some(path) = &entry.path_lower else { continue };
             match entry.tag.as_deref() {
                 Some("folder") if steps(path) > top_steps => {
@@ -90,7 +94,7 @@ impl Dropbox {
                 }
                 Some("file") => {
                     used.extend(ancestors(path).map(str::to_owned));
-                    let name = ObjectName::new(&spelled.from(path, own_steps));
+                    let name = ObjectName::new(&spelled.spell(path, own_steps));
                     if let (Ok(name), Some(size_bytes)) = (name, entry.size)
                         && folder.is_none_or(|folder| name.is_below(folder))
                     {
@@ -112,8 +116,8 @@ impl Dropbox {
         // Deeper ones first: an outer one is empty only then.
         for path in found.empty_folders.iter().rev() {
             let act = Act { verb: "remove the folder", name: path };
-            let inside = self.account.call(act, "files/list_folder", &json!({ "path": path, "limit": 1 }));
-            match inside.await? {
+            let first = json!({ "path": path, "limit": 1 });
+            match self.account.call(act, "files/list_folder", &first).await? {
                 Ok(Page { entries, has_more: false, .. }) if entries.is_empty() => {}
                 // It is gone, or in use again: then it stays.
                 _ => continue,
@@ -134,11 +138,16 @@ struct Spelled<'a>(BTreeMap<&'a str, &'a str>);
 
 impl<'a> Spelled<'a> {
     fn of(entries: &'a [Metadata]) -> Self {
-        Self(entries.iter().filter_map(|entry| Some((entry.path_lower.as_deref()?, entry.name.as_str()))).collect())
+        Self(
+            entries
+                .iter()
+                .filter_map(|entry| Some((entry.path_lower.as_deref()?, entry.name.as_str())))
+                .collect(),
+        )
     }
 
     /// A path as it is spelled, without its first steps.
-    fn from(&self, path: &str, without_steps: usize) -> String {
+    fn spell(&self, path: &str, without_steps: usize) -> String {
         let mut spelled: Vec<&str> = ancestors(path)
             .chain([path])
             .skip(without_steps)
@@ -182,8 +191,8 @@ mod tests {
         let entries =
             [entry("folder", "/top/shop one", "Shop One"), entry("file", "/top/shop one/a.sql", "A.sql")];
         let spelled = Spelled::of(&entries);
-        assert_eq!(spelled.from("/top/shop one/a.sql", 1), "Shop One/A.sql");
-        assert_eq!(spelled.from("/top/shop one/unknown/a.sql", 0), "top/Shop One/unknown/a.sql");
+        assert_eq!(spelled.spell("/top/shop one/a.sql", 1), "Shop One/A.sql");
+        assert_eq!(spelled.spell("/top/shop one/unknown/a.sql", 0), "top/Shop One/unknown/a.sql");
         assert_eq!(ancestors("/a/b/c").collect::<Vec<_>>(), ["/a", "/a/b"]);
         assert_eq!(steps(""), 0);
         assert_eq!(steps("/a/b"), 2);

@@ -102,6 +102,11 @@ impl Dropbox {
 
     pub(super) async fn replace_part(&self, name: &ObjectName, part: &SpooledPart<'_>) -> Result<PutReceipt> {
         self.look_at_spool(name, part).await?;
+        // A name in other letters would be written over, too: that is another object.
+        let there = self.look("look at", name).await?;
+        if there.is_some_and(|there| file_of(name, there).is_none()) {
+            return Err(self.conflict(name));
+        }
         if part.size_bytes <= SINGLE_LIMIT_BYTES {
             self.put_at_once(name, part, &InOneGo, Mode::Overwrite).await
         } else {
@@ -169,7 +174,7 @@ impl Dropbox {
             self.account.upload(act, "files/upload", &arguments, content).await?
         };
         match told {
-            Ok(metadata) => self.confirm(name, metadata, size_bytes, hash).await,
+            Ok(metadata) => self.confirm(name, &metadata, size_bytes, hash).await,
             Err(refusal) if refusal.is_conflict() => self.settle(name, size_bytes, hash).await,
             Err(refusal) => Err(refusal.into_error(&self.account.http, act)),
         }
@@ -179,7 +184,7 @@ impl Dropbox {
     pub(super) async fn confirm(
         &self,
         name: &ObjectName,
-        metadata: Metadata,
+        metadata: &Metadata,
         size_bytes: u64,
         hash: &str,
     ) -> Result<PutReceipt> {
@@ -218,9 +223,8 @@ impl Dropbox {
         hash: &str,
     ) -> Result<PutReceipt> {
         let file = file_of(name, there);
-        let is_same = file.is_some_and(|file| {
-            file.size_bytes == size_bytes && file.content_hash.as_deref() == Some(hash)
-        });
+        let is_same = file
+            .is_some_and(|file| file.size_bytes == size_bytes && file.content_hash.as_deref() == Some(hash));
         if is_same { Ok(PutReceipt::new(Proof::ProviderHash)) } else { Err(self.conflict(name)) }
     }
 

@@ -89,13 +89,19 @@ impl Refusal {
 
     fn is_about_a_path(&self) -> bool {
         self.status == StatusCode::CONFLICT
-            && ["path", "path_lookup", "path_write"].iter().any(|word| self.words.first().is_some_and(|first| first == word))
+            && ["path", "path_lookup", "path_write"]
+                .iter()
+                .any(|word| self.words.first().is_some_and(|first| first == word))
     }
 
     /// What it means for us.
     pub(super) fn cause(&self) -> Cause {
         let says = |words: &[&str]| words.iter().any(|word| self.says(word));
-        if says(&["insufficient_space", "insufficient_quota"]) {
+        let is_of_another_revision = self.is_conflict() && self.words[0] == "path_write";
+        if is_of_another_revision {
+            // Somebody has written there meanwhile: a second look tells what.
+            Cause::Busy
+        } else if says(&["insufficient_space", "insufficient_quota"]) {
             Cause::Full
         } else if says(&["too_many_write_operations", "too_many_requests", "internal_error"]) {
             Cause::Busy
@@ -168,6 +174,7 @@ mod tests {
             (409, "not_found/", Cause::Garbled),
             (409, "lookup_failed/not_found/.", Cause::Garbled),
             (409, "path/malformed_path/.", Cause::Unexpected),
+            (409, "path_write/conflict/file/.", Cause::Busy),
             (500, "", Cause::Busy),
             (503, "", Cause::Busy),
             (400, "", Cause::Unexpected),
@@ -180,11 +187,15 @@ mod tests {
     #[test]
     fn what_is_missing_is_told_apart() {
         let said = |summary: &str| refusal(409, &format!("{{\"error_summary\": \"{summary}\"}}"));
-        assert!(said("path/not_found/..").is_missing_file() && !said("path/not_found/..").is_missing_session());
+        assert!(
+            said("path/not_found/..").is_missing_file() && !said("path/not_found/..").is_missing_session()
+        );
         assert!(said("lookup_failed/not_found/").is_missing_session());
         assert!(!said("lookup_failed/not_found/").is_missing_file());
         assert!(said("path/conflict/file/..").is_conflict());
-        assert!(said("path/not_folder/.").is_missing_folder() && !said("path/not_folder/.").is_missing_file());
+        assert!(
+            said("path/not_folder/.").is_missing_folder() && !said("path/not_folder/.").is_missing_file()
+        );
     }
 
     #[test]

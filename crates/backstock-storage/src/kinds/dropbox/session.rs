@@ -229,7 +229,8 @@ impl<'a> Sending<'a> {
             arguments["content_hash"] = hash.into();
         }
         let account = &self.dropbox.account;
-        let told = account.upload::<Value>(act, "files/upload_session/append_v2", &arguments, content).await?;
+        let told =
+            account.upload::<Value>(act, "files/upload_session/append_v2", &arguments, content).await?;
         match told {
             Ok(_) => Ok(Taken::Yes),
             Err(refusal) => self.elsewhere(act, refusal).map(Taken::GoesOnAt),
@@ -257,7 +258,7 @@ impl<'a> Sending<'a> {
             dropbox.account.upload::<Metadata>(act, route, &arguments, Content::Bytes(&[])).await?
         };
         let receipt = match told {
-            Ok(metadata) => dropbox.confirm(self.name, metadata, size_bytes, &hash).await?,
+            Ok(metadata) => dropbox.confirm(self.name, &metadata, size_bytes, &hash).await?,
             Err(refusal) if refusal.is_conflict() => dropbox.settle(self.name, size_bytes, &hash).await?,
             Err(refusal) => return self.elsewhere(act, refusal).map(Committed::GoesOnAt),
         };

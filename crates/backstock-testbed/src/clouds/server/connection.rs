@@ -118,7 +118,8 @@ impl Connection<'_> {
                 return Ok(None);
             }
             self.pending.extend_from_slice(&buffer[..count]);
-            if self.pending.len() > HEAD_LIMIT_BYTES && !self.pending.windows(4).any(|end| end == b"\r\n\r\n") {
+            if self.pending.len() > HEAD_LIMIT_BYTES && !self.pending.windows(4).any(|end| end == b"\r\n\r\n")
+            {
                 return Err(ErrorKind::InvalidData.into());
             }
         }
@@ -148,7 +149,8 @@ impl Connection<'_> {
 
     /// Sends an answer, of its body no more than `limit` bytes.
     fn send(&mut self, request: &Request, answer: &Response, limit: Option<u64>) -> io::Result<()> {
-        let mut head = format!("HTTP/1.1 {} Told\r\nContent-Length: {}\r\n", answer.status, answer.body.len());
+        let mut head =
+            format!("HTTP/1.1 {} Told\r\nContent-Length: {}\r\n", answer.status, answer.body.len());
         for (name, value) in &answer.headers {
             head.push_str(&format!("{name}: {value}\r\n"));
         }
