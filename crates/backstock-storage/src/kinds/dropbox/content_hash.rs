@@ -75,7 +75,7 @@ mod tests {
             length in (0_usize..4, 0_usize..3).prop_map(|(blocks, more)| blocks * BLOCK_BYTES + more),
             cuts in prop::collection::vec(0_usize..(3 * BLOCK_BYTES), 0..5),
         ) {
-            let bytes: Vec<u8> = (0..length).map(|at| (at % 251) as u8).collect();
+            let bytes: Vec<u8> = (0_u8..251).cycle().take(length).collect();
             let mut cuts: Vec<usize> = cuts.into_iter().map(|cut| cut.min(length)).collect();
             cuts.extend([0, length]);
             cuts.sort_unstable();
