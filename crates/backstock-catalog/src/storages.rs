@@ -33,6 +33,8 @@ statements! {
     SAVE = "INSERT INTO storages (id, title, kind, settings, sealed_secrets, created_ms) VALUES ($1, $2, $3, $4, $5, $6)
         ON CONFLICT (id) DO UPDATE SET title = excluded.title, kind = excluded.kind, settings = excluded.settings,
             sealed_secrets = excluded.sealed_secrets";
+    RENEW = "UPDATE storages SET sealed_secrets = $3 WHERE id = $1
+        AND (sealed_secrets = $2 OR (sealed_secrets IS NULL AND $2 IS NULL))";
     HELD = "SELECT 1 FROM replicas WHERE storage_id = $1 LIMIT 1";
     DESTINED = "SELECT 1 FROM destinations WHERE storage_id = $1 LIMIT 1";
     FORGET_CONFIRMATIONS = "DELETE FROM confirmations WHERE storage_id = $1";
@@ -88,6 +90,15 @@ impl Catalog {
         let query = query.bind(storage.settings.to_string()).bind(&storage.sealed_secrets);
         let query = query.bind(storage.created.as_millisecond());
         query.execute(self.pool()).await.map_err(self.failed("record the storage")).map(drop)
+    }
+
+    /// Puts sealed secrets in the place of others, if those are what is recorded still; tells whether they were. So nobody
+    /// takes back what another process has renewed meanwhile.
+    pub async fn renew_secrets(&self, id: StorageId, from: Option<&str>, to: Option<&str>) -> Result<bool> {
+        let query = sqlx::query(RENEW).bind(id.to_string()).bind(from).bind(to);
+        let done =
+            query.execute(self.pool()).await.map_err(self.failed("renew the secrets of the storage"))?;
+        Ok(done.rows_affected() == 1)
     }
 
     /// Forgets a storage and what was noted of it, unless replicas are known there or a set sends its backups there: then it

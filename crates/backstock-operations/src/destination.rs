@@ -11,7 +11,9 @@ use backstock_archive::manifest::SignedManifest;
 use backstock_archive::owner::{Head, Owner};
 use backstock_archive::{Digest, Part, ReadAt, Sha256};
 use backstock_catalog::Storage as StorageRecord;
-use backstock_storage::{InOneGo, ObjectName, Properties, SpooledPart, Storage, StorageSettings};
+use backstock_storage::{
+    InOneGo, KeptNowhere, ObjectName, Properties, SpooledPart, Storage, StorageSettings,
+};
 use backstock_vocabulary::{BackupId, SetId, StorageId};
 
 use crate::environment::Environment;
@@ -34,7 +36,7 @@ impl Place {
     /// A folder of this machine, as the catalog knows it; a new one is not recorded yet.
     pub(crate) fn local(environment: &Environment, folder: &Path) -> Result<Self> {
         let settings = StorageSettings::local(folder);
-        let storage = backstock_storage::open(&environment.host, &settings)
+        let storage = backstock_storage::open(&environment.host, &settings, Arc::new(KeptNowhere))
             .doing(format!("opening the backups folder {}", folder.display()))?;
         let known = environment
             .wait(environment.catalog.find_storage_by_place(&settings.kind, &settings.settings))

@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 
 use backstock_catalog::Catalog;
 use backstock_host::{Host, InstanceKey};
@@ -39,7 +40,7 @@ pub struct Environment {
     /// What we remember.
     pub catalog: Catalog,
     /// This instance's key.
-    pub key: InstanceKey,
+    pub key: Arc<InstanceKey>,
     /// This instance.
     pub instance: InstanceId,
     /// Keys that open sealed backups, as far as they are at hand.
@@ -107,7 +108,7 @@ impl Environment {
             host: host.clone(),
             state,
             catalog,
-            key,
+            key: Arc::new(key),
             instance,
             keys: KeyRing::new(Box::new(NobodyToAsk)),
             reads: ReadCount::default(),

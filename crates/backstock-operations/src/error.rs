@@ -214,6 +214,9 @@ impl OperationError {
             }
             Self::Catalog { source, .. } => hint_of_catalog(source).or_else(|| hint_of_machine(self)),
             Self::Database { source, .. } => hint_of_database(source).or_else(|| hint_of_machine(self)),
+            Self::Storage { source, .. } if source.is_unlinked() => {
+                Some("link the storage with the account again: what it holds stays where it is".to_owned())
+            }
             Self::Storage { .. } => hint_of_machine(self).or_else(|| {
                 Some("check that the disk is mounted and may be written to, or give another folder with --to".to_owned())
             }),
@@ -362,6 +365,26 @@ mod tests {
         let error: OperationError =
             Err::<(), _>(io::Error::other("it is full")).doing("writing the page").unwrap_err();
         assert_eq!(chain(&error), "writing the page: it is full");
+    }
+
+    #[test]
+    fn a_link_that_has_ended_is_to_be_made_again() {
+        let of = |cause| {
+            let source = backstock_storage::Error::Refused {
+                act: "sign in to",
+                name: "Dropbox".to_owned(),
+                place: "Dropbox:/".to_owned(),
+                cause,
+                answer: "invalid_grant".to_owned(),
+                retry_after_seconds: None,
+            };
+            let error: OperationError =
+                Err::<(), _>(source).doing("testing the storage offsite").unwrap_err();
+            assert_eq!(error.class(), ErrorClass::Ask);
+            error.hint().unwrap()
+        };
+        assert!(of(backstock_storage::Cause::Unlinked).contains("link the storage with the account again"));
+        assert!(!of(backstock_storage::Cause::SignIn).contains("link the storage"));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Storages: places for replicas, defined once. Their secrets are sealed before the catalog sees them.
 
+mod keeper;
 mod new;
 mod secrets;
 
@@ -13,6 +14,7 @@ use serde_json::Value;
 
 pub use new::{NewStorage, storage_kind};
 
+use self::keeper::{CatalogKeeper, MemoryKeeper};
 use crate::environment::Environment;
 use crate::error::{Doing, ErrorKind, OperationError, Result};
 use crate::replicate::is_owed;
@@ -69,7 +71,8 @@ pub(crate) fn open(environment: &Environment, record: &StorageRecord) -> Result<
     let act = || format!("opening the storage {}", record.title);
     let settings = secrets::with_secrets(environment, record)?;
     let settings = StorageSettings { kind: record.kind.clone(), settings };
-    backstock_storage::open(&environment.host, &settings).doing(act())
+    let keep = Arc::new(CatalogKeeper::of(environment, record.id));
+    backstock_storage::open(&environment.host, &settings, keep).doing(act())
 }
 
 /// Every storage, the oldest first.
@@ -101,12 +104,16 @@ pub fn identity_to_pin(environment: &Environment, new: &NewStorage) -> Result<Op
     Ok(seen.filter(|seen| !new.settings.contains_key(seen.setting)))
 }
 
-/// Tries a storage before it is made known.
-pub fn test_new_storage(environment: &Environment, new: &NewStorage) -> Result<StorageTest> {
+/// Tries a storage before it is made known. What its provider renews meanwhile is then among its secrets, however the test
+/// ends.
+pub fn test_new_storage(environment: &Environment, new: &mut NewStorage) -> Result<StorageTest> {
     let settings = new.settings()?;
-    let storage = backstock_storage::open(&environment.host, &settings)
+    let keep = Arc::new(MemoryKeeper::default());
+    let storage = backstock_storage::open(&environment.host, &settings, keep.clone())
         .doing(format!("opening the storage {}", new.title))?;
-    test(environment, &new.title, &settings.kind, storage.as_ref())
+    let tested = test(environment, &new.title, &settings.kind, storage.as_ref());
+    new.secrets.extend(keep.renewed());
+    tested
 }
 
 /// Tries a storage of the catalog.

@@ -129,6 +129,8 @@ pub enum Cause {
     Garbled,
     /// It does not accept who we say we are, or no more: the owner must sign in again.
     SignIn,
+    /// The link with the account has ended: its owner, or the provider, took it back. The owner must link it again.
+    Unlinked,
     /// It knows us and does not allow this.
     Denied,
     /// There is no room, or the quota is used up.
@@ -147,6 +149,7 @@ impl std::fmt::Display for Cause {
             Self::Busy => "it is busy",
             Self::Garbled => "what arrived is not whole",
             Self::SignIn => "it does not accept the credentials",
+            Self::Unlinked => "the link with the account has ended",
             Self::Denied => "it does not allow it",
             Self::Full => "it is full",
             Self::Untrusted => "it cannot be trusted",
@@ -183,6 +186,11 @@ impl Error {
             }
             _ => None,
         }
+    }
+
+    /// Whether the account is no longer linked: its owner must link it again, and until then nothing can go well.
+    pub fn is_unlinked(&self) -> bool {
+        matches!(self, Self::Refused { cause: Cause::Unlinked, .. })
     }
 
     /// Whether the place is full: no space, no inodes, over quota, or over a file size limit (F17, F23, F24).

@@ -195,12 +195,13 @@ mod tests {
     use backstock_host::SimulatedHost;
 
     use super::*;
+    use crate::KeptNowhere;
     use crate::{StorageSettings, contract};
 
     fn faulty(machine: &SimulatedHost) -> Faulty {
         machine.host.files.create_folder(Path::new("/spool")).unwrap();
         let settings = StorageSettings::local(Path::new("/backups"));
-        Faulty::new(crate::open(&machine.host, &settings).unwrap())
+        Faulty::new(crate::open(&machine.host, &settings, Arc::new(KeptNowhere)).unwrap())
     }
 
     #[tokio::test]

@@ -7,8 +7,9 @@ mod answer;
 mod body;
 mod failure;
 
+use std::collections::VecDeque;
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use backstock_host::{Clock, Files, Host};
@@ -32,6 +33,8 @@ const STALL_LIMIT: Duration = Duration::from_secs(60);
 const ANSWER_LIMIT: Duration = Duration::from_secs(180);
 /// How long a connection is kept that nobody uses; servers close theirs after a minute or so.
 const IDLE_LIMIT: Duration = Duration::from_secs(20);
+/// How many passing secrets are remembered, so that they can be struck out of what a server says: the latest ones.
+const PASSING_SECRETS: usize = 16;
 
 /// What is done, and with what, as errors tell it.
 #[derive(Debug, Clone, Copy)]
@@ -74,6 +77,7 @@ pub(crate) struct Http {
     clock: Arc<dyn Clock>,
     place: String,
     secrets: Vec<Secret>,
+    passing: Arc<Mutex<VecDeque<Secret>>>,
     patience: Patience,
 }
 
@@ -106,7 +110,8 @@ impl Http {
         }
         let client = builder.build().map_err(|error| problem("client", error))?;
         let (files, clock) = (host.files.clone(), host.clock.clone());
-        Ok(Self { client, files, clock, place, secrets, patience: Patience::default() })
+        let passing = Arc::default();
+        Ok(Self { client, files, clock, place, secrets, passing, patience: Patience::default() })
     }
 
     /// The same client with other limits.
@@ -119,6 +124,17 @@ impl Http {
     /// The name of the storage in errors.
     pub(crate) fn place(&self) -> &str {
         &self.place
+    }
+
+    /// From now on strikes this secret too out of what servers say: one that comes and goes, as tokens do.
+    pub(crate) fn hide(&self, secret: &Secret) {
+        let mut passing = self.passing.lock().unwrap_or_else(PoisonError::into_inner);
+        if !passing.contains(secret) {
+            passing.push_back(secret.clone());
+        }
+        if passing.len() > PASSING_SECRETS {
+            passing.pop_front();
+        }
     }
 
     /// The files of this machine.

@@ -1,5 +1,6 @@
 //! Every kind of storage, in the order in which the screens show them.
 
+mod dropbox;
 pub(crate) mod ftp;
 pub(crate) mod local;
 mod s3;
@@ -13,7 +14,10 @@ use backstock_host::Host;
 use schemars::Schema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Field, Result, Storage, settings};
+use crate::{Field, KeepSecrets, Link, Result, Storage, settings};
+
+/// Opens a storage of one kind.
+pub(crate) type Open = fn(&Host, &serde_json::Value, Arc<dyn KeepSecrets>) -> Result<Arc<dyn Storage>>;
 
 /// One kind of storage, as it describes itself.
 #[derive(Debug, Clone, Copy)]
@@ -25,7 +29,10 @@ pub struct Kind {
     /// What it needs to know, as JSON Schema.
     pub schema: fn() -> Schema,
     /// Opens one with settings in JSON, secrets among them.
-    pub open: fn(&Host, &serde_json::Value) -> Result<Arc<dyn Storage>>,
+    pub open: Open,
+    /// How it is linked with an account, with the same settings; what comes of that need not be among them yet. None where
+    /// there is nothing to link.
+    pub link: Option<fn(&Host, &serde_json::Value) -> Result<Link>>,
 }
 
 impl Kind {
@@ -36,7 +43,7 @@ impl Kind {
 }
 
 /// Every kind of storage.
-pub const KINDS: &[Kind] = &[local::KIND, s3::KIND, sftp::KIND, ftp::KIND, webdav::KIND];
+pub const KINDS: &[Kind] = &[local::KIND, s3::KIND, sftp::KIND, ftp::KIND, webdav::KIND, dropbox::KIND];
 
 /// Which kind of storage, and its settings as that kind reads them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -61,6 +68,7 @@ pub(crate) fn known() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::KeptNowhere;
 
     #[test]
     fn every_file_of_a_kind_is_listed() {
@@ -89,10 +97,10 @@ mod tests {
     #[test]
     fn an_unknown_kind_names_the_known_ones() {
         let settings = StorageSettings { kind: "tape".into(), settings: serde_json::Value::Null };
-        let error = crate::open(&Host::real(), &settings).unwrap_err();
+        let error = crate::open(&Host::real(), &settings, Arc::new(KeptNowhere)).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "there is no kind of storage called \"tape\"; known are: local, s3, sftp, ftp, webdav"
+            "there is no kind of storage called \"tape\"; known are: local, s3, sftp, ftp, webdav, dropbox"
         );
     }
 }

@@ -8,7 +8,9 @@ pub mod contract;
 mod error;
 pub mod faulty;
 mod http;
+mod keep;
 mod kinds;
+mod oauth;
 mod object;
 mod part;
 mod patience;
@@ -32,8 +34,10 @@ use async_trait::async_trait;
 use backstock_host::Host;
 
 pub use error::{Cause, Error, Result};
+pub use keep::{KeepSecrets, KeptNowhere};
 pub use kinds::local::LocalSettings;
 pub use kinds::{KINDS, Kind, StorageSettings};
+pub use oauth::{Link, Pending};
 pub use object::{ObjectFacts, ObjectName, ParseNameError};
 pub use part::{Properties, PutReceipt, SpooledPart};
 pub use secret::Secret;
@@ -113,15 +117,28 @@ impl dyn Storage + '_ {
     }
 }
 
-/// Opens a storage. The first use of it makes the connection, not this call.
+/// Opens a storage. The first use of it makes the connection, not this call. What its provider renews goes to `keep`.
 ///
 /// # Errors
 ///
 /// [`Error::UnknownKind`] with the list of known kinds; [`Error::Settings`] when the settings do not fit the kind.
-pub fn open(host: &Host, settings: &StorageSettings) -> Result<Arc<dyn Storage>> {
-    let kind = KINDS
+pub fn open(host: &Host, settings: &StorageSettings, keep: Arc<dyn KeepSecrets>) -> Result<Arc<dyn Storage>> {
+    kind_of(settings).and_then(|kind| (kind.open)(host, &settings.settings, keep))
+}
+
+/// The way to link a storage with an account; none where its kind has nothing to link.
+///
+/// # Errors
+///
+/// Those of [`open`].
+pub fn link(host: &Host, settings: &StorageSettings) -> Result<Option<Link>> {
+    let link = kind_of(settings)?.link;
+    link.map(|link| link(host, &settings.settings)).transpose()
+}
+
+fn kind_of(settings: &StorageSettings) -> Result<&'static Kind> {
+    KINDS
         .iter()
         .find(|kind| kind.name == settings.kind)
-        .ok_or_else(|| Error::UnknownKind { kind: settings.kind.clone() })?;
-    (kind.open)(host, &settings.settings)
+        .ok_or_else(|| Error::UnknownKind { kind: settings.kind.clone() })
 }

@@ -3,6 +3,7 @@
 //! This crate is the independent oracle: it shares no code with the dump, the archive or the restore, reads databases
 //! through another client and another wire protocol (the binary one), and so notices what those would agree to miss.
 
+pub mod clouds;
 pub mod database;
 pub mod demo_shop;
 pub mod error;

@@ -5,6 +5,8 @@
 
 mod connection;
 
+pub(crate) use connection::server_settings;
+
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -123,7 +125,7 @@ impl Proxy {
     /// # Errors
     /// When they cannot be used.
     pub fn start_tls(server: SocketAddr, folder: &Path, name: &str) -> Result<Self, TestbedError> {
-        let settings = connection::server_settings(folder, name)?;
+        let settings = server_settings(folder, name)?;
         Self::listen(server, Some(settings))
     }
 

@@ -40,6 +40,25 @@ async fn a_shop_may_move_but_not_onto_another() {
 }
 
 #[tokio::test]
+async fn secrets_are_renewed_only_in_the_place_of_those_that_were_seen() {
+    let (scratch, sample) = (Scratch::new(), Sample::new(1));
+    let catalog = scratch.open().await;
+    let storage = crate::Storage { sealed_secrets: None, ..sample.storage("/one") };
+    let other = crate::Storage { sealed_secrets: None, ..sample.storage("/two") };
+    for storage in [&storage, &other] {
+        catalog.save_storage(storage).await.unwrap();
+    }
+    assert!(!catalog.renew_secrets(storage.id, Some("a"), Some("b")).await.unwrap());
+    assert!(catalog.renew_secrets(storage.id, None, Some("a")).await.unwrap());
+    assert!(!catalog.renew_secrets(storage.id, None, Some("b")).await.unwrap());
+    assert!(catalog.renew_secrets(storage.id, Some("a"), Some("b")).await.unwrap());
+    let catalog = scratch.open().await;
+    let kept = catalog.find_storage(storage.id).await.unwrap().unwrap();
+    assert_eq!(kept, crate::Storage { sealed_secrets: Some("b".into()), ..storage });
+    assert_eq!(catalog.find_storage(other.id).await.unwrap(), Some(other));
+}
+
+#[tokio::test]
 async fn sets_and_storages_are_found_before_they_are_added() {
     let (scratch, sample) = (Scratch::new(), Sample::new(1));
     let catalog = scratch.open().await;

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use backstock_catalog::Storage as StorageRecord;
-use backstock_storage::{Field, KINDS, Kind, LOCAL_KIND, Secret, StorageSettings};
+use backstock_storage::{Field, KINDS, KeptNowhere, Kind, LOCAL_KIND, Secret, StorageSettings};
 use backstock_vocabulary::StorageId;
 use serde_json::{Map, Value};
 
@@ -120,10 +121,10 @@ impl NewStorage {
         {
             refuse_place("backups", "--set folder=…", Path::new(folder), &[], &[])?;
         }
-        backstock_storage::open(&environment.host, &self.settings()?)
+        backstock_storage::open(&environment.host, &self.settings()?, Arc::new(KeptNowhere))
             .doing(format!("reading the settings of the storage {title}"))?;
         let id = environment.host.new_id(StorageId::from_parts);
-        let sealed_secrets = secrets::sealed(environment, id, &self.secrets)?;
+        let sealed_secrets = secrets::sealed(&environment.key, &*environment.host.random, id, &self.secrets)?;
         let created = environment.host.clock.now();
         Ok(StorageRecord { id, title, kind: self.kind, settings, sealed_secrets, created })
     }

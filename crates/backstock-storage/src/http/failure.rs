@@ -2,6 +2,7 @@
 
 use std::error::Error as StdError;
 use std::io;
+use std::sync::PoisonError;
 
 use jiff::Timestamp;
 use reqwest::StatusCode;
@@ -53,7 +54,8 @@ impl Http {
     /// A text of a server as it may be shown: one line, not too long, without the secrets of the settings.
     fn printable(&self, text: &str) -> String {
         let mut text = text.to_owned();
-        for secret in self.secrets.iter().filter(|secret| !secret.expose().is_empty()) {
+        let passing = self.passing.lock().unwrap_or_else(PoisonError::into_inner);
+        for secret in self.secrets.iter().chain(passing.iter()).filter(|secret| !secret.expose().is_empty()) {
             text = text.replace(secret.expose(), "…");
         }
         let plain = text.chars().map(|character| if character.is_control() { ' ' } else { character });

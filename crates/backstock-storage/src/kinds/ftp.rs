@@ -22,10 +22,10 @@ use crate::patience::Patience;
 use crate::remote_tree::{Entry, EntryKind, Progress, RemoteTree, TreeStorage};
 use crate::source::Source;
 use crate::trust::SeenIdentity;
-use crate::{Cause, Error, Result, Secret, Storage};
+use crate::{Cause, Error, KeepSecrets, Result, Secret, Storage};
 
 pub(crate) const KIND: Kind =
-    Kind { name: "ftp", title: "FTP or FTPS server", schema: || schema_for!(FtpSettings), open };
+    Kind { name: "ftp", title: "FTP or FTPS server", schema: || schema_for!(FtpSettings), open, link: None };
 
 /// The ports by custom: for plain connections and those that turn to TLS, and for those that begin with it.
 const PORT: u16 = 21;
@@ -120,7 +120,7 @@ fn fault(problem: String) -> Error {
     Error::Settings { kind: KIND.name, problem }
 }
 
-fn open(host: &Host, settings: &serde_json::Value) -> Result<Arc<dyn Storage>> {
+fn open(host: &Host, settings: &serde_json::Value, _keep: Arc<dyn KeepSecrets>) -> Result<Arc<dyn Storage>> {
     let settings = FtpSettings::read(settings)?;
     let pool = Pool::new(host, settings, Patience::default())?;
     Ok(Arc::new(TreeStorage { host: host.clone(), tree: Ftp { pool } }))

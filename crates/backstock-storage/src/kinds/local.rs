@@ -14,12 +14,17 @@ use serde::{Deserialize, Serialize};
 use self::folder::{Entry, Folder};
 use super::Kind;
 use crate::{
-    Error, LIST_LIMIT_OBJECTS, ObjectFacts, ObjectName, Properties, PutReceipt, Result, SpooledPart, Storage,
-    Upload, probe,
+    Error, KeepSecrets, LIST_LIMIT_OBJECTS, ObjectFacts, ObjectName, Properties, PutReceipt, Result,
+    SpooledPart, Storage, Upload, probe,
 };
 
-pub(crate) const KIND: Kind =
-    Kind { name: "local", title: "Folder on this machine", schema: || schema_for!(LocalSettings), open };
+pub(crate) const KIND: Kind = Kind {
+    name: "local",
+    title: "Folder on this machine",
+    schema: || schema_for!(LocalSettings),
+    open,
+    link: None,
+};
 
 /// The settings of a folder of this machine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -69,7 +74,7 @@ fn path_of(bytes: Vec<u8>) -> PathBuf {
     PathBuf::from(<std::ffi::OsString as std::os::unix::ffi::OsStringExt>::from_vec(bytes))
 }
 
-fn open(host: &Host, settings: &serde_json::Value) -> Result<Arc<dyn Storage>> {
+fn open(host: &Host, settings: &serde_json::Value, _keep: Arc<dyn KeepSecrets>) -> Result<Arc<dyn Storage>> {
     let fault = |problem: String| Error::Settings { kind: KIND.name, problem };
     let settings = LocalSettings::deserialize(settings).map_err(|error| fault(error.to_string()))?;
     let path = settings.path().map_err(fault)?;

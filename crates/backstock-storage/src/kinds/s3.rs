@@ -20,12 +20,12 @@ use serde::Deserialize;
 use self::bucket::Bucket;
 use super::Kind;
 use crate::{
-    Cause, Error, ObjectFacts, ObjectName, Properties, PutReceipt, Result, Secret, SpooledPart, Storage,
-    Upload, probe,
+    Cause, Error, KeepSecrets, ObjectFacts, ObjectName, Properties, PutReceipt, Result, Secret, SpooledPart,
+    Storage, Upload, probe,
 };
 
 pub(super) const KIND: Kind =
-    Kind { name: "s3", title: "S3-compatible storage", schema: || schema_for!(S3Settings), open };
+    Kind { name: "s3", title: "S3-compatible storage", schema: || schema_for!(S3Settings), open, link: None };
 
 /// The largest object of S3, in bytes.
 const LARGEST_OBJECT_BYTES: u64 = 5 << 40;
@@ -69,7 +69,7 @@ fn default_path_style() -> bool {
     true
 }
 
-fn open(host: &Host, settings: &serde_json::Value) -> Result<Arc<dyn Storage>> {
+fn open(host: &Host, settings: &serde_json::Value, _keep: Arc<dyn KeepSecrets>) -> Result<Arc<dyn Storage>> {
     Ok(Arc::new(s3(host, settings)?))
 }
 

@@ -20,10 +20,10 @@ use crate::patience::Patience;
 use crate::remote_tree::{Entry, EntryKind, Progress, RemoteTree, TreeStorage};
 use crate::source::Source;
 use crate::trust::SeenIdentity;
-use crate::{Cause, Error, LIST_LIMIT_OBJECTS, Result, Secret, Storage};
+use crate::{Cause, Error, KeepSecrets, LIST_LIMIT_OBJECTS, Result, Secret, Storage};
 
 pub(crate) const KIND: Kind =
-    Kind { name: "sftp", title: "SFTP server", schema: || schema_for!(SftpSettings), open };
+    Kind { name: "sftp", title: "SFTP server", schema: || schema_for!(SftpSettings), open, link: None };
 
 /// The mode of files that we make.
 const FILE_MODE: u32 = 0o600;
@@ -86,7 +86,7 @@ impl SftpSettings {
     }
 }
 
-fn open(host: &Host, settings: &serde_json::Value) -> Result<Arc<dyn Storage>> {
+fn open(host: &Host, settings: &serde_json::Value, _keep: Arc<dyn KeepSecrets>) -> Result<Arc<dyn Storage>> {
     let tree = Sftp::new(settings, Patience::default())?;
     let can_sign_in = tree.connection.settings.password.is_some()
         || tree.connection.settings.private_key.is_some()

@@ -17,10 +17,10 @@ use super::Kind;
 use crate::http::{Act, Answer, Http, Way};
 use crate::remote_tree::{Entry, Progress, RemoteTree, TreeStorage};
 use crate::source::Source;
-use crate::{Cause, Error, Result, Secret, Storage};
+use crate::{Cause, Error, KeepSecrets, Result, Secret, Storage};
 
 pub(super) const KIND: Kind =
-    Kind { name: "webdav", title: "WebDAV server", schema: || schema_for!(WebDavSettings), open };
+    Kind { name: "webdav", title: "WebDAV server", schema: || schema_for!(WebDavSettings), open, link: None };
 
 /// The longest listing of one folder that is read, in bytes: some ten thousand entries.
 const LISTING_LIMIT_BYTES: usize = 32 << 20;
@@ -52,7 +52,7 @@ struct WebDavSettings {
     proxy: Option<String>,
 }
 
-fn open(host: &Host, settings: &serde_json::Value) -> Result<Arc<dyn Storage>> {
+fn open(host: &Host, settings: &serde_json::Value, _keep: Arc<dyn KeepSecrets>) -> Result<Arc<dyn Storage>> {
     let tree = web_dav(host, settings)?;
     Ok(Arc::new(TreeStorage { host: host.clone(), tree }))
 }

@@ -29,13 +29,19 @@ impl Spooled {
         self.folder.path().join("part")
     }
 
+    fn part<'a>(&self, path: &'a std::path::Path) -> SpooledPart<'a> {
+        let sha256 = digest(&SHA256, &self.bytes).as_ref().try_into().unwrap();
+        SpooledPart { path, size_bytes: self.bytes.len() as u64, sha256, may_consume: false }
+    }
+
     /// Puts it.
     pub(crate) async fn put(&self, storage: &dyn Storage, name: &str, upload: &dyn Upload) -> Result<()> {
-        let path = self.path();
-        let sha256 = digest(&SHA256, &self.bytes).as_ref().try_into().unwrap();
-        let size_bytes = self.bytes.len() as u64;
-        let part = SpooledPart { path: &path, size_bytes, sha256, may_consume: false };
-        storage.put(&name.parse().unwrap(), &part, upload).await.map(|_| ())
+        storage.put(&name.parse().unwrap(), &self.part(&self.path()), upload).await.map(|_| ())
+    }
+
+    /// Puts it in the place of what is there.
+    pub(crate) async fn replace(&self, storage: &dyn Storage, name: &str) -> Result<()> {
+        storage.replace(&name.parse().unwrap(), &self.part(&self.path())).await.map(|_| ())
     }
 }
 

@@ -19,7 +19,7 @@ const HEAD_LIMIT_BYTES: usize = 64 << 10;
 const BUFFER_BYTES: usize = 16 << 10;
 
 /// The settings of the TLS side: certificate and key in `<name>.pem` and `<name>.key` of a folder.
-pub(super) fn server_settings(folder: &Path, name: &str) -> Result<Arc<ServerConfig>, TestbedError> {
+pub(crate) fn server_settings(folder: &Path, name: &str) -> Result<Arc<ServerConfig>, TestbedError> {
     let (chain, key) = (folder.join(format!("{name}.pem")), folder.join(format!("{name}.key")));
     let failed = |error: &dyn std::error::Error| {
         TestbedError::file("use the certificate", &chain, io::Error::other(error.to_string()))

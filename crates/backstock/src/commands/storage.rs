@@ -63,7 +63,7 @@ pub(super) fn define(
     if let Some(seen) = identity_to_pin(environment, &new)? {
         new.settings.insert(seen.setting.to_owned(), vouched_for(terminal, &seen)?);
     }
-    let test = if arguments.no_test { None } else { Some(test_new_storage(environment, &new)?) };
+    let test = if arguments.no_test { None } else { Some(test_new_storage(environment, &mut new)?) };
     Ok((add_storage(environment, new)?, test))
 }
 

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::remote_tree::trial::{Remembered, Spooled, cause, keeps_the_contract};
-use crate::{ObjectName, StorageSettings};
+use crate::{KeptNowhere, ObjectName, StorageSettings};
 
 fn authority() -> String {
     format!("{}/../../fixtures/tls/authority.pem", env!("CARGO_MANIFEST_DIR"))
@@ -40,7 +40,8 @@ fn with(server: &FtpServer, manner: FtpManner, name: &str, value: &Value) -> Val
 }
 
 fn open_with(settings: &Value) -> Arc<dyn Storage> {
-    crate::open(&Host::real(), &StorageSettings { kind: "ftp".into(), settings: settings.clone() }).unwrap()
+    let settings = StorageSettings { kind: "ftp".into(), settings: settings.clone() };
+    crate::open(&Host::real(), &settings, Arc::new(KeptNowhere)).unwrap()
 }
 
 async fn check(kind: FtpServerKind, manner: FtpManner, mode: &str) {
@@ -159,7 +160,7 @@ async fn refusals_say_what_they_mean() {
 #[test]
 fn settings_that_make_no_sense_are_refused() {
     let good = json!({ "host": "h", "user": "u", "password": "p" });
-    assert!(open(&Host::real(), &good).is_ok());
+    assert!(open(&Host::real(), &good, Arc::new(KeptNowhere)).is_ok());
     for (name, value) in [
         ("host", json!("")),
         ("user", json!("a\r\nDELE x")),
@@ -171,7 +172,7 @@ fn settings_that_make_no_sense_are_refused() {
     ] {
         let mut bad = good.clone();
         bad[name] = value;
-        let error = open(&Host::real(), &bad).unwrap_err();
+        let error = open(&Host::real(), &bad, Arc::new(KeptNowhere)).unwrap_err();
         assert!(matches!(error, Error::Settings { kind: "ftp", .. }), "{name}: {error}");
         assert!(!error.to_string().contains("DELE"), "{error}");
     }

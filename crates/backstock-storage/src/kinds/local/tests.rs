@@ -9,7 +9,7 @@ use backstock_host::files::{Fault, PowerLoss};
 use backstock_host::{Host, SimulatedHost};
 use backstock_vocabulary::{ErrorClass, Proof};
 
-use crate::{Error, InOneGo, ObjectName, SpooledPart, Storage, StorageSettings, contract};
+use crate::{Error, InOneGo, KeptNowhere, ObjectName, SpooledPart, Storage, StorageSettings, contract};
 
 const FOLDER: &str = "/backups";
 const BYTES: &[u8] = b"the stored bytes of one part";
@@ -29,7 +29,7 @@ fn part(path: &Path, may_consume: bool) -> SpooledPart<'_> {
 }
 
 fn open(host: &Host, folder: &Path) -> Arc<dyn Storage> {
-    crate::open(host, &StorageSettings::local(folder)).unwrap()
+    crate::open(host, &StorageSettings::local(folder), Arc::new(KeptNowhere)).unwrap()
 }
 
 /// A simulated machine with a spooled part, and a storage on it.
@@ -248,7 +248,8 @@ async fn settings_go_both_ways_and_odd_ones_are_refused() {
     for folder in [Path::new("/backups"), Path::new(odd)] {
         let settings = StorageSettings::local(folder);
         let text = serde_json::to_string(&settings).unwrap();
-        let storage = crate::open(&Host::real(), &serde_json::from_str(&text).unwrap()).unwrap();
+        let storage =
+            crate::open(&Host::real(), &serde_json::from_str(&text).unwrap(), Arc::new(KeptNowhere)).unwrap();
         let name = ObjectName::new("x").unwrap();
         assert_eq!(storage.local_path(&name).unwrap(), folder.join("x"));
     }
@@ -261,7 +262,7 @@ async fn settings_go_both_ways_and_odd_ones_are_refused() {
         serde_json::json!(7),
     ] {
         let settings = StorageSettings { kind: "local".into(), settings };
-        let error = crate::open(&Host::real(), &settings).unwrap_err();
+        let error = crate::open(&Host::real(), &settings, Arc::new(KeptNowhere)).unwrap_err();
         assert!(matches!(error, Error::Settings { kind: "local", .. }), "{error}");
     }
 }

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::remote_tree::trial::{Remembered, Spooled, cause, keeps_the_contract};
-use crate::{ObjectName, StorageSettings, seen_identity};
+use crate::{KeptNowhere, ObjectName, StorageSettings, seen_identity};
 
 fn settings(server: &SftpServer) -> Value {
     json!({
@@ -39,7 +39,8 @@ fn with(server: &SftpServer, changes: &Value) -> Value {
 }
 
 fn open_with(settings: &Value) -> Arc<dyn Storage> {
-    crate::open(&Host::real(), &StorageSettings { kind: "sftp".into(), settings: settings.clone() }).unwrap()
+    let settings = StorageSettings { kind: "sftp".into(), settings: settings.clone() };
+    crate::open(&Host::real(), &settings, Arc::new(KeptNowhere)).unwrap()
 }
 
 #[tokio::test]
@@ -147,7 +148,7 @@ async fn f95_refusals_say_what_they_mean() {
 #[test]
 fn settings_that_make_no_sense_are_refused() {
     let good = json!({ "host": "h", "user": "u", "password": "p" });
-    assert!(open(&Host::real(), &good).is_ok());
+    assert!(open(&Host::real(), &good, Arc::new(KeptNowhere)).is_ok());
     for (name, value) in [
         ("host", json!("")),
         ("user", json!("a\nb")),
@@ -158,7 +159,7 @@ fn settings_that_make_no_sense_are_refused() {
     ] {
         let mut bad = good.clone();
         bad[name] = value;
-        let error = open(&Host::real(), &bad).unwrap_err();
+        let error = open(&Host::real(), &bad, Arc::new(KeptNowhere)).unwrap_err();
         assert!(matches!(error, Error::Settings { kind: "sftp", .. }), "{name}: {error}");
     }
 }

@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::http::Patience;
-use crate::{InOneGo, ObjectName, SpooledPart, contract};
+use crate::{InOneGo, KeptNowhere, ObjectName, SpooledPart, contract};
 
 struct Trial {
     storage: TreeStorage<WebDav>,
@@ -138,11 +138,11 @@ async fn refusals_say_what_to_do() {
     }
     let mut wrong = settings(trial.server.address());
     wrong["password"] = json!("wrong");
-    let error = open(&Host::real(), &wrong).unwrap().probe(None).await.unwrap_err();
+    let error = open(&Host::real(), &wrong, Arc::new(KeptNowhere)).unwrap().probe(None).await.unwrap_err();
     assert_eq!(cause_of(&error), Some(Cause::SignIn), "{error}");
     let mut nowhere = settings(trial.server.address());
     nowhere["url"] = json!(format!("http://{}/dav/no/such/folder", trial.server.address()));
-    let error = open(&Host::real(), &nowhere).unwrap().probe(None).await.unwrap_err();
+    let error = open(&Host::real(), &nowhere, Arc::new(KeptNowhere)).unwrap().probe(None).await.unwrap_err();
     assert_eq!(cause_of(&error), Some(Cause::NoPlace), "{error}");
 }
 
