@@ -77,7 +77,7 @@ impl Copier<'_> {
             OperationError::hinted(
                 ErrorKind::NotFound,
                 format!("no storage holds the backup {short} any more, from which it could be copied"),
-                "`backstock set destination` can begin anew with the next full backup",
+                "the next full backup goes there all the same, and what is made after it",
             )
         }))
     }
