@@ -30,6 +30,8 @@ pub struct Kind {
     pub schema: fn() -> Schema,
     /// Opens one with settings in JSON, secrets among them.
     pub open: Open,
+    /// Whether an upload that was cut off can go on where it stopped, as far as the protocol knows a way.
+    pub resumes: bool,
     /// How it is linked with an account, with the same settings; what comes of that need not be among them yet. None where
     /// there is nothing to link.
     pub link: Option<fn(&Host, &serde_json::Value) -> Result<Link>>,

@@ -4,9 +4,12 @@ use std::fmt;
 use std::str::FromStr;
 
 use backstock_archive::artifact::PART_SIZE_BYTES;
+use backstock_storage::KINDS;
+use backstock_vocabulary::SetId;
 use serde::{Deserialize, Serialize};
 
-use crate::error::{ErrorKind, OperationError};
+use crate::environment::Environment;
+use crate::error::{Doing, ErrorKind, OperationError, Result};
 use crate::size::{UNITS_TEXT, parse_bytes};
 
 /// The length that a part does not exceed, unless a single frame is longer. It is read and written as text, as in `64 MiB`.
@@ -23,6 +26,23 @@ impl PartSize {
     pub fn bytes(self) -> u64 {
         self.0
     }
+}
+
+/// How long a part may be where an upload that was cut off begins anew, in bytes.
+const WITHOUT_RESUME_BYTES: u64 = 64 << 20;
+
+/// The part size that every destination of a set can live with: what is asked for, or less where one of them cannot go on with an
+/// upload that was cut off.
+pub(super) fn part_size_for(environment: &Environment, set: SetId, asked: PartSize) -> Result<PartSize> {
+    let act = || "looking at the destinations of the set";
+    for destination in environment.wait(environment.catalog.destinations(set)).doing(act())? {
+        let storage = environment.wait(environment.catalog.find_storage(destination.storage)).doing(act())?;
+        let kind = storage.and_then(|storage| KINDS.iter().find(|kind| kind.name == storage.kind));
+        if destination.is_on && kind.is_some_and(|kind| !kind.resumes) {
+            return Ok(PartSize(asked.0.min(WITHOUT_RESUME_BYTES)));
+        }
+    }
+    Ok(asked)
 }
 
 impl Default for PartSize {
@@ -46,7 +66,7 @@ impl From<PartSize> for String {
 impl TryFrom<String> for PartSize {
     type Error = OperationError;
 
-    fn try_from(text: String) -> Result<Self, OperationError> {
+    fn try_from(text: String) -> std::result::Result<Self, OperationError> {
         text.parse()
     }
 }
@@ -58,7 +78,7 @@ impl FromStr for PartSize {
     ///
     /// # Errors
     /// [`ErrorKind::Refused`] for anything else, and for less than [`Self::LEAST_BYTES`].
-    fn from_str(text: &str) -> Result<Self, OperationError> {
+    fn from_str(text: &str) -> std::result::Result<Self, OperationError> {
         let refused = |message: String| OperationError::plain(ErrorKind::Refused, message);
         let bytes = parse_bytes(text).ok_or_else(|| {
             refused(format!("{text:?} is no part size: give a whole number with {UNITS_TEXT}"))

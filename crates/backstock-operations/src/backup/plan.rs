@@ -11,7 +11,7 @@ use backstock_storage::placement;
 use backstock_vocabulary::{Codec, Outcome, Reason, RunKind, Scope, SetId, ShopId};
 
 use super::definition::{Definition, definition_of};
-use super::part_size::PartSize;
+use super::part_size::{PartSize, part_size_for};
 use super::sealing::{Sealing, recipients_of};
 use super::tables::{database_plan, further_databases};
 use crate::destination::Place;
@@ -179,6 +179,8 @@ pub fn plan_backup(
     let shop = known_shop(environment, subject)?;
     let scope = scope_of(environment, &shop, subject, request)?;
     let set = default_set(environment, shop.id)?;
+    let part_size = part_size_for(environment, set.id, request.part_size)?;
+    let request = &BackupRequest { part_size, ..request.clone() };
     let journals = open_journals(&environment.host, &environment.state)?;
     let journals: Vec<_> = journals.into_iter().filter(|journal| journal.shop == shop.id).collect();
     let unusable = journals.iter().find(|journal| journal.stage.is_between()).map(|journal| {

@@ -33,6 +33,7 @@ pub(super) const KIND: Kind = Kind {
     title: "Dropbox",
     schema: || schema_for!(DropboxSettings),
     open,
+    resumes: true,
     link: Some(link),
 };
 

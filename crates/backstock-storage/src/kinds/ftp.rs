@@ -24,8 +24,14 @@ use crate::source::Source;
 use crate::trust::SeenIdentity;
 use crate::{Cause, Error, KeepSecrets, Result, Secret, Storage};
 
-pub(crate) const KIND: Kind =
-    Kind { name: "ftp", title: "FTP or FTPS server", schema: || schema_for!(FtpSettings), open, link: None };
+pub(crate) const KIND: Kind = Kind {
+    name: "ftp",
+    title: "FTP or FTPS server",
+    schema: || schema_for!(FtpSettings),
+    open,
+    resumes: true,
+    link: None,
+};
 
 /// The ports by custom: for plain connections and those that turn to TLS, and for those that begin with it.
 const PORT: u16 = 21;

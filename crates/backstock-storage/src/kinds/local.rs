@@ -23,6 +23,7 @@ pub(crate) const KIND: Kind = Kind {
     title: "Folder on this machine",
     schema: || schema_for!(LocalSettings),
     open,
+    resumes: true,
     link: None,
 };
 

@@ -24,8 +24,14 @@ use crate::{
     Storage, Upload, probe,
 };
 
-pub(super) const KIND: Kind =
-    Kind { name: "s3", title: "S3-compatible storage", schema: || schema_for!(S3Settings), open, link: None };
+pub(super) const KIND: Kind = Kind {
+    name: "s3",
+    title: "S3-compatible storage",
+    schema: || schema_for!(S3Settings),
+    open,
+    resumes: true,
+    link: None,
+};
 
 /// The largest object of S3, in bytes.
 const LARGEST_OBJECT_BYTES: u64 = 5 << 40;

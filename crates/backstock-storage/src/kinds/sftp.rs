@@ -22,8 +22,14 @@ use crate::source::Source;
 use crate::trust::SeenIdentity;
 use crate::{Cause, Error, KeepSecrets, LIST_LIMIT_OBJECTS, Result, Secret, Storage};
 
-pub(crate) const KIND: Kind =
-    Kind { name: "sftp", title: "SFTP server", schema: || schema_for!(SftpSettings), open, link: None };
+pub(crate) const KIND: Kind = Kind {
+    name: "sftp",
+    title: "SFTP server",
+    schema: || schema_for!(SftpSettings),
+    open,
+    resumes: true,
+    link: None,
+};
 
 /// The mode of files that we make.
 const FILE_MODE: u32 = 0o600;

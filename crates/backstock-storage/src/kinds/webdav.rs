@@ -19,8 +19,14 @@ use crate::remote_tree::{Entry, Progress, RemoteTree, TreeStorage};
 use crate::source::Source;
 use crate::{Cause, Error, KeepSecrets, Result, Secret, Storage};
 
-pub(super) const KIND: Kind =
-    Kind { name: "webdav", title: "WebDAV server", schema: || schema_for!(WebDavSettings), open, link: None };
+pub(super) const KIND: Kind = Kind {
+    name: "webdav",
+    title: "WebDAV server",
+    schema: || schema_for!(WebDavSettings),
+    open,
+    resumes: false,
+    link: None,
+};
 
 /// The longest listing of one folder that is read, in bytes: some ten thousand entries.
 const LISTING_LIMIT_BYTES: usize = 32 << 20;
