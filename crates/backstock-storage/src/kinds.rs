@@ -2,6 +2,7 @@
 
 mod dropbox;
 pub(crate) mod ftp;
+mod google_drive;
 pub(crate) mod local;
 mod s3;
 pub(crate) mod sftp;
@@ -43,7 +44,15 @@ impl Kind {
 }
 
 /// Every kind of storage.
-pub const KINDS: &[Kind] = &[local::KIND, s3::KIND, sftp::KIND, ftp::KIND, webdav::KIND, dropbox::KIND];
+pub const KINDS: &[Kind] = &[
+    local::KIND,
+    s3::KIND,
+    sftp::KIND,
+    ftp::KIND,
+    webdav::KIND,
+    dropbox::KIND,
+    google_drive::KIND,
+];
 
 /// Which kind of storage, and its settings as that kind reads them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -100,7 +109,8 @@ mod tests {
         let error = crate::open(&Host::real(), &settings, Arc::new(KeptNowhere)).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "there is no kind of storage called \"tape\"; known are: local, s3, sftp, ftp, webdav, dropbox"
+            "there is no kind of storage called \"tape\"; known are: local, s3, sftp, ftp, webdav, dropbox, \
+             google_drive"
         );
     }
 }

@@ -2,7 +2,9 @@
 //! page, how their sessions go on. Clients reach them over TLS on loopback, and cannot tell by the protocol.
 
 pub mod dropbox;
+pub mod google_drive;
 pub mod oauth;
+mod range;
 pub mod server;
 
 use std::path::{Path, PathBuf};
