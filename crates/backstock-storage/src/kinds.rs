@@ -4,6 +4,7 @@ mod dropbox;
 pub(crate) mod ftp;
 mod google_drive;
 pub(crate) mod local;
+mod onedrive;
 mod s3;
 pub(crate) mod sftp;
 mod webdav;
@@ -52,6 +53,7 @@ pub const KINDS: &[Kind] = &[
     webdav::KIND,
     dropbox::KIND,
     google_drive::KIND,
+    onedrive::KIND,
 ];
 
 /// Which kind of storage, and its settings as that kind reads them.
@@ -110,7 +112,7 @@ mod tests {
         assert_eq!(
             error.to_string(),
             "there is no kind of storage called \"tape\"; known are: local, s3, sftp, ftp, webdav, dropbox, \
-             google_drive"
+             google_drive, onedrive"
         );
     }
 }

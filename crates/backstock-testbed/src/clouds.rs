@@ -4,6 +4,7 @@
 pub mod dropbox;
 pub mod google_drive;
 pub mod oauth;
+pub mod onedrive;
 mod range;
 pub mod server;
 
