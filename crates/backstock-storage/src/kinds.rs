@@ -2,7 +2,9 @@
 
 mod dropbox;
 pub(crate) mod ftp;
+mod google_drive;
 pub(crate) mod local;
+mod onedrive;
 mod s3;
 pub(crate) mod sftp;
 mod webdav;
@@ -45,7 +47,16 @@ impl Kind {
 }
 
 /// Every kind of storage.
-pub const KINDS: &[Kind] = &[local::KIND, s3::KIND, sftp::KIND, ftp::KIND, webdav::KIND, dropbox::KIND];
+pub const KINDS: &[Kind] = &[
+    local::KIND,
+    s3::KIND,
+    sftp::KIND,
+    ftp::KIND,
+    webdav::KIND,
+    dropbox::KIND,
+    google_drive::KIND,
+    onedrive::KIND,
+];
 
 /// Which kind of storage, and its settings as that kind reads them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -102,7 +113,8 @@ mod tests {
         let error = crate::open(&Host::real(), &settings, Arc::new(KeptNowhere)).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "there is no kind of storage called \"tape\"; known are: local, s3, sftp, ftp, webdav, dropbox"
+            "there is no kind of storage called \"tape\"; known are: local, s3, sftp, ftp, webdav, dropbox, \
+             google_drive, onedrive"
         );
     }
 }

@@ -4,6 +4,8 @@
 //! its name only when it is complete; a name is never used twice for different bytes. Kinds are listed in
 //! [`KINDS`]; every kind passes the checks in [`contract`].
 
+mod account;
+mod content;
 pub mod contract;
 mod error;
 pub mod faulty;

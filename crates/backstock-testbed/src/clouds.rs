@@ -2,7 +2,10 @@
 //! page, how their sessions go on. Clients reach them over TLS on loopback, and cannot tell by the protocol.
 
 pub mod dropbox;
+pub mod google_drive;
 pub mod oauth;
+pub mod onedrive;
+mod range;
 pub mod server;
 
 use std::path::{Path, PathBuf};
