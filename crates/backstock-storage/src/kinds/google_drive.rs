@@ -40,6 +40,7 @@ pub(super) const KIND: Kind = Kind {
     title: "Google Drive",
     schema: || schema_for!(GoogleDriveSettings),
     open,
+    resumes: true,
     link: Some(link),
 };
 

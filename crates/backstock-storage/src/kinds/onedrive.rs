@@ -37,6 +37,7 @@ pub(super) const KIND: Kind = Kind {
     title: "OneDrive",
     schema: || schema_for!(OneDriveSettings),
     open,
+    resumes: true,
     link: Some(link),
 };
 

@@ -3,7 +3,13 @@
 use std::any::Any;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
+use backstock_testbed::clouds::authority;
+use backstock_testbed::clouds::dropbox::{self, DropboxServer};
+use backstock_testbed::clouds::google_drive::{self, GoogleDriveServer};
+use backstock_testbed::clouds::oauth::OAuth;
+use backstock_testbed::clouds::onedrive::{self, OneDriveServer};
 use backstock_testbed::storages::ftp::{FtpManner, FtpServer, FtpServerKind};
 use backstock_testbed::storages::s3::{ACCESS_KEY_ID, BUCKET, S3Server, SECRET_ACCESS_KEY};
 use backstock_testbed::storages::sftp::SftpServer;
@@ -19,6 +25,8 @@ struct Away {
     kind: &'static str,
     settings: Vec<String>,
     secrets: Vec<(&'static str, String)>,
+    /// Links it with the account once more: some refresh tokens are good for one use.
+    link: Option<Box<dyn Fn() -> String>>,
     /// Where its objects lie as files.
     objects: PathBuf,
     _server: Box<dyn Any>,
@@ -28,7 +36,15 @@ impl Away {
     fn folder(folder: &Path) -> Self {
         let settings = vec![format!("folder={}", folder.display())];
         let objects = folder.to_owned();
-        Self { title: "disk", kind: "local", settings, secrets: Vec::new(), objects, _server: Box::new(()) }
+        Self {
+            title: "disk",
+            kind: "local",
+            settings,
+            secrets: Vec::new(),
+            link: None,
+            objects,
+            _server: Box::new(()),
+        }
     }
 
     fn s3() -> Option<Self> {
@@ -41,7 +57,15 @@ impl Away {
         ];
         let secrets = vec![("secret_access_key", SECRET_ACCESS_KEY.to_owned())];
         let (settings, objects) = (settings.to_vec(), server.objects().join("shops"));
-        Some(Self { title: "bucket", kind: "s3", settings, secrets, objects, _server: Box::new(server) })
+        Some(Self {
+            title: "bucket",
+            kind: "s3",
+            settings,
+            secrets,
+            link: None,
+            objects,
+            _server: Box::new(server),
+        })
     }
 
     fn sftp() -> Option<Self> {
@@ -55,7 +79,15 @@ impl Away {
         ];
         let secrets = vec![("private_key", server.user_key())];
         let (settings, objects) = (settings.to_vec(), server.home().join("backups"));
-        Some(Self { title: "ssh", kind: "sftp", settings, secrets, objects, _server: Box::new(server) })
+        Some(Self {
+            title: "ssh",
+            kind: "sftp",
+            settings,
+            secrets,
+            link: None,
+            objects,
+            _server: Box::new(server),
+        })
     }
 
     fn ftp() -> Option<Self> {
@@ -71,7 +103,15 @@ impl Away {
         ];
         let secrets = vec![("password", server.password().to_owned())];
         let (settings, objects) = (settings.to_vec(), server.home().join("backups"));
-        Some(Self { title: "ftp server", kind: "ftp", settings, secrets, objects, _server: Box::new(server) })
+        Some(Self {
+            title: "ftp server",
+            kind: "ftp",
+            settings,
+            secrets,
+            link: None,
+            objects,
+            _server: Box::new(server),
+        })
     }
 
     fn webdav() -> Option<Self> {
@@ -79,7 +119,62 @@ impl Away {
         let settings = vec![format!("url=http://{}/dav/shops", server.address()), format!("user={USER}")];
         let secrets = vec![("password", PASSWORD.to_owned())];
         let objects = server.objects().join("shops");
-        Some(Self { title: "cloud", kind: "webdav", settings, secrets, objects, _server: Box::new(server) })
+        Some(Self {
+            title: "cloud",
+            kind: "webdav",
+            settings,
+            secrets,
+            link: None,
+            objects,
+            _server: Box::new(server),
+        })
+    }
+
+    fn cloud<S: 'static>(
+        (title, kind): (&'static str, &'static str),
+        server: S,
+        (url, client_id): (String, &str),
+        oauth: fn(&S) -> &OAuth,
+    ) -> Self {
+        let server = Rc::new(server);
+        let settings = [
+            format!("endpoint={url}"),
+            format!("client_id={client_id}"),
+            format!("ca_file={}", authority().display()),
+            "folder=shops".to_owned(),
+        ];
+        let linked = Rc::clone(&server);
+        let link: Box<dyn Fn() -> String> = Box::new(move || oauth(&linked).link());
+        let (settings, secrets) = (settings.to_vec(), Vec::new());
+        Self {
+            title,
+            kind,
+            settings,
+            secrets,
+            link: Some(link),
+            objects: PathBuf::new(),
+            _server: Box::new(server),
+        }
+    }
+
+    fn dropbox() -> Self {
+        let server = DropboxServer::start();
+        let place = (server.server().url(), dropbox::CLIENT_ID);
+        Self::cloud(("dropbox", "dropbox"), server, place, DropboxServer::oauth)
+    }
+
+    fn google_drive() -> Self {
+        let server = GoogleDriveServer::start();
+        let place = (server.server.url(), google_drive::CLIENT_ID);
+        let mut away = Self::cloud(("drive", "google_drive"), server, place, |server| &server.account.oauth);
+        away.secrets.push(("client_secret", google_drive::CLIENT_SECRET.to_owned()));
+        away
+    }
+
+    fn onedrive() -> Self {
+        let server = OneDriveServer::start();
+        let place = (server.server.url(), onedrive::CLIENT_ID);
+        Self::cloud(("onedrive", "onedrive"), server, place, |server| &server.account.oauth)
     }
 
     /// `storage add` or `recover` with its settings, its secrets in files of the place.
@@ -89,7 +184,8 @@ impl Away {
         for setting in &self.settings {
             arguments.extend(["--set".to_owned(), setting.clone()]);
         }
-        for (name, secret) in &self.secrets {
+        let linked = self.link.as_ref().map(|link| ("refresh_token", link()));
+        for (name, secret) in self.secrets.iter().chain(&linked) {
             let file = place.folder().join(format!("{} {name}", self.title));
             fs::write(&file, secret).unwrap();
             arguments.extend(["--secret-file".to_owned(), format!("{name}={}", file.display())]);
@@ -108,7 +204,9 @@ impl Away {
 /// Every kind whose server can be had here; those that cannot are said loudly.
 fn every_kind(place: &Place) -> Vec<Away> {
     let disk = Away::folder(&place.folder().join("second disk"));
-    [Some(disk), Away::s3(), Away::sftp(), Away::ftp(), Away::webdav()].into_iter().flatten().collect()
+    let servers = [Away::s3(), Away::sftp(), Away::ftp(), Away::webdav()].into_iter().flatten();
+    let clouds = [Away::dropbox(), Away::google_drive(), Away::onedrive()];
+    std::iter::once(disk).chain(servers).chain(clouds).collect()
 }
 
 fn destinations(run: &Run) -> Vec<Value> {
