@@ -1,6 +1,9 @@
 //! The one integration-test binary: what no single crate can test by itself.
 
 #[cfg(test)]
+#[cfg(feature = "failpoints")]
+mod away;
+#[cfg(test)]
 mod backup_beginnings;
 #[cfg(test)]
 #[cfg(feature = "failpoints")]

@@ -1,0 +1,213 @@
+//! Storages of every kind as somebody would type them, with the servers behind them.
+
+use std::any::Any;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use backstock_testbed::clouds::authority;
+use backstock_testbed::clouds::dropbox::{self, DropboxServer};
+use backstock_testbed::clouds::google_drive::{self, GoogleDriveServer};
+use backstock_testbed::clouds::oauth::OAuth;
+use backstock_testbed::clouds::onedrive::{self, OneDriveServer};
+use backstock_testbed::storages::ftp::{FtpManner, FtpServer, FtpServerKind};
+use backstock_testbed::storages::s3::{ACCESS_KEY_ID, BUCKET, S3Server, SECRET_ACCESS_KEY};
+use backstock_testbed::storages::sftp::SftpServer;
+use backstock_testbed::storages::webdav::{PASSWORD, USER, WebDavKind, WebDavServer};
+
+use super::harness::{Place, Run};
+
+/// A storage as somebody would type it, and what runs behind it.
+pub(super) struct Away {
+    pub(super) title: &'static str,
+    kind: &'static str,
+    settings: Vec<String>,
+    secrets: Vec<(&'static str, String)>,
+    /// Links it with the account once more: some refresh tokens are good for one use.
+    link: Option<Box<dyn Fn() -> String>>,
+    /// Where its objects lie as files.
+    pub(super) objects: PathBuf,
+    _server: Box<dyn Any>,
+}
+
+impl Away {
+    pub(super) fn folder(folder: &Path) -> Self {
+        let settings = vec![format!("folder={}", folder.display())];
+        let objects = folder.to_owned();
+        Self {
+            title: "disk",
+            kind: "local",
+            settings,
+            secrets: Vec::new(),
+            link: None,
+            objects,
+            _server: Box::new(()),
+        }
+    }
+
+    /// The same under another title.
+    pub(super) fn called(self, title: &'static str) -> Self {
+        Self { title, ..self }
+    }
+
+    pub(super) fn s3() -> Option<Self> {
+        let server = S3Server::for_test()?;
+        let settings = [
+            format!("endpoint=http://{}", server.address()),
+            format!("bucket={BUCKET}"),
+            "prefix=shops".to_owned(),
+            format!("access_key_id={ACCESS_KEY_ID}"),
+        ];
+        let secrets = vec![("secret_access_key", SECRET_ACCESS_KEY.to_owned())];
+        let (settings, objects) = (settings.to_vec(), server.objects().join("shops"));
+        Some(Self {
+            title: "bucket",
+            kind: "s3",
+            settings,
+            secrets,
+            link: None,
+            objects,
+            _server: Box::new(server),
+        })
+    }
+
+    pub(super) fn sftp() -> Option<Self> {
+        let server = SftpServer::for_test()?;
+        let settings = [
+            "host=127.0.0.1".to_owned(),
+            format!("port={}", server.port()),
+            format!("user={}", server.user()),
+            "folder=backups".to_owned(),
+            format!("host_key={}", server.host_key()),
+        ];
+        let secrets = vec![("private_key", server.user_key())];
+        let (settings, objects) = (settings.to_vec(), server.home().join("backups"));
+        Some(Self {
+            title: "ssh",
+            kind: "sftp",
+            settings,
+            secrets,
+            link: None,
+            objects,
+            _server: Box::new(server),
+        })
+    }
+
+    fn ftp() -> Option<Self> {
+        let server = FtpServer::for_test(FtpServerKind::Pyftpdlib, FtpManner::Explicit)?;
+        let authority = format!("{}/../../fixtures/tls/authority.pem", env!("CARGO_MANIFEST_DIR"));
+        let settings = [
+            "host=127.0.0.1".to_owned(),
+            format!("port={}", server.port()),
+            format!("user={}", server.user()),
+            "encryption=explicit".to_owned(),
+            format!("ca_file={authority}"),
+            "folder=backups".to_owned(),
+        ];
+        let secrets = vec![("password", server.password().to_owned())];
+        let (settings, objects) = (settings.to_vec(), server.home().join("backups"));
+        Some(Self {
+            title: "ftp server",
+            kind: "ftp",
+            settings,
+            secrets,
+            link: None,
+            objects,
+            _server: Box::new(server),
+        })
+    }
+
+    fn webdav() -> Option<Self> {
+        let server = WebDavServer::for_test(WebDavKind::Apache)?;
+        let settings = vec![format!("url=http://{}/dav/shops", server.address()), format!("user={USER}")];
+        let secrets = vec![("password", PASSWORD.to_owned())];
+        let objects = server.objects().join("shops");
+        Some(Self {
+            title: "cloud",
+            kind: "webdav",
+            settings,
+            secrets,
+            link: None,
+            objects,
+            _server: Box::new(server),
+        })
+    }
+
+    fn cloud<S: 'static>(
+        (title, kind): (&'static str, &'static str),
+        server: S,
+        (url, client_id): (String, &str),
+        oauth: fn(&S) -> &OAuth,
+    ) -> Self {
+        let server = Rc::new(server);
+        let settings = [
+            format!("endpoint={url}"),
+            format!("client_id={client_id}"),
+            format!("ca_file={}", authority().display()),
+            "folder=shops".to_owned(),
+        ];
+        let linked = Rc::clone(&server);
+        let link: Box<dyn Fn() -> String> = Box::new(move || oauth(&linked).link());
+        let (settings, secrets) = (settings.to_vec(), Vec::new());
+        Self {
+            title,
+            kind,
+            settings,
+            secrets,
+            link: Some(link),
+            objects: PathBuf::new(),
+            _server: Box::new(server),
+        }
+    }
+
+    fn dropbox() -> Self {
+        let server = DropboxServer::start();
+        let place = (server.server().url(), dropbox::CLIENT_ID);
+        Self::cloud(("dropbox", "dropbox"), server, place, DropboxServer::oauth)
+    }
+
+    fn google_drive() -> Self {
+        let server = GoogleDriveServer::start();
+        let place = (server.server.url(), google_drive::CLIENT_ID);
+        let mut away = Self::cloud(("drive", "google_drive"), server, place, |server| &server.account.oauth);
+        away.secrets.push(("client_secret", google_drive::CLIENT_SECRET.to_owned()));
+        away
+    }
+
+    fn onedrive() -> Self {
+        let server = OneDriveServer::start();
+        let place = (server.server.url(), onedrive::CLIENT_ID);
+        Self::cloud(("onedrive", "onedrive"), server, place, |server| &server.account.oauth)
+    }
+
+    /// `storage add` or `recover` with its settings, its secrets in files of the place.
+    pub(super) fn typed(&self, place: &Place, command: &[&str], more: &[&str]) -> Run {
+        let mut arguments: Vec<String> = command.iter().map(|&word| word.to_owned()).collect();
+        arguments.extend([self.title, "--kind", self.kind].map(str::to_owned));
+        for setting in &self.settings {
+            arguments.extend(["--set".to_owned(), setting.clone()]);
+        }
+        let linked = self.link.as_ref().map(|link| ("refresh_token", link()));
+        for (name, secret) in self.secrets.iter().chain(&linked) {
+            let file = place.folder().join(format!("{} {name}", self.title));
+            fs::write(&file, secret).unwrap();
+            arguments.extend(["--secret-file".to_owned(), format!("{name}={}", file.display())]);
+        }
+        arguments.extend(more.iter().map(|&word| word.to_owned()));
+        place.run(&arguments.iter().map(String::as_str).collect::<Vec<_>>())
+    }
+
+    /// Makes it known, and a destination of the shop.
+    pub(super) fn add(&self, place: &Place, root: &str, more: &[&str]) {
+        self.typed(place, &["storage", "add"], &[]).expect(0);
+        place.run(&[&["set", "destination", "add", root, self.title], more].concat()).expect(0);
+    }
+}
+
+/// Every kind whose server can be had here; those that cannot are said loudly.
+pub(super) fn every_kind(place: &Place) -> Vec<Away> {
+    let disk = Away::folder(&place.folder().join("second disk"));
+    let servers = [Away::s3(), Away::sftp(), Away::ftp(), Away::webdav()].into_iter().flatten();
+    let clouds = [Away::dropbox(), Away::google_drive(), Away::onedrive()];
+    std::iter::once(disk).chain(servers).chain(clouds).collect()
+}
