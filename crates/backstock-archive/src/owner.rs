@@ -30,6 +30,10 @@ pub struct Owner {
     pub generation: u64,
     /// The newest backup that its writer knew of.
     pub head: Option<Head>,
+    /// The number of the first backup that is copied here, where the folder was begun for copies: what is older stays elsewhere, and
+    /// only what it builds on comes along.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub copies_from: Option<u64>,
     /// When it was written.
     pub written: Timestamp,
 }

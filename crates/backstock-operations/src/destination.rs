@@ -432,20 +432,15 @@ impl SetFolder {
         }
     }
 
-    /// Makes sure that this instance on this machine is the one that writes here.
-    pub(crate) fn claim(
-        &self,
-        environment: &Environment,
-        set: SetId,
-        machine: &str,
-        head: Option<Head>,
-        take_over: bool,
-    ) -> Result<()> {
+    /// Makes sure that this instance on this machine is the one that writes here. Tells whether nobody did before.
+    pub(crate) fn claim(&self, environment: &Environment, claim: Claim) -> Result<bool> {
+        let Claim { set, head, copies_from, take_over } = claim;
+        let machine = environment.machine_id();
         let present = self.owner(environment)?;
         let generation = match &present {
             None => 1,
             Some(owner) if owner.signer.0 == environment.key.public() && owner.machine == machine => {
-                return Ok(());
+                return Ok(false);
             }
             Some(owner) if take_over => owner.generation + 1,
             Some(owner) => return Err(self.foreign(environment, owner)),
@@ -454,17 +449,32 @@ impl SetFolder {
             format: Owner::format(),
             signer: Digest([0; 32]),
             instance: environment.instance,
-            machine: machine.to_owned(),
+            machine,
             set,
             generation,
             head,
+            copies_from: copies_from.filter(|_| generation == 1),
             written: environment.host.clock.now(),
         };
         let act = || format!("becoming the owner of {}", self.name);
         let bytes = owner.sign(&environment.key).doing(act())?;
         let name = self.object(&owner.name())?;
-        environment.wait(self.place.storage.put_small(&name, &bytes)).doing(act())
+        environment.wait(self.place.storage.put_small(&name, &bytes)).doing(act())?;
+        Ok(generation == 1)
     }
+}
+
+/// What becomes known of a folder when this instance becomes its writer.
+#[derive(Debug, Clone)]
+pub(crate) struct Claim {
+    /// The set.
+    pub(crate) set: SetId,
+    /// The newest backup that is known.
+    pub(crate) head: Option<Head>,
+    /// Of a folder that is begun for copies the number of the first one.
+    pub(crate) copies_from: Option<u64>,
+    /// Whether another instance may have written here.
+    pub(crate) take_over: bool,
 }
 
 fn absent(part: &Part, folder: &str) -> OperationError {

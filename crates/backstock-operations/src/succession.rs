@@ -122,8 +122,8 @@ impl fmt::Display for Irregularity {
 }
 
 /// What does not agree. `links` are those of the place, `known` what the catalog has of the set wherever it lies, with
-/// whether it should be at this place; up to the number `begins_after` nothing was to be expected there.
-pub(crate) fn irregularities(links: &[Link], known: &[(Link, bool)], begins_after: u64) -> Vec<Irregularity> {
+/// whether it should be at this place; before the number `first` nothing was to be expected there.
+pub(crate) fn irregularities(links: &[Link], known: &[(Link, bool)], first: u64) -> Vec<Irregularity> {
     let mut found = Vec::new();
     let mut numbers: BTreeMap<u64, BTreeMap<BackupId, &Link>> = BTreeMap::new();
     for link in links {
@@ -145,7 +145,7 @@ pub(crate) fn irregularities(links: &[Link], known: &[(Link, bool)], begins_afte
         }
         numbers.entry(sequence).or_default().entry(backup).or_insert(expected);
     }
-    let mut next = begins_after.saturating_add(1);
+    let mut next = first;
     for (&sequence, at) in &numbers {
         if sequence > next {
             found.push(Irregularity::Gap { from: next, to: sequence - 1 });
@@ -215,15 +215,15 @@ impl SetFolder {
         }
         let set = inventory.manifests.first().map(|found| found.signed.manifest.set);
         let known = set.map(|set| self.known(environment, set)).transpose()?.unwrap_or_default();
-        let mut found = irregularities(&links, &known, self.begins_after(environment)?);
+        let mut found = irregularities(&links, &known, self.copies_from(environment)?);
         found.append(&mut unreadable);
         Ok(found)
     }
 
-    /// The number up to which nothing was to be expected here: the newest that was known when the first owner began.
-    pub(crate) fn begins_after(&self, environment: &Environment) -> Result<u64> {
+    /// The number of the first backup that is to be expected here: 1, unless the folder was begun for copies.
+    pub(crate) fn copies_from(&self, environment: &Environment) -> Result<u64> {
         let first = self.owners(environment)?.into_iter().find(|owner| owner.generation == 1);
-        Ok(first.and_then(|owner| owner.head).map_or(0, |head| head.sequence))
+        Ok(first.and_then(|owner| owner.copies_from).unwrap_or(1))
     }
 
     /// What the catalog has of a set, and whether it is at this place.
@@ -380,47 +380,47 @@ mod tests {
     #[test]
     fn a_row_without_gaps_is_right_whatever_was_deleted_on_purpose() {
         let links = [link(3, 3, 2), gone(link(2, 2, 1)), link(1, 1, 0), link(4, 4, 3)];
-        assert_eq!(irregularities(&links, &[], 0), []);
+        assert_eq!(irregularities(&links, &[], 1), []);
         let begun = [link(1, 1, 0), gone(link(1, 1, 0)), link(2, 2, 1)];
-        assert_eq!(irregularities(&begun, &[], 0), [], "a deletion that has begun");
+        assert_eq!(irregularities(&begun, &[], 1), [], "a deletion that has begun");
         let elsewhere = [(link(2, 2, 1), false)];
-        assert_eq!(irregularities(&[link(1, 1, 0), link(3, 3, 2)], &elsewhere, 0), [], "2 lies elsewhere");
-        assert_eq!(irregularities(&[], &[], 0), []);
-        // Begun when 4 was the newest: with 5 came what it builds on.
-        assert_eq!(irregularities(&[link(2, 2, 1), link(5, 5, 4), link(6, 6, 5)], &[], 4), []);
+        assert_eq!(irregularities(&[link(1, 1, 0), link(3, 3, 2)], &elsewhere, 1), [], "2 lies elsewhere");
+        assert_eq!(irregularities(&[], &[], 1), []);
+        // Begun for copies with 5, and what that builds on.
+        assert_eq!(irregularities(&[link(2, 2, 1), link(5, 5, 4), link(6, 6, 5)], &[], 5), []);
         let gap = [Irregularity::Gap { from: 6, to: 6 }];
-        assert_eq!(irregularities(&[link(5, 5, 4), link(7, 7, 6)], &[], 4), gap);
+        assert_eq!(irregularities(&[link(5, 5, 4), link(7, 7, 6)], &[], 5), gap);
     }
 
     #[test]
     fn gaps_forks_and_rollbacks_are_named() {
-        let found = irregularities(&[link(3, 3, 2), link(6, 6, 5)], &[], 0);
+        let found = irregularities(&[link(3, 3, 2), link(6, 6, 5)], &[], 1);
         let gap = |from, to| Irregularity::Gap { from, to };
         assert_eq!(found, [gap(1, 2), gap(4, 5)]);
-        let fork = irregularities(&[link(1, 1, 0), link(2, 2, 1), link(2, 9, 1)], &[], 0);
+        let fork = irregularities(&[link(1, 1, 0), link(2, 2, 1), link(2, 9, 1)], &[], 1);
         assert_eq!(fork, [Irregularity::Fork { sequence: 2, backups: vec![id(2), id(9)] }]);
-        let broken = irregularities(&[link(1, 1, 0), link(2, 2, 7)], &[], 0);
+        let broken = irregularities(&[link(1, 1, 0), link(2, 2, 7)], &[], 1);
         assert_eq!(broken, [Irregularity::Broken { sequence: 2, backup: id(2) }]);
-        let first = irregularities(&[link(1, 1, 0), link(2, 2, 0)], &[], 0);
+        let first = irregularities(&[link(1, 1, 0), link(2, 2, 0)], &[], 1);
         assert_eq!(first, [Irregularity::Broken { sequence: 2, backup: id(2) }], "it names none at all");
         // The folder was put back as it was before number 2, which this machine still knows.
         let known = [(link(1, 1, 0), true), (link(2, 2, 1), true)];
-        let back = irregularities(&[link(1, 1, 0)], &known, 0);
+        let back = irregularities(&[link(1, 1, 0)], &known, 1);
         assert_eq!(back, [Irregularity::Lost { sequence: 2, backup: id(2) }]);
         // And somebody wrote on from there.
-        let on = irregularities(&[link(1, 1, 0), link(2, 9, 1)], &known, 0);
+        let on = irregularities(&[link(1, 1, 0), link(2, 9, 1)], &known, 1);
         assert_eq!(on[0], Irregularity::Lost { sequence: 2, backup: id(2) });
         assert_eq!(on[1], Irregularity::Fork { sequence: 2, backups: vec![id(2), id(9)] });
         let other = Link { manifest_sha256: Digest([8; 32]), ..link(1, 1, 0) };
-        let replaced = irregularities(&[other], &known[..1], 0);
+        let replaced = irregularities(&[other], &known[..1], 1);
         assert_eq!(replaced, [Irregularity::Replaced { sequence: 1, backup: id(1) }]);
-        let endless = irregularities(&[link(u64::MAX, 1, 2)], &[], 0);
+        let endless = irregularities(&[link(u64::MAX, 1, 2)], &[], 1);
         assert_eq!(endless, [gap(1, u64::MAX - 1)]);
     }
 
     #[test]
     fn what_is_told_has_an_end() {
         let links: Vec<Link> = (1..=250_u8).map(|of| link(u64::from(of) * 2, of, 1)).collect();
-        assert_eq!(irregularities(&links, &[], 0).len(), TOLD_LIMIT);
+        assert_eq!(irregularities(&links, &[], 1).len(), TOLD_LIMIT);
     }
 }

@@ -80,6 +80,7 @@ fn owner() -> Owner {
         set: SetId::from_parts(3, [3; 10]),
         generation: 2,
         head: Some(Head { sequence: 17, manifest_sha256: Sha256::of(b"head") }),
+        copies_from: None,
         written: "2026-11-20T03:00:00Z".parse().unwrap(),
     }
 }

@@ -20,7 +20,7 @@ use super::adoption::{Counted, adopt, described, record};
 use super::plan::BackupPlan;
 use super::report::BackupReport;
 use super::spool::{RESERVE_BYTES, Spooled};
-use crate::destination::{Inventory, SetFolder};
+use crate::destination::{Claim, Inventory, SetFolder};
 use crate::environment::Environment;
 use crate::error::{Doing, ErrorKind, OperationError, Result, chain};
 use crate::keys::put_keys;
@@ -67,7 +67,8 @@ impl<'a> Commit<'a> {
                 plan.place.record.title
             );
         }
-        folder.claim(environment, plan.set.id, &machine, head.clone(), plan.take_over)?;
+        let (set, take_over) = (plan.set.id, plan.take_over);
+        folder.claim(environment, Claim { set, head: head.clone(), copies_from: None, take_over })?;
         let last = head.as_ref().map_or(0, |head| head.sequence);
         let sequence = last.checked_add(1).ok_or_else(|| {
             let message = format!("a manifest in {} has the highest sequence number that there is", folder.name);

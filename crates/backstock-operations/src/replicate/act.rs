@@ -11,12 +11,12 @@ use backstock_vocabulary::{BackupId, Outcome};
 
 use super::copy::Copier;
 use super::limits;
-use super::numbers::{explain, head_before};
+use super::numbers::explain;
 use super::patience::Patience;
 use super::plan::{DestinationPlan, LackingBackup, ReplicationPlan};
 use super::report::{CopiedBackup, DestinationReport};
 use super::upload::{Pace, forget_journal, journaled_object};
-use crate::destination::{Listing, Place, SetFolder};
+use crate::destination::{Claim, Listing, Place, SetFolder};
 use crate::environment::Environment;
 use crate::error::{Doing, ErrorKind, OperationError, Result, chain};
 use crate::keys::put_keys;
@@ -135,10 +135,10 @@ impl Act<'_> {
         })?;
         let listed = Patience::new(environment, self.monitor).act(|| target.place.storage.list(Some(&root)));
         listed.doing(format!("listing {} at {title}", target.name))?;
-        let is_new = target.owner(environment)?.is_none();
-        let head = is_new.then(|| head_before(environment, self.destination)).flatten();
-        let (set, machine) = (self.destination.destination.set, environment.machine_id());
-        target.claim(environment, set, &machine, head, self.take_over)?;
+        let (set, take_over) = (self.destination.destination.set, self.take_over);
+        let first = self.destination.lacking.iter().find(|lacking| lacking.is_owed);
+        let copies_from = first.map(|lacking| lacking.backup.sequence);
+        let is_new = target.claim(environment, Claim { set, head: None, copies_from, take_over })?;
         if is_new {
             let now = environment.host.clock.now();
             environment

@@ -1,30 +1,15 @@
 //! The numbers of a set at a destination: which backups are not to be expected there is said there, so that whoever recovers from it
 //! alone can tell a gap that means a loss from one that does not.
 //!
-//! The owner file that begins a destination names the newest backup before the first one that goes there. Behind it every number is
-//! that of a manifest or of a tombstone: of what was deleted, and of what stays elsewhere (safety snapshots, what was made while the
+//! The owner file that begins a destination names the first backup that goes there. From it on every number is that of a manifest or of a tombstone: of what was deleted, and of what stays elsewhere (safety snapshots, what was made while the
 //! destination was off).
 
 use backstock_archive::layout::{parse_tombstone_path, tombstone_path};
-use backstock_archive::owner::Head;
-use backstock_catalog::Replica;
 
 use super::plan::{DestinationPlan, LackingBackup};
 use crate::destination::{Listing, Place, SetFolder};
 use crate::environment::Environment;
 use crate::error::{Doing, ErrorKind, OperationError, Result, chain};
-use crate::stored::StoredBackup;
-
-/// The backup before the first one that is owed to a new destination, as the first place tells that has it.
-pub(super) fn head_before(environment: &Environment, destination: &DestinationPlan) -> Option<Head> {
-    let first = destination.lacking.iter().find(|lacking| lacking.is_owed)?;
-    let open =
-        |source: &Replica| StoredBackup::open_replica(environment, first.backup.clone(), source.clone()).ok();
-    let stored = first.sources.iter().find_map(open)?;
-    let manifest = &stored.signed.manifest;
-    let sequence = manifest.sequence.checked_sub(1)?;
-    manifest.previous_manifest_sha256.map(|manifest_sha256| Head { sequence, manifest_sha256 })
-}
 
 /// Says at a destination which numbers are not to be expected there.
 pub(super) fn explain(
@@ -33,9 +18,9 @@ pub(super) fn explain(
     target: &SetFolder,
     listing: &Listing,
 ) -> Result<()> {
-    let begins = target.begins_after(environment)?;
+    let begins = target.copies_from(environment)?;
     let is_told = |path: &str| listing.tombstones.iter().any(|told| told == path);
-    for backup in destination.elsewhere.iter().filter(|backup| backup.sequence > begins) {
+    for backup in destination.elsewhere.iter().filter(|backup| backup.sequence >= begins) {
         if !is_told(&tombstone_path(backup.sequence, &backup.id.short())) {
             target.bury(environment, None, backup)?;
         }
@@ -56,7 +41,7 @@ pub(super) fn explain(
         }
     };
     for path in tombstones {
-        let is_behind = parse_tombstone_path(&path).is_some_and(|sequence| sequence > begins);
+        let is_behind = parse_tombstone_path(&path).is_some_and(|sequence| sequence >= begins);
         // Deleted there, and kept here for longer: it is not to be missed yet.
         let is_kept = listing.with_manifest.iter().any(|folder| path.contains(short_of(folder)));
         if is_behind && !is_kept && !is_told(&path) {

@@ -336,6 +336,7 @@ fn numbers_that_are_not_to_be_expected_are_no_gaps() {
     back_up(0);
     let listed = place.list();
     let gone = listed.iter().find(|backup| backup["sequence"] == 4).unwrap()["short"].as_str().unwrap();
+    place.run(&["verify", "latest", "--level", "bytes"]).expect(0);
     place.run(&["delete", gone, "--yes", "--now"]).expect(0);
     place.run(&["set", "destination", "change", &root, "disk", "--on"]).expect(0);
     back_up(0);

@@ -58,6 +58,7 @@ fn own(newest: &Path, key: &InstanceKey) {
         set: signed.manifest.set,
         generation: 9,
         head: None,
+        copies_from: None,
         written: signed.manifest.finished,
     };
     let folder = newest.parent().unwrap();
