@@ -357,3 +357,23 @@ fn numbers_that_are_not_to_be_expected_are_no_gaps() {
     assert_eq!((run.code, sequences.as_slice()), (Some(3), &[7][..]));
     assert_eq!(run.json()["irregularities"][0]["irregularity"], "gap", "{run:?}");
 }
+
+/// Parts are short while one of the destinations would have to begin a cut upload anew.
+#[test]
+fn parts_are_as_long_as_the_least_able_destination_can_live_with() {
+    let place = Place::new();
+    let root = folder_of_files(&place);
+    fs::write(place.folder().join("password"), "secret").unwrap();
+    let settings = ["--set", "url=http://127.0.0.1:9/dav/shops", "--set", "user=somebody", "--no-test"];
+    let add = ["storage", "add", "dav", "--kind", "webdav", "--secret-file", "password=password"];
+    place.run(&[&add[..], &settings].concat()).expect(0);
+    let planned = |more: &[&str]| {
+        let plan = place.run(&[&["backup", &root, "--dry-run", "--json"], more].concat()).expect(0).json();
+        plan["part_size_bytes"].as_u64().unwrap()
+    };
+    assert_eq!(planned(&[]), 4_000_000_000);
+    place.run(&["set", "destination", "add", &root, "dav"]).expect(0);
+    assert_eq!((planned(&[]), planned(&["--part-size", "32 MiB"])), (64 << 20, 32 << 20));
+    place.run(&["set", "destination", "change", &root, "dav", "--off"]).expect(0);
+    assert_eq!(planned(&[]), 4_000_000_000);
+}
