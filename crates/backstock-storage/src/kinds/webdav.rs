@@ -12,10 +12,11 @@ use backstock_host::{Host, hex};
 use reqwest::{Method, RequestBuilder, StatusCode, Url};
 use schemars::{JsonSchema, schema_for};
 use serde::Deserialize;
+use tokio::sync::Mutex;
 
 use super::Kind;
 use crate::http::{Act, Answer, Http, Way};
-use crate::remote_tree::{Entry, Progress, RemoteTree, TreeStorage};
+use crate::remote_tree::{Entry, EntryKind, Progress, RemoteTree, TreeStorage};
 use crate::source::Source;
 use crate::{Cause, Error, KeepSecrets, Result, Secret, Storage};
 
@@ -79,6 +80,7 @@ struct WebDav {
     user: Option<String>,
     password: Option<Secret>,
     token: Option<Secret>,
+    making_folders: Mutex<()>,
 }
 
 impl WebDav {
@@ -108,7 +110,8 @@ impl WebDav {
         let way = Way { ca_file: settings.ca_file.as_deref(), proxy: settings.proxy.as_deref() };
         let http = Http::new(host, way, folder.to_string(), secrets)?;
         let WebDavSettings { user, password, token, .. } = settings;
-        Ok(Self { http, random: host.random.clone(), folder, user, password, token })
+        let making_folders = Mutex::new(());
+        Ok(Self { http, random: host.random.clone(), folder, user, password, token, making_folders })
     }
 
     /// The address of a file or, with a slash at its end, of a folder.
@@ -192,12 +195,19 @@ impl RemoteTree for WebDav {
 
     async fn make_folder(&self, path: &str) -> Result<()> {
         let act = Act { verb: "make the folder", name: path };
+        // Apache answers 403 to all but the first of several who make one folder at once.
+        let _one_at_a_time = self.making_folders.lock().await;
         let answer = self.http.send(act, self.request("MKCOL", self.url(path, true))).await?;
         // That is how servers say that there is one.
         if answer.status() == StatusCode::METHOD_NOT_ALLOWED {
             return Ok(());
         }
-        self.expect_success(act, answer).await
+        let Err(refused) = self.expect_success(act, answer).await else { return Ok(()) };
+        // Another machine may have been the first.
+        match self.look(path).await {
+            Ok(Some(Entry { kind: EntryKind::Folder, .. })) => Ok(()),
+            _ => Err(refused),
+        }
     }
 
     /// A server deletes a folder with all that is in it. So it is moved aside first: what somebody put there between our
@@ -246,6 +256,14 @@ impl RemoteTree for WebDav {
         let request = self.request("PUT", self.url(path, false));
         let answer = self.http.send_source(act, request, source, progress).await?;
         self.expect_success(act, answer).await?;
+        if source.position() < length_bytes {
+            return Err(self.http.refused(
+                act,
+                Cause::Garbled,
+                "it answered before everything was sent",
+                None,
+            ));
+        }
         progress.reached(length_bytes, length_bytes)
     }
 
