@@ -11,6 +11,9 @@ use super::{FRAME_SIZE_BYTES, STORED_FRAME_LIMIT_BYTES};
 /// Room for the last statement or entry that makes a frame a little longer than it should be: one part in so many.
 const ROOM_TO_SPARE: usize = 16;
 
+/// So many frames may be on their way at the least: one is read, one compressed, one written.
+const LEAST_FRAMES: usize = 3;
+
 /// So many frames are on their way at the most, however many threads could compress: more would be more memory than is
 /// promised.
 pub(super) const FRAMES_LIMIT: usize = 6;
@@ -49,7 +52,7 @@ pub struct FrameRoom {
 impl FrameRoom {
     /// As much as so many compressing threads need to be busy, within a limit.
     pub fn for_workers(workers: usize) -> Arc<Self> {
-        let frames = (workers.clamp(1, FRAMES_LIMIT) * 2 + 1).min(FRAMES_LIMIT);
+        let frames = (workers.min(FRAMES_LIMIT) * 2).clamp(LEAST_FRAMES, FRAMES_LIMIT);
         // Some are being filled meanwhile.
         let shelf = frames + 3;
         Arc::new(Self {

@@ -32,7 +32,7 @@ pub(super) const BATCH_FOLDERS: usize = 16;
 const JOBS_AHEAD: usize = 4;
 /// So much content may have been read, or be about to be, that is not in a frame yet: photographs are read whole, and one
 /// for each reader and one ahead of it would be most of the memory that we may take.
-pub(super) const READ_AHEAD_BYTES: u64 = 8 << 20;
+pub(super) const READ_AHEAD_BYTES: u64 = 4 << 20;
 /// More readers than this only cost memory.
 const READERS_LIMIT: usize = 32;
 
