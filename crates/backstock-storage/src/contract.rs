@@ -79,7 +79,13 @@ impl Spooled {
     fn part(&self, may_consume: bool) -> SpooledPart<'_> {
         let mut sha256 = [0; 32];
         sha256.copy_from_slice(digest(&SHA256, &self.bytes).as_ref());
-        SpooledPart { path: &self.path, size_bytes: self.bytes.len() as u64, sha256, may_consume }
+        SpooledPart {
+            path: &self.path,
+            size_bytes: self.bytes.len() as u64,
+            sha256,
+            blocks: &[],
+            may_consume,
+        }
     }
 }
 

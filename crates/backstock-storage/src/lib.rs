@@ -41,7 +41,7 @@ pub use kinds::local::LocalSettings;
 pub use kinds::{KINDS, Kind, StorageSettings};
 pub use oauth::{Link, Pending};
 pub use object::{ObjectFacts, ObjectName, ParseNameError};
-pub use part::{Properties, PutReceipt, SpooledPart};
+pub use part::{BLOCK_BYTES, Properties, PutReceipt, SpooledPart};
 pub use secret::Secret;
 pub use settings::Field;
 pub use trust::{SeenIdentity, seen_identity};

@@ -4,6 +4,9 @@ use std::path::Path;
 
 use backstock_vocabulary::Proof;
 
+/// How much of a part one of its block hashes is over, in bytes.
+pub const BLOCK_BYTES: u64 = 64 << 20;
+
 /// A part that lies complete and synced on this machine, ready to be put.
 #[derive(Debug, Clone, Copy)]
 pub struct SpooledPart<'a> {
@@ -13,6 +16,8 @@ pub struct SpooledPart<'a> {
     pub size_bytes: u64,
     /// SHA-256 over its bytes.
     pub sha256: [u8; 32],
+    /// BLAKE3 over each [`BLOCK_BYTES`] of it, where that is known: what is sent is then checked by these, at a fraction of the cost.
+    pub blocks: &'a [[u8; 32]],
     /// Whether the storage may take the file itself (by renaming it) instead of copying it.
     pub may_consume: bool,
 }

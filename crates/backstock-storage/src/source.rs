@@ -1,16 +1,20 @@
 //! The bytes that are uploaded: a spooled part, read and hashed once on its way, or a small object in memory.
+//!
+//! A part is read and hashed on a thread of its own, a little ahead of what is sent.
 
 use std::io;
 use std::sync::Arc;
 
 use backstock_host::{Files, ReadFile};
 use bytes::Bytes;
-use ring::digest::{Context, SHA256, digest};
+use ring::digest::{SHA256, digest};
 
+use self::ahead::Ahead;
+use self::check::Check;
 use crate::{Error, ObjectName, Result, SpooledPart};
 
-/// Bytes that are read from the spool at a time.
-const BLOCK_BYTES: u64 = 1 << 20;
+mod ahead;
+mod check;
 
 enum Origin {
     File(Arc<dyn ReadFile>),
@@ -23,8 +27,12 @@ pub(crate) struct Source {
     origin: Origin,
     size_bytes: u64,
     sha256: [u8; 32],
-    hashed: Context,
+    blocks: Vec<[u8; 32]>,
     position: u64,
+    /// Who reads, since the first byte was asked for.
+    ahead: Option<Ahead>,
+    /// What was read and not taken yet.
+    rest: Bytes,
 }
 
 impl Source {
@@ -58,8 +66,10 @@ impl Source {
                 origin: Origin::File(Arc::from(file)),
                 size_bytes,
                 sha256: part.sha256,
-                hashed: Context::new(&SHA256),
+                blocks: part.blocks.to_vec(),
                 position: 0,
+                ahead: None,
+                rest: Bytes::new(),
             }),
             _ => Err(changed(name, "it is missing or has another length")),
         }
@@ -74,8 +84,10 @@ impl Source {
             size_bytes: bytes.len() as u64,
             origin: Origin::Memory(Bytes::copy_from_slice(bytes)),
             sha256,
-            hashed: Context::new(&SHA256),
+            blocks: Vec::new(),
             position: 0,
+            ahead: None,
+            rest: Bytes::new(),
         }
     }
 
@@ -94,20 +106,46 @@ impl Source {
         self.position
     }
 
-    /// The next block, at most 1 MiB and at most `limit_bytes`; empty at the end.
+    /// The next bytes, at most 1 MiB and at most `limit_bytes`; empty at the end.
     pub(crate) async fn next(&mut self, limit_bytes: u64) -> Result<Bytes> {
-        let wanted = (self.size_bytes - self.position).min(BLOCK_BYTES).min(limit_bytes);
-        let block = self.read_at(self.position, wanted).await?;
-        if (block.len() as u64) < wanted {
-            return Err(changed(&self.name, "it is shorter than it was"));
+        let limit_bytes = limit_bytes.min(self.size_bytes - self.position);
+        if limit_bytes == 0 {
+            return Ok(Bytes::new());
         }
-        self.hashed.update(&block);
-        self.position += wanted;
+        let file = match &self.origin {
+            Origin::File(file) => file,
+            Origin::Memory(bytes) => {
+                let end = self.position + limit_bytes.min(ahead::READ_BYTES);
+                let block = bytes.slice(index(self.position)..index(end));
+                self.position = end;
+                return Ok(block);
+            }
+        };
+        if self.rest.is_empty() {
+            let ahead = match &mut self.ahead {
+                Some(ahead) => ahead,
+                None => {
+                    let check = Check::new(self.sha256, &self.blocks);
+                    let begun = Ahead::begin(Arc::clone(file), self.position..self.size_bytes, check);
+                    self.ahead.insert(begun.map_err(|error| spool_error(&self.name, error))?)
+                }
+            };
+            self.rest = match ahead.next().await {
+                Ok(Some(block)) => block,
+                Ok(None) => return Err(changed(&self.name, "it is shorter than it was")),
+                Err(error) => return Err(spool_error(&self.name, error)),
+            };
+        }
+        let block = self.rest.split_to(self.rest.len().min(index(limit_bytes)));
+        self.position += block.len() as u64;
         Ok(block)
     }
 
-    /// Goes to a later position. What is passed over is read and hashed too.
+    /// Goes to a later position. What is passed over is read and hashed too, as far as the check of what follows needs it.
     pub(crate) async fn skip_to(&mut self, position: u64) -> Result<()> {
+        if self.ahead.is_none() && !self.blocks.is_empty() {
+            self.position = position - position % crate::part::BLOCK_BYTES;
+        }
         while self.position < position {
             self.next(position - self.position).await?;
         }
@@ -119,21 +157,13 @@ impl Source {
         let file = match &self.origin {
             Origin::File(file) => Arc::clone(file),
             Origin::Memory(bytes) => {
-                let index = |at: u64| usize::try_from(at).unwrap_or(usize::MAX).min(bytes.len());
+                let index = |at: u64| index(at).min(bytes.len());
                 return Ok(bytes.slice(index(position)..index(position.saturating_add(length_bytes))));
             }
         };
         let read = blocking(move || {
             let mut block = vec![0; usize::try_from(length_bytes).map_err(io::Error::other)?];
-            let mut filled = 0;
-            while filled < block.len() {
-                match file.read_at(&mut block[filled..], position + filled as u64) {
-                    Ok(0) => break,
-                    Ok(count) => filled += count,
-                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                    Err(error) => return Err(error),
-                }
-            }
+            let filled = ahead::fill(&*file, &mut block, position)?;
             block.truncate(filled);
             Ok(block)
         });
@@ -145,12 +175,22 @@ impl Source {
     /// # Errors
     ///
     /// [`Error::PartChanged`] when it was not.
-    pub(crate) fn check(self) -> Result<()> {
-        if self.position == self.size_bytes && self.hashed.finish().as_ref() == self.sha256 {
-            return Ok(());
-        }
-        Err(changed(&self.name, "its SHA-256 or length differs"))
+    pub(crate) async fn check(mut self) -> Result<()> {
+        let is_right = self.position == self.size_bytes
+            && match &mut self.ahead {
+                Some(ahead) => ahead.is_right().await,
+                // What is in memory was hashed when it was taken, and nothing is nothing.
+                None => {
+                    matches!(self.origin, Origin::Memory(_))
+                        || (self.size_bytes == 0 && digest(&SHA256, b"").as_ref() == self.sha256)
+                }
+            };
+        if is_right { Ok(()) } else { Err(changed(&self.name, "its hash or length differs")) }
     }
+}
+
+fn index(at: u64) -> usize {
+    usize::try_from(at).unwrap_or(usize::MAX)
 }
 
 fn changed(name: &ObjectName, difference: &'static str) -> Error {

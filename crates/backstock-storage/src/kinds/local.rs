@@ -119,7 +119,7 @@ impl Storage for Local {
         let (name, path) = (name.clone(), part.path.to_owned());
         let (size_bytes, sha256, may_consume) = (part.size_bytes, part.sha256, part.may_consume);
         self.act(move |folder| {
-            folder.put(&name, &SpooledPart { path: &path, size_bytes, sha256, may_consume })
+            folder.put(&name, &SpooledPart { path: &path, size_bytes, sha256, blocks: &[], may_consume })
         })
         .await
     }
@@ -133,7 +133,7 @@ impl Storage for Local {
         let (name, path) = (name.clone(), part.path.to_owned());
         let (size_bytes, sha256, may_consume) = (part.size_bytes, part.sha256, part.may_consume);
         self.act(move |folder| {
-            folder.replace(&name, &SpooledPart { path: &path, size_bytes, sha256, may_consume })
+            folder.replace(&name, &SpooledPart { path: &path, size_bytes, sha256, blocks: &[], may_consume })
         })
         .await
     }

@@ -32,7 +32,7 @@ impl Spooled {
 
     fn part<'a>(&self, path: &'a Path) -> SpooledPart<'a> {
         let sha256 = digest(&SHA256, &self.bytes).as_ref().try_into().unwrap();
-        SpooledPart { path, size_bytes: self.bytes.len() as u64, sha256, may_consume: false }
+        SpooledPart { path, size_bytes: self.bytes.len() as u64, sha256, blocks: &[], may_consume: false }
     }
 
     /// Puts it.

@@ -163,7 +163,7 @@ impl<T: RemoteTree> TreeStorage<T> {
     /// Everything was sent: compares, and gives the object its name.
     async fn finish(&self, name: &ObjectName, temporary: &str, source: Source, replaces: bool) -> Result<()> {
         let size_bytes = source.size_bytes();
-        source.check()?;
+        source.check().await?;
         let stored = self.file(temporary).await?.map(|entry| entry.size_bytes);
         if stored != Some(size_bytes) {
             let stored = stored.map_or_else(|| "nothing".to_owned(), |stored| format!("{stored} bytes"));

@@ -77,7 +77,7 @@ struct Spooled {
 impl Spooled {
     fn part(&self) -> SpooledPart<'_> {
         let Self { path, size_bytes, sha256 } = self;
-        SpooledPart { path, size_bytes: *size_bytes, sha256: *sha256, may_consume: false }
+        SpooledPart { path, size_bytes: *size_bytes, sha256: *sha256, blocks: &[], may_consume: false }
     }
 }
 

@@ -43,7 +43,13 @@ impl Trial {
         std::fs::write(&path, bytes).unwrap();
         let mut sha256 = [0; 32];
         sha256.copy_from_slice(digest(&SHA256, bytes).as_ref());
-        let part = SpooledPart { path: &path, size_bytes: bytes.len() as u64, sha256, may_consume: false };
+        let part = SpooledPart {
+            path: &path,
+            size_bytes: bytes.len() as u64,
+            sha256,
+            blocks: &[],
+            may_consume: false,
+        };
         self.storage.put(&name_of(name), &part, &InOneGo).await.map(|_| ())
     }
 

@@ -276,8 +276,13 @@ async fn a_part_that_changed_leaves_no_session() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("part");
     std::fs::write(&path, vec![7; LONG_BYTES]).unwrap();
-    let part =
-        SpooledPart { path: &path, size_bytes: LONG_BYTES as u64, sha256: [7; 32], may_consume: false };
+    let part = SpooledPart {
+        path: &path,
+        size_bytes: LONG_BYTES as u64,
+        sha256: [7; 32],
+        blocks: &[],
+        may_consume: false,
+    };
     let put = trial.storage.put(&name_of("part"), &part, &Remembered::default()).await;
     assert!(matches!(put, Err(Error::PartChanged { .. })), "{put:?}");
     assert_eq!((trial.cloud.account.open_sessions(), trial.statuses("DELETE", "upload_id=").len()), (0, 1));
