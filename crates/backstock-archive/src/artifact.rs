@@ -28,6 +28,7 @@ pub(crate) use encode::Encoder;
 pub use frame_room::FrameRoom;
 pub(crate) use frame_table::FrameRow;
 pub use frame_table::{Frame, FrameTable};
+pub use part_hasher::PartEnded;
 pub(crate) use part_writer::PartWriter;
 pub use parts::{check_part, open_parts};
 pub use reader::{ArtifactReader, decode_frame};
@@ -78,6 +79,8 @@ pub struct ArtifactOptions {
     pub reserve_bytes: u64,
     /// How its parts are sealed, if they are.
     pub seal: Option<ArtifactSeal>,
+    /// Who is told of each part that has ended.
+    pub ended: Option<PartEnded>,
 }
 
 impl ArtifactOptions {
@@ -95,6 +98,7 @@ impl ArtifactOptions {
             workers,
             reserve_bytes: 0,
             seal: None,
+            ended: None,
         }
     }
 

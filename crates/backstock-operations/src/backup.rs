@@ -7,6 +7,7 @@
 mod adoption;
 mod commit;
 mod definition;
+mod home;
 mod part_size;
 mod plan;
 mod report;
@@ -41,7 +42,7 @@ use crate::environment::Environment;
 use crate::error::{Doing, ErrorKind, OperationError, Result};
 use crate::levels;
 use crate::monitor::{Expected, Monitor, Phase};
-use crate::replicate::replicate_after_backup;
+use crate::replicate::{EarlyCopies, Unmade, Uploads, replicate_after_backup};
 use crate::retention::shortage_of;
 use crate::run::{RunRecord, RunSubject};
 use crate::suspicion::{self, FilesSeen, NewBackup, judge};
@@ -78,7 +79,7 @@ fn finish(
     monitor: &dyn Monitor,
 ) -> Result<BackupReport> {
     let made = room::make_with_room(environment, plan, &mut run, monitor)
-        .and_then(|report| elsewhere(environment, plan, &mut run, report, monitor));
+        .and_then(|made| elsewhere(environment, plan, &mut run, made, monitor));
     match made {
         Ok(report) => {
             let outcome = match report.content {
@@ -105,10 +106,10 @@ fn elsewhere(
     environment: &Environment,
     plan: &BackupPlan,
     run: &mut RunRecord,
-    report: BackupReport,
+    Made { report, early }: Made,
     monitor: &dyn Monitor,
 ) -> Result<BackupReport> {
-    let destinations = replicate_after_backup(environment, plan, run, monitor)?;
+    let destinations = replicate_after_backup(environment, plan, early, run, monitor)?;
     let shortage = shortage_of(environment, report.backup, plan.required_copies)?;
     Ok(BackupReport { destinations, shortage, elapsed_ms: run.elapsed_ms(), ..report })
 }
@@ -122,34 +123,71 @@ enum Step {
     Putting,
 }
 
+/// A backup that is made at its first place.
+#[derive(Debug)]
+struct Made {
+    report: BackupReport,
+    /// What the other destinations of its set have of it.
+    early: EarlyCopies,
+}
+
+/// Makes the backup at its first place. The other destinations are sent its parts meanwhile.
 fn make(
     environment: &Environment,
     plan: &BackupPlan,
     run: &mut RunRecord,
     step: &mut Step,
     monitor: &dyn Monitor,
-) -> Result<BackupReport> {
+) -> Result<Made> {
     *step = Step::Reading;
     monitor.phase(Phase::Preparing, Expected::default());
     let mut commit = commit::Commit::prepare(environment, plan)?;
     let chosen = levels::choose(environment, plan)?;
     run.detail["level"] = serde_json::json!(chosen.level);
     let seal = commit.seal(environment)?;
-    let made =
-        spool::SpooledBackup { run: run.id, backup: commit.backup(), seal: seal.as_ref(), chosen: &chosen };
-    let mut spooled = spool::spool(environment, plan, &made, monitor)?;
-    compare(environment, plan, &made, &mut spooled, monitor)?;
+    let (target, folder) = (commit.set_folder().clone(), commit.name().to_owned());
+    let unmade = Unmade { plan, target: &target, folder: &folder, sequence: commit.sequence() };
+    std::thread::scope(|scope| {
+        let uploads = Uploads::begin(scope, environment, unmade, monitor)?;
+        let made = spool::SpooledBackup {
+            run: run.id,
+            backup: commit.backup(),
+            seal: seal.as_ref(),
+            chosen: &chosen,
+            uploads: &uploads,
+        };
+        let report = make_here(environment, plan, &mut commit, &made, run, step, monitor);
+        let early = uploads.end(environment, unmade, report.is_ok());
+        report.map(|report| Made { report, early })
+    })
+}
+
+/// Makes the backup at its first place.
+fn make_here(
+    environment: &Environment,
+    plan: &BackupPlan,
+    commit: &mut commit::Commit<'_>,
+    made: &spool::SpooledBackup<'_>,
+    run: &mut RunRecord,
+    step: &mut Step,
+    monitor: &dyn Monitor,
+) -> Result<BackupReport> {
+    let spooled = spool::spool(environment, plan, made, monitor);
+    let mut spooled = spooled.map_err(|error| made.uploads.failure().unwrap_or(error))?;
+    compare(environment, plan, made, &mut spooled, monitor)?;
     if monitor.is_cancelled() {
         return Err(interrupted());
     }
     *step = Step::Putting;
     monitor.phase(Phase::Putting, Expected { bytes: Some(spooled.stored_bytes()), items: None });
-    let put = commit.put_all(environment, &spooled, monitor).and_then(|()| {
-        let signed = commit.sign(environment, run, &spooled, &chosen)?;
+    let put = commit.put_all(environment, &spooled, made.uploads, monitor).and_then(|()| {
+        let signed = commit.sign(environment, run, &spooled, made.chosen)?;
         commit.read_back(environment, &signed.1, monitor).map(|()| signed)
     });
     let signed = put.inspect_err(|_| commit.abandon(environment))?;
-    let report = commit.write_manifest(environment, run, &spooled, &chosen, &signed)?;
+    let report = commit.write_manifest(environment, run, &spooled, made.chosen, &signed)?;
+    // Copies that are behind are made from the place later.
+    made.uploads.wait_for_all(monitor);
     spooled.remove(environment)?;
     if levels::can_be_a_parent(plan.reason) {
         levels::forget_others(environment, plan);

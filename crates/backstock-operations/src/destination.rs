@@ -1,5 +1,6 @@
 //! One set's folder at one storage: its owner file, its backups, reading and writing them in the order that is safe.
 
+mod listing;
 mod object;
 mod sealed;
 
@@ -16,6 +17,7 @@ use backstock_storage::{
 };
 use backstock_vocabulary::{BackupId, SetId, StorageId};
 
+pub(crate) use self::listing::{Inventory, Listing};
 use crate::environment::Environment;
 use crate::error::{Doing, ErrorKind, OperationError, Result};
 use crate::storages;
@@ -109,17 +111,6 @@ pub(crate) struct FoundManifest {
     pub(crate) signed: SignedManifest,
 }
 
-/// What a listing of a set's folder tells.
-#[derive(Debug, Default)]
-pub(crate) struct Listing {
-    /// Folders of backups with a manifest.
-    pub(crate) with_manifest: Vec<String>,
-    /// Folders of backups without one.
-    pub(crate) without_manifest: Vec<String>,
-    /// Paths of tombstones in the set's folder.
-    pub(crate) tombstones: Vec<String>,
-}
-
 /// The folder of the set that an object belongs to, if it is one that tells: an owner file, or a manifest.
 fn set_folder_of(object: &ObjectName) -> Option<String> {
     let (folder, file) = object.as_str().rsplit_once('/')?;
@@ -128,19 +119,6 @@ fn set_folder_of(object: &ObjectName) -> Option<String> {
     }
     let (set, backup) = folder.rsplit_once('/')?;
     (file == MANIFEST_NAME && backup.parse::<BackupFolder>().is_ok()).then(|| set.to_owned())
-}
-
-/// What a look at a set's folder brought.
-#[derive(Debug, Default)]
-pub(crate) struct Inventory {
-    /// Manifests that could be read, by sequence.
-    pub(crate) manifests: Vec<FoundManifest>,
-    /// Folders of backups without a manifest: leftovers of runs that died, or of runs that are going on.
-    pub(crate) without_manifest: Vec<String>,
-    /// Manifests that could not be read, and why.
-    pub(crate) unreadable: Vec<(String, OperationError)>,
-    /// Paths of tombstones in the set's folder.
-    pub(crate) tombstones: Vec<String>,
 }
 
 impl SetFolder {
@@ -172,62 +150,11 @@ impl SetFolder {
         environment.wait(self.place.storage.delete_leftovers(Some(&root))).doing(act).map(drop)
     }
 
-    fn root(&self) -> Result<ObjectName> {
+    /// The name of the folder itself.
+    pub(crate) fn root(&self) -> Result<ObjectName> {
         ObjectName::new(&self.name).map_err(|error| {
             OperationError::plain(ErrorKind::Failed, format!("naming the folder of the set: {error}"))
         })
-    }
-
-    /// What a listing of the folder tells. Only exact names count; a listing is never proof of absence.
-    pub(crate) fn listing(&self, environment: &Environment) -> Result<Listing> {
-        let root = self.root()?;
-        let act = format!("listing the backups of {} at {}", self.name, self.place.record.title);
-        let objects = environment.wait(self.place.storage.list(Some(&root))).doing(act)?;
-        let mut listing = Listing::default();
-        let mut folders: Vec<(String, bool)> = Vec::new();
-        for object in objects {
-            let Some(path) = self.path_of(&object.name) else { continue };
-            if layout::parse_tombstone_path(path).is_some() {
-                listing.tombstones.push(path.to_owned());
-                continue;
-            }
-            let mut steps = path.split('/');
-            let Some(folder) = steps.next().filter(|step| step.parse::<BackupFolder>().is_ok()) else {
-                continue;
-            };
-            let is_manifest = steps.next() == Some(MANIFEST_NAME) && steps.next().is_none();
-            match folders.last_mut() {
-                Some((last, has_manifest)) if last == folder => *has_manifest |= is_manifest,
-                _ => folders.push((folder.to_owned(), is_manifest)),
-            }
-        }
-        for (folder, has_manifest) in folders {
-            if has_manifest {
-                listing.with_manifest.push(folder);
-            } else {
-                listing.without_manifest.push(folder);
-            }
-        }
-        Ok(listing)
-    }
-
-    /// What is in the folder, with every manifest of it.
-    pub(crate) fn inventory(&self, environment: &Environment) -> Result<Inventory> {
-        let Listing { with_manifest, without_manifest, tombstones } = self.listing(environment)?;
-        let mut inventory = Inventory { without_manifest, tombstones, ..Inventory::default() };
-        for folder in with_manifest {
-            match self.manifest(environment, &folder) {
-                Ok(signed) => inventory.manifests.push(FoundManifest { folder, signed }),
-                Err(error) => inventory.unreadable.push((folder, error)),
-            }
-        }
-        inventory.manifests.sort_by_key(|found| found.signed.manifest.sequence);
-        Ok(inventory)
-    }
-
-    /// The path of an object within this folder.
-    fn path_of<'a>(&self, object: &'a ObjectName) -> Option<&'a str> {
-        object.as_str().strip_prefix(self.name.as_str())?.strip_prefix('/')
     }
 
     /// The manifest in one backup's folder.
@@ -272,6 +199,7 @@ impl SetFolder {
             path: spooled,
             size_bytes: part.size_bytes,
             sha256: part.sha256.0,
+            blocks: &[],
             may_consume: true,
         };
         let act = format!("storing {} at {}", part.name, self.place.record.title);
@@ -303,7 +231,7 @@ impl SetFolder {
         let name = self.object(&format!("{folder}/{file}"))?;
         let hashed = environment.host.files.open(path).and_then(|mut source| Sha256::of_rest(&mut *source));
         let (sha256, size_bytes) = hashed.doing(format!("reading {}", path.display()))?;
-        let copied = SpooledPart { path, size_bytes, sha256: sha256.0, may_consume: false };
+        let copied = SpooledPart { path, size_bytes, sha256: sha256.0, blocks: &[], may_consume: false };
         let act = format!("storing {file} of {folder} at {}", self.place.record.title);
         environment.wait(self.place.storage.put(&name, &copied, &InOneGo)).doing(act)?;
         Ok(())
@@ -381,15 +309,16 @@ impl SetFolder {
 
     /// Every owner file that is valid, by generation.
     pub(crate) fn owners(&self, environment: &Environment) -> Result<Vec<Owner>> {
-        let root = self.root()?;
+        self.owners_in(environment, &self.listing(environment)?)
+    }
+
+    /// The same, of those that were listed.
+    pub(crate) fn owners_in(&self, environment: &Environment, listing: &Listing) -> Result<Vec<Owner>> {
         let act = || format!("reading the owners of {}", self.name);
         let mut owners = Vec::new();
-        for object in environment.wait(self.place.storage.list(Some(&root))).doing(act())? {
-            let file = object.name.last_step();
-            if self.path_of(&object.name) != Some(file) || layout::parse_owner_name(file).is_none() {
-                continue;
-            }
-            let read = self.place.storage.read_small(&object.name, OWNER_LIMIT_BYTES);
+        for file in &listing.owners {
+            let name = self.object(file)?;
+            let read = self.place.storage.read_small(&name, OWNER_LIMIT_BYTES);
             let bytes = environment.wait(read).doing(act())?;
             owners.extend(bytes.and_then(|bytes| Owner::parse(&bytes, file).ok()));
         }
@@ -432,15 +361,24 @@ impl SetFolder {
         }
     }
 
-    /// Makes sure that this instance on this machine is the one that writes here. Tells whether nobody did before.
-    pub(crate) fn claim(&self, environment: &Environment, claim: Claim) -> Result<bool> {
+    /// Makes sure that this instance on this machine is the one that writes here.
+    pub(crate) fn claim(&self, environment: &Environment, claim: Claim) -> Result<()> {
+        self.claim_of(environment, self.owner(environment)?.as_ref(), claim).map(drop)
+    }
+
+    /// The same where it was looked who writes here. Gives the owner file that was written, if one had to be.
+    pub(crate) fn claim_of(
+        &self,
+        environment: &Environment,
+        present: Option<&Owner>,
+        claim: Claim,
+    ) -> Result<Option<Owner>> {
         let Claim { set, head, copies_from, take_over } = claim;
         let machine = environment.machine_id();
-        let present = self.owner(environment)?;
-        let generation = match &present {
+        let generation = match present {
             None => 1,
             Some(owner) if owner.signer.0 == environment.key.public() && owner.machine == machine => {
-                return Ok(false);
+                return Ok(None);
             }
             Some(owner) if take_over => owner.generation + 1,
             Some(owner) => return Err(self.foreign(environment, owner)),
@@ -460,7 +398,7 @@ impl SetFolder {
         let bytes = owner.sign(&environment.key).doing(act())?;
         let name = self.object(&owner.name())?;
         environment.wait(self.place.storage.put_small(&name, &bytes)).doing(act())?;
-        Ok(generation == 1)
+        Ok(Some(owner))
     }
 }
 

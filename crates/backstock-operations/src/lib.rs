@@ -93,7 +93,7 @@ pub use retention::{
 };
 pub use sets::{
     ChangedDestination, ListedDestination, ListedSet, NewDestination, add_destination, change_destination,
-    find_set, known_set, listed_set, remove_destination,
+    find_set, keep_local, known_set, listed_set, remove_destination,
 };
 pub use show::{
     ListedBackup, ListedCheck, ListedDrill, ListedReplica, ShownArtifact, ShownBackup, ShownFile, ShownTable,

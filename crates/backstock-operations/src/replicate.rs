@@ -7,10 +7,15 @@
 mod act;
 mod copy;
 mod debts;
+mod early;
+mod lane;
 mod limits;
 mod numbers;
+mod passing;
 mod patience;
+mod pick;
 mod plan;
+mod prepare;
 mod report;
 mod upload;
 
@@ -25,9 +30,10 @@ use crate::run::{RunRecord, RunSubject};
 use crate::spool_folder::SpoolFolder;
 
 pub(crate) use debts::debts_of;
-pub(crate) use limits::read as read_limits;
+pub(crate) use early::{EarlyCopies, Offers, Unmade, Uploads};
 pub use limits::{ByteRate, Hours, Limits};
-pub(crate) use plan::{ReplicationPlan, is_owed, plan_replication};
+pub(crate) use limits::{is_open_now, read as read_limits};
+pub(crate) use plan::{ReplicationPlan, is_owed, plan_replication, set_folder_at};
 pub use report::{CopiedBackup, DestinationReport, ReplicationReport};
 
 /// Copies what a set's destinations lack, as a run of its own; with `take_over` also to folders that another instance wrote to.
@@ -50,7 +56,7 @@ pub fn replicate(
     };
     let mut run = RunRecord::start(environment, &subject, serde_json::json!({}), Vec::new())?;
     let done = plan_replication(environment, shop, set, take_over)
-        .and_then(|plan| replicate_within(environment, &plan, &mut run, monitor));
+        .and_then(|plan| replicate_within(environment, &plan, EarlyCopies::new(), &mut run, monitor));
     match done {
         Ok(destinations) => {
             let report = ReplicationReport { shop: shop.title.clone(), set: set.title.clone(), destinations };
@@ -64,23 +70,28 @@ pub fn replicate(
     }
 }
 
-/// Copies after a backup, in its run. A safety snapshot stays where it is made.
+/// Copies after a backup, in its run, what has not been copied while it was made. A safety snapshot stays where it is made.
 pub(crate) fn replicate_after_backup(
     environment: &Environment,
     backup: &BackupPlan,
+    early: EarlyCopies,
     run: &mut RunRecord,
     monitor: &dyn Monitor,
 ) -> Result<Vec<DestinationReport>> {
     if backup.reason == Reason::PreRestore {
         return Ok(Vec::new());
     }
-    let plan = plan_replication(environment, &backup.shop, &backup.set, backup.take_over)?;
-    replicate_within(environment, &plan, run, monitor)
+    let mut plan = plan_replication(environment, &backup.shop, &backup.set, backup.take_over)?;
+    // The destination that it was made at lacks earlier ones at the most.
+    let is_elsewhere = |storage| storage != backup.place.record.id;
+    plan.destinations.retain(|copy| is_elsewhere(copy.storage.id) || !copy.lacking.is_empty());
+    replicate_within(environment, &plan, early, run, monitor)
 }
 
 fn replicate_within(
     environment: &Environment,
     plan: &ReplicationPlan,
+    early: EarlyCopies,
     run: &mut RunRecord,
     monitor: &dyn Monitor,
 ) -> Result<Vec<DestinationReport>> {
@@ -89,7 +100,7 @@ fn replicate_within(
     }
     monitor.phase(Phase::Replicating, Expected { bytes: Some(plan.stored_bytes()), items: None });
     let spool = SpoolFolder::create(environment, run.id)?;
-    let reports = act::replicate(environment, plan, spool.path(), monitor);
+    let reports = act::replicate(environment, plan, early, spool.path(), monitor);
     for (destination, report) in plan.destinations.iter().zip(&reports) {
         run.destinations.push(RunDestination {
             storage: Some(destination.storage.id),

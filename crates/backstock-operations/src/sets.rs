@@ -47,6 +47,8 @@ pub struct ListedSet {
     pub set: String,
     /// The set's folder at every place.
     pub folder: String,
+    /// Whether its backups are kept on this machine, besides the destinations.
+    pub keeps_local: bool,
     /// Where its backups go besides the first place.
     pub destinations: Vec<ListedDestination>,
 }
@@ -119,7 +121,39 @@ pub fn listed_set(environment: &Environment, shop: &Shop, set: &Set) -> Result<L
         });
     }
     let folder = set_folder_of(shop, set);
-    Ok(ListedSet { shop: shop.title.clone(), set: set.title.clone(), folder, destinations })
+    let keeps_local = keeps_local(set);
+    Ok(ListedSet { shop: shop.title.clone(), set: set.title.clone(), folder, keeps_local, destinations })
+}
+
+/// What the definition of a set says where its backups are not kept on this machine.
+const WITHOUT_LOCAL: &str = "without_local";
+
+/// Whether the backups of a set are kept on this machine.
+pub(crate) fn keeps_local(set: &Set) -> bool {
+    set.definition[WITHOUT_LOCAL] != true
+}
+
+/// Keeps the backups of a set on this machine, or only passes them through its spool from now on. What lies here stays.
+///
+/// # Errors
+/// [`ErrorKind::Refused`] where no destination would take them instead.
+pub fn keep_local(environment: &Environment, set: &mut Set, is_on: bool) -> Result<()> {
+    let act = || "changing where the backups of the set are kept";
+    let destinations = environment.wait(environment.catalog.destinations(set.id)).doing(act())?;
+    if !is_on && !destinations.iter().any(|destination| destination.is_on) {
+        return Err(OperationError::hinted(
+            ErrorKind::Refused,
+            "its backups would go nowhere: no destination of the set is on",
+            "`backstock set destination add` adds one",
+        ));
+    }
+    let mut definition = set.definition.as_object().cloned().unwrap_or_default();
+    definition.remove(WITHOUT_LOCAL);
+    if !is_on {
+        definition.insert(WITHOUT_LOCAL.to_owned(), true.into());
+    }
+    set.definition = definition.into();
+    environment.wait(environment.catalog.save_set(set)).doing(act())
 }
 
 /// Adds a destination to a set. What the set has already stays where it is: new backups go there, with what they build on.

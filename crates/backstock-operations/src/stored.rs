@@ -61,7 +61,19 @@ impl StoredBackup {
         reason = "whoever opens a backup has no more use for its record"
     )]
     pub(crate) fn open(environment: &Environment, record: Backup) -> Result<Self> {
-        let mut replicas = Self::readable_replicas(environment, &record)?.into_iter();
+        Self::open_at(environment, record, None)
+    }
+
+    /// The same, from a storage before all others.
+    pub(crate) fn open_at(
+        environment: &Environment,
+        record: Backup,
+        storage: Option<StorageId>,
+    ) -> Result<Self> {
+        let mut replicas = Self::readable_replicas(environment, &record)?;
+        let is_good = |replica: &Replica| replica.state != ReplicaState::Damaged;
+        replicas.sort_by_key(|replica| !(is_good(replica) && Some(replica.storage) == storage));
+        let mut replicas = replicas.into_iter();
         let Some(best) = replicas.next() else {
             let message = format!("no storage holds the backup {}", record.id.short());
             return Err(OperationError::plain(ErrorKind::NotFound, message));

@@ -6,7 +6,7 @@ use std::fmt;
 
 use backstock_archive::layout;
 use backstock_archive::manifest::Manifest;
-use backstock_archive::{Digest, Sha256, Tombstone};
+use backstock_archive::{Digest, Owner, Sha256, Tombstone};
 use backstock_vocabulary::{BackupId, SetId};
 use serde::Serialize;
 
@@ -121,6 +121,12 @@ impl fmt::Display for Irregularity {
     }
 }
 
+/// The number of the first backup that is to be expected where these are the owners.
+pub(crate) fn first_number(owners: &[Owner]) -> u64 {
+    let first = owners.iter().find(|owner| owner.generation == 1);
+    first.and_then(|owner| owner.copies_from).unwrap_or(1)
+}
+
 /// What does not agree. `links` are those of the place, `known` what the catalog has of the set wherever it lies, with
 /// whether it should be at this place; before the number `first` nothing was to be expected there.
 pub(crate) fn irregularities(links: &[Link], known: &[(Link, bool)], first: u64) -> Vec<Irregularity> {
@@ -222,8 +228,7 @@ impl SetFolder {
 
     /// The number of the first backup that is to be expected here: 1, unless the folder was begun for copies.
     pub(crate) fn copies_from(&self, environment: &Environment) -> Result<u64> {
-        let first = self.owners(environment)?.into_iter().find(|owner| owner.generation == 1);
-        Ok(first.and_then(|owner| owner.copies_from).unwrap_or(1))
+        Ok(first_number(&self.owners(environment)?))
     }
 
     /// What the catalog has of a set, and whether it is at this place.

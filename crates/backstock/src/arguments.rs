@@ -22,8 +22,8 @@ pub(crate) use key::{
 };
 pub(crate) use retention::{ConfirmArguments, DeleteArguments, PinArguments, PruneArguments, UnpinArguments};
 pub(crate) use set::{
-    AddDestinationArguments, ChangeDestinationArguments, DestinationCommand, RemoveDestinationArguments,
-    ReplicateArguments, SetCommand, ShownSetArguments,
+    AddDestinationArguments, ChangeDestinationArguments, DestinationCommand, LocalArguments,
+    RemoveDestinationArguments, ReplicateArguments, SetCommand, ShownSetArguments,
 };
 pub(crate) use storage::{
     AddStorageArguments, KindsArguments, NamedStorageArguments, RecoverArguments, RemoveStorageArguments,

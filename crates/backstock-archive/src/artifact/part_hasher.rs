@@ -1,5 +1,6 @@
 //! The hashes of parts, beside the writing: on the thread that writes they would be what an archive waits for.
 
+use std::fmt;
 use std::io;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -7,23 +8,40 @@ use std::thread::JoinHandle;
 use crossbeam_channel::{Receiver, Sender};
 use ring::digest::{Context, SHA256};
 
-use super::block_hashes::{BlockHashes, BlocksHasher};
+use super::Part;
+use super::block_hashes::BlocksHasher;
 use super::passage::Passage;
 use crate::digest::Sha256;
 
-/// The hash of a part, and those of its blocks.
-pub(super) type PartHashes = (Sha256, BlockHashes);
+/// Who is told of each part once it is whole and on the disk, while later ones are still being written. While it is told, the artifact
+/// waits as soon as its memory is full.
+#[derive(Clone)]
+pub struct PartEnded(Arc<dyn Fn(&Part) + Send + Sync>);
+
+impl PartEnded {
+    /// Whoever calls this.
+    pub fn new(tell: impl Fn(&Part) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(tell))
+    }
+}
+
+impl fmt::Debug for PartEnded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PartEnded").finish_non_exhaustive()
+    }
+}
 
 /// Hashes parts one after the other.
 struct PartHasher {
     whole: Context,
     blocks: BlocksHasher,
-    parts: Vec<PartHashes>,
+    parts: Vec<Part>,
+    ended: Option<PartEnded>,
 }
 
 impl PartHasher {
-    fn new() -> Self {
-        Self { whole: Context::new(&SHA256), blocks: BlocksHasher::default(), parts: Vec::new() }
+    fn new(ended: Option<PartEnded>) -> Self {
+        Self { whole: Context::new(&SHA256), blocks: BlocksHasher::default(), parts: Vec::new(), ended }
     }
 
     fn update(&mut self, bytes: &[u8]) {
@@ -35,9 +53,19 @@ impl PartHasher {
         frame.bytes.pieces(|piece| self.update(piece));
     }
 
-    fn end_part(&mut self) {
+    fn end_part(&mut self, name: String, size_bytes: u64) {
         let whole = std::mem::replace(&mut self.whole, Context::new(&SHA256));
-        self.parts.push((Sha256::from_ring(&whole.finish()), self.blocks.finish()));
+        let part = Part {
+            name,
+            size_bytes,
+            sha256: Sha256::from_ring(&whole.finish()),
+            block_hashes: self.blocks.finish(),
+            directory_blake3: None,
+        };
+        if let Some(PartEnded(tell)) = &self.ended {
+            tell(&part);
+        }
+        self.parts.push(part);
     }
 }
 
@@ -45,14 +73,14 @@ impl PartHasher {
 enum Told {
     Frame(Arc<Passage>),
     Run(Vec<u8>),
-    PartEnds,
+    PartEnds { name: String, size_bytes: u64 },
 }
 
 /// How many runs of sealed segments may wait for the hashing thread, each of 1 MiB.
 const RUNS_LIMIT: usize = 2;
 
-fn hash(told: &Receiver<Told>, given_back: &Sender<Vec<u8>>) -> Vec<PartHashes> {
-    let mut hasher = PartHasher::new();
+fn hash(told: &Receiver<Told>, given_back: &Sender<Vec<u8>>, ended: Option<PartEnded>) -> Vec<Part> {
+    let mut hasher = PartHasher::new(ended);
     for told in told {
         match told {
             Told::Frame(frame) => hasher.frame(&frame),
@@ -61,7 +89,7 @@ fn hash(told: &Receiver<Told>, given_back: &Sender<Vec<u8>>) -> Vec<PartHashes> 
                 // Nobody wants it any more behind the last part.
                 drop(given_back.send(run));
             }
-            Told::PartEnds => hasher.end_part(),
+            Told::PartEnds { name, size_bytes } => hasher.end_part(name, size_bytes),
         }
     }
     hasher.parts
@@ -76,7 +104,7 @@ enum Place {
     /// On a thread beside it, which looks at each frame where it lies.
     Beside {
         told: Sender<Told>,
-        thread: JoinHandle<Vec<PartHashes>>,
+        thread: JoinHandle<Vec<Part>>,
         given_back: Receiver<Vec<u8>>,
         /// Buffers of runs that were made.
         runs: usize,
@@ -85,15 +113,15 @@ enum Place {
 
 impl Hashing {
     pub(super) fn here() -> Self {
-        Self(Place::Here(Box::new(PartHasher::new())))
+        Self(Place::Here(Box::new(PartHasher::new(None))))
     }
 
-    /// Starts the thread.
-    pub(super) fn beside() -> io::Result<Self> {
+    /// Starts the thread, which tells of each part that has ended.
+    pub(super) fn beside(ended: Option<PartEnded>) -> io::Result<Self> {
         let (told, hears) = crossbeam_channel::unbounded();
         let (gives_back, given_back) = crossbeam_channel::unbounded();
         let thread = std::thread::Builder::new().name("hash".to_owned());
-        let thread = thread.spawn(move || hash(&hears, &gives_back))?;
+        let thread = thread.spawn(move || hash(&hears, &gives_back, ended))?;
         Ok(Self(Place::Beside { told, thread, given_back, runs: 0 }))
     }
 
@@ -133,16 +161,16 @@ impl Hashing {
         }
     }
 
-    /// The part ends here.
-    pub(super) fn end_part(&mut self) {
+    /// The part ends here. It is on the disk.
+    pub(super) fn end_part(&mut self, name: String, size_bytes: u64) {
         match &mut self.0 {
-            Place::Here(hasher) => hasher.end_part(),
-            Place::Beside { told, .. } => drop(told.send(Told::PartEnds)),
+            Place::Here(hasher) => hasher.end_part(name, size_bytes),
+            Place::Beside { told, .. } => drop(told.send(Told::PartEnds { name, size_bytes })),
         }
     }
 
-    /// The hashes of all parts that have ended; nothing if the thread has died.
-    pub(super) fn finish(self) -> Option<Vec<PartHashes>> {
+    /// All parts that have ended; nothing if the thread has died.
+    pub(super) fn finish(self) -> Option<Vec<Part>> {
         match self.0 {
             Place::Here(hasher) => Some(hasher.parts),
             Place::Beside { told, thread, .. } => {
@@ -157,6 +185,7 @@ impl Hashing {
 mod tests {
     use super::*;
     use crate::artifact::BLOCK_SIZE_BYTES;
+    use crate::artifact::block_hashes::BlockHashes;
     use crate::digest::Digest;
 
     /// Blocks are 64 MiB, so few lengths are tried: around the ends of the first and of the second.
@@ -170,14 +199,15 @@ mod tests {
             for piece in bytes[..length].chunks(10_000_019) {
                 hashing.bytes(piece);
             }
-            hashing.end_part();
+            hashing.end_part(length.to_string(), length as u64);
         }
         let parts = hashing.finish().unwrap();
-        for (length, (whole, blocks)) in lengths.into_iter().zip(parts) {
-            assert_eq!(whole, Sha256::of(&bytes[..length]), "{length}");
+        for (length, part) in lengths.into_iter().zip(parts) {
+            assert_eq!((part.name, part.size_bytes), (length.to_string(), length as u64));
+            assert_eq!(part.sha256, Sha256::of(&bytes[..length]), "{length}");
             let of = |block: &[u8]| Digest(*blake3::hash(block).as_bytes());
             let expected = bytes[..length].chunks(block).map(of).collect();
-            assert_eq!(blocks, BlockHashes::Blake3(expected), "{length}");
+            assert_eq!(part.block_hashes, BlockHashes::Blake3(expected), "{length}");
         }
     }
 }

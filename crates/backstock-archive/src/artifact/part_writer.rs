@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use backstock_host::{Host, WriteFile, failpoint};
 
-use super::part_hasher::Hashing;
+use super::part_hasher::{Hashing, PartEnded};
 use super::passage::Passage;
 use super::{PART_LIMIT, Part};
 use crate::error::{Error, Result};
@@ -44,13 +44,6 @@ impl OpenPart {
     }
 }
 
-/// A part that is durable.
-struct EndedPart {
-    name: String,
-    size_bytes: u64,
-    text_bytes: u64,
-}
-
 /// Writes stored frames one after the other, into as many files as the part size asks for.
 pub(crate) struct PartWriter {
     host: Host,
@@ -62,7 +55,8 @@ pub(crate) struct PartWriter {
     seal: Option<ArtifactSeal>,
     hashing: Hashing,
     current: Option<OpenPart>,
-    finished: Vec<EndedPart>,
+    /// What was written into each part that has ended, without what seals it, in bytes.
+    finished_bytes: Vec<u64>,
 }
 
 impl PartWriter {
@@ -80,8 +74,9 @@ impl PartWriter {
         name: &str,
         part_size_bytes: u64,
         seal: Option<&ArtifactSeal>,
+        ended: Option<PartEnded>,
     ) -> Result<Self> {
-        let hashing = Hashing::beside()
+        let hashing = Hashing::beside(ended)
             .map_err(|source| Error::io("start a thread for", &folder.join(name), source))?;
         Self::create(host, folder, name, part_size_bytes, hashing, true, seal)
     }
@@ -105,7 +100,7 @@ impl PartWriter {
             seal: seal.cloned(),
             hashing,
             current: None,
-            finished: Vec::new(),
+            finished_bytes: Vec::new(),
         };
         writer.current = Some(writer.open(writer.unnumbered())?);
         Ok(writer)
@@ -146,7 +141,7 @@ impl PartWriter {
             .map_err(|source| Error::io("create", &path, source))?;
         let mut part = OpenPart { path, name, file, size_bytes: 0, text_bytes: 0, sealer: None };
         if let Some(seal) = &self.seal {
-            let number = self.finished.len() + 1;
+            let number = self.finished_bytes.len() + 1;
             let (sealer, header) = PartSealer::begin(self.host.random.as_ref(), seal, number)?;
             part.run(header, &mut self.hashing)?;
             part.sealer = Some(sealer);
@@ -194,7 +189,7 @@ impl PartWriter {
         let part = match self.current.take() {
             Some(part) if part.text_bytes == 0 || part.size_with(size_bytes) <= self.part_size_bytes => part,
             Some(full) => self.cut(full)?,
-            None => self.open(self.numbered(self.finished.len() + 1))?,
+            None => self.open(self.numbered(self.finished_bytes.len() + 1))?,
         };
         failpoint::reach("artifact.write")
             .and_then(|()| self.require_space(&part, size_bytes))
@@ -204,10 +199,10 @@ impl PartWriter {
 
     /// Ends a full part and begins the next. The first part gets its number only now: an only part has none.
     fn cut(&mut self, mut full: OpenPart) -> Result<OpenPart> {
-        if self.finished.len() + 1 >= PART_LIMIT {
+        if self.finished_bytes.len() + 1 >= PART_LIMIT {
             return Err(Error::TooManyParts { artifact: self.name.clone(), limit: PART_LIMIT });
         }
-        if self.finished.is_empty() {
+        if self.finished_bytes.is_empty() {
             full.name = self.numbered(1);
             let numbered = self.folder.join(&full.name);
             self.host
@@ -217,7 +212,7 @@ impl PartWriter {
             full.path = numbered;
         }
         self.end(full)?;
-        self.open(self.numbered(self.finished.len() + 1))
+        self.open(self.numbered(self.finished_bytes.len() + 1))
     }
 
     fn end(&mut self, mut part: OpenPart) -> Result<()> {
@@ -230,9 +225,8 @@ impl PartWriter {
         failpoint::reach("artifact.sync_part")
             .and_then(|()| part.file.sync())
             .map_err(|source| Error::sync(&part.path, source))?;
-        self.hashing.end_part();
-        let OpenPart { name, size_bytes, text_bytes, .. } = part;
-        self.finished.push(EndedPart { name, size_bytes, text_bytes });
+        self.finished_bytes.push(part.text_bytes);
+        self.hashing.end_part(part.name, part.size_bytes);
         Ok(())
     }
 
@@ -244,22 +238,13 @@ impl PartWriter {
         failpoint::reach("artifact.sync_folder")
             .and_then(|()| self.host.files.sync_folder(&self.folder))
             .map_err(|source| Error::sync(&self.folder, source))?;
-        let hashes = self.hashing.finish().filter(|hashes| hashes.len() == self.finished.len());
-        let hashes = hashes.ok_or(Error::FrameLost { artifact: self.name, number: 0 })?;
-        let parts = self.finished.into_iter().zip(hashes);
-        let part = |(EndedPart { name, size_bytes, .. }, (sha256, block_hashes))| Part {
-            name,
-            size_bytes,
-            sha256,
-            block_hashes,
-            directory_blake3: None,
-        };
-        Ok(parts.map(part).collect())
+        let parts = self.hashing.finish().filter(|parts| parts.len() == self.finished_bytes.len());
+        parts.ok_or(Error::FrameLost { artifact: self.name, number: 0 })
     }
 
     /// Where the frames written so far end, counted through all parts and without what seals them.
     pub(crate) fn text_bytes(&self) -> u64 {
-        let finished: u64 = self.finished.iter().map(|part| part.text_bytes).sum();
+        let finished: u64 = self.finished_bytes.iter().sum();
         finished + self.current.as_ref().map_or(0, |part| part.text_bytes)
     }
 }

@@ -98,7 +98,8 @@ impl ArtifactWriter {
         let encoders =
             (0..workers).map(|_| Encoder::new(options)).collect::<Result<Vec<_>, _>>().map_err(option)?;
         let seal = options.seal.as_ref();
-        let parts = PartWriter::long(host, folder, name, options.part_size_bytes, seal)?;
+        let ended = options.ended.clone();
+        let parts = PartWriter::long(host, folder, name, options.part_size_bytes, seal, ended)?;
         let parts = parts.with_reserve(options.reserve_bytes);
         let queue = Arc::new(Queue::new(name, room));
         let (jobs, waiting) = crossbeam_channel::unbounded();

@@ -26,6 +26,7 @@ use crate::error::{Doing, ErrorKind, OperationError, Result, chain};
 use crate::keys::put_keys;
 use crate::levels::ChosenLevel;
 use crate::monitor::Monitor;
+use crate::replicate::Uploads;
 use crate::run::RunRecord;
 use crate::stored::StoredBackup;
 use crate::verify::{record_decoded, require_decoded};
@@ -45,7 +46,7 @@ impl<'a> Commit<'a> {
     /// Looks at the destination, adopts what the catalog does not know, sweeps what dead runs left, claims the folder.
     pub(super) fn prepare(environment: &Environment, plan: &'a BackupPlan) -> Result<Self> {
         check_room(environment, environment.state.root())?;
-        let folder = SetFolder { place: plan.place.clone(), name: plan.set_folder.clone() };
+        let folder = SetFolder { place: plan.place.clone(), name: plan.folder_at_place() };
         folder.probe(environment)?;
         let inventory = folder.inventory(environment)?;
         if let Some((name, _)) = inventory.unreadable.first() {
@@ -67,18 +68,35 @@ impl<'a> Commit<'a> {
                 plan.place.record.title
             );
         }
-        let (set, take_over) = (plan.set.id, plan.take_over);
-        folder.claim(environment, Claim { set, head: head.clone(), copies_from: None, take_over })?;
         let last = head.as_ref().map_or(0, |head| head.sequence);
         let sequence = last.checked_add(1).ok_or_else(|| {
             let message = format!("a manifest in {} has the highest sequence number that there is", folder.name);
             let hint = "no backup of this set can have it: somebody else put it there; look at it, then move it away";
             OperationError::hinted(ErrorKind::Refused, message, hint)
         })?;
+        let (set, take_over) = (plan.set.id, plan.take_over);
+        // A destination may have become the first place only now: what came before was never to be there.
+        let copies_from = plan.home.as_ref().map(|_| sequence);
+        folder.claim(environment, Claim { set, head: head.clone(), copies_from, take_over })?;
         let backup = environment.host.new_id(BackupId::from_parts);
         let started = environment.host.clock.now();
         let name = BackupFolder::of(started, backup).to_string();
         Ok(Self { plan, folder, backup, started, name, head, sequence })
+    }
+
+    /// The set's folder at the place that it is made at.
+    pub(super) fn set_folder(&self) -> &SetFolder {
+        &self.folder
+    }
+
+    /// Its folder in that of its set.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The number that it gets.
+    pub(super) fn sequence(&self) -> u64 {
+        self.sequence
     }
 
     /// The backup that is being made.
@@ -105,16 +123,24 @@ impl<'a> Commit<'a> {
         &mut self,
         environment: &Environment,
         spooled: &Spooled,
+        uploads: &Uploads<'_>,
         monitor: &dyn Monitor,
     ) -> Result<()> {
-        self.require_room(environment, spooled)?;
+        let goes_by_lane = self.plan.home.is_some();
+        if goes_by_lane {
+            uploads.wait_for_home(monitor)?;
+        } else {
+            self.require_room(environment, spooled)?;
+        }
         for artifact in &spooled.gathered.artifacts {
             for part in &artifact.parts {
                 if monitor.is_cancelled() {
                     return Err(super::interrupted());
                 }
                 backstock_host::failpoint::reach("backup.before_part").doing("storing a part")?;
-                self.folder.put(environment, &self.name, part, &spooled.path(&part.name))?;
+                if !goes_by_lane {
+                    self.folder.put(environment, &self.name, part, &spooled.path(&part.name))?;
+                }
                 let seen = self.folder.part_size(environment, &self.name, part)?;
                 if seen != Some(part.size_bytes) {
                     let message = format!(
@@ -123,7 +149,9 @@ impl<'a> Commit<'a> {
                     );
                     return Err(OperationError::plain(ErrorKind::Storage, message));
                 }
-                monitor.bytes(part.size_bytes);
+                if !goes_by_lane {
+                    monitor.bytes(part.size_bytes);
+                }
                 monitor.item(&part.name);
             }
         }

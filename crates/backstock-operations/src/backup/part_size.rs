@@ -4,12 +4,13 @@ use std::fmt;
 use std::str::FromStr;
 
 use backstock_archive::artifact::PART_SIZE_BYTES;
+use backstock_catalog::Set;
 use backstock_storage::KINDS;
-use backstock_vocabulary::SetId;
 use serde::{Deserialize, Serialize};
 
 use crate::environment::Environment;
 use crate::error::{Doing, ErrorKind, OperationError, Result};
+use crate::sets::keeps_local;
 use crate::size::{UNITS_TEXT, parse_bytes};
 
 /// The length that a part does not exceed, unless a single frame is longer. It is read and written as text, as in `64 MiB`.
@@ -31,11 +32,15 @@ impl PartSize {
 /// How long a part may be where an upload that was cut off begins anew, in bytes.
 const WITHOUT_RESUME_BYTES: u64 = 64 << 20;
 
+/// How long a part may be of a set that keeps nothing on this machine, in bytes: a few of them wait in the spool.
+const THROUGH_SPOOL_BYTES: u64 = 256 << 20;
+
 /// The part size that every destination of a set can live with: what is asked for, or less where one of them cannot go on with an
 /// upload that was cut off.
-pub(super) fn part_size_for(environment: &Environment, set: SetId, asked: PartSize) -> Result<PartSize> {
+pub(super) fn part_size_for(environment: &Environment, set: &Set, asked: PartSize) -> Result<PartSize> {
     let act = || "looking at the destinations of the set";
-    for destination in environment.wait(environment.catalog.destinations(set)).doing(act())? {
+    let asked = if keeps_local(set) { asked } else { PartSize(asked.0.min(THROUGH_SPOOL_BYTES)) };
+    for destination in environment.wait(environment.catalog.destinations(set.id)).doing(act())? {
         let storage = environment.wait(environment.catalog.find_storage(destination.storage)).doing(act())?;
         let kind = storage.and_then(|storage| KINDS.iter().find(|kind| kind.name == storage.kind));
         if destination.is_on && kind.is_some_and(|kind| !kind.resumes) {

@@ -4,13 +4,14 @@ use std::path::{Path, PathBuf};
 
 use backstock_archive::seal::Recipient;
 use backstock_archive::tree::{Exclusions, Renewable, TreeRoot};
-use backstock_catalog::{RunDestination, Set, Shop};
+use backstock_catalog::{Destination, RunDestination, Set, Shop};
 use backstock_database::TableSelection;
 use backstock_platform::{ExcludedPath, ShopLayout};
 use backstock_storage::placement;
 use backstock_vocabulary::{Codec, Outcome, Reason, RunKind, Scope, SetId, ShopId};
 
 use super::definition::{Definition, definition_of};
+use super::home::{Home, answering_home, home_of};
 use super::part_size::{PartSize, part_size_for};
 use super::sealing::{Sealing, recipients_of};
 use super::tables::{database_plan, further_databases};
@@ -19,6 +20,7 @@ use crate::dump_files::ImportedDump;
 use crate::environment::Environment;
 use crate::error::{Doing, ErrorKind, OperationError, Result};
 use crate::levels::{LevelChoice, LevelRules};
+use crate::replicate::set_folder_at;
 use crate::restore::open_journals;
 use crate::run::RunSubject;
 use crate::subject::{ShopDatabase, Subject, has_database};
@@ -142,6 +144,8 @@ pub struct BackupPlan {
     /// What the platform says of the shop, for the index.
     pub(crate) layout: Option<serde_json::Value>,
     pub(crate) place: Place,
+    /// The destination that the place is, of a set that keeps nothing on this machine.
+    pub(crate) home: Option<Destination>,
 }
 
 /// The database part of a plan.
@@ -175,11 +179,12 @@ pub fn plan_backup(
     request: &BackupRequest,
 ) -> Result<BackupPlan> {
     refuse_bad_places(environment.state.root(), subject, request)?;
-    let place = Place::local(environment, &request.backups)?;
     let shop = known_shop(environment, subject)?;
     let scope = scope_of(environment, &shop, subject, request)?;
     let set = default_set(environment, shop.id)?;
-    let part_size = part_size_for(environment, set.id, request.part_size)?;
+    let set_folder = set_folder_of(&shop, &set);
+    let Home { place, destination: home } = home_of(environment, &set, request)?;
+    let part_size = part_size_for(environment, &set, request.part_size)?;
     let request = &BackupRequest { part_size, ..request.clone() };
     let journals = open_journals(&environment.host, &environment.state)?;
     let journals: Vec<_> = journals.into_iter().filter(|journal| journal.shop == shop.id).collect();
@@ -192,7 +197,6 @@ pub fn plan_backup(
     let database =
         scope.has_database().then(|| database_plan(environment, subject, request, &journals)).transpose()?;
     let files = scope.has_files().then(|| files_plan(environment, subject, request)).transpose()?;
-    let set_folder = set_folder_of(&shop, &set);
     let recipients = recipients_of(environment, request, set.id)?;
     let definition = definition_of(scope, request, database.as_ref(), files.as_ref(), subject, &recipients)?;
     Ok(BackupPlan {
@@ -212,13 +216,15 @@ pub fn plan_backup(
         count_exceptions: request.count_exceptions,
         required_copies: request.required_copies,
         definition,
-        read_back: request.reason != Reason::PreRestore && request.read_back.of(!recipients.is_empty()),
+        read_back: request.reason != Reason::PreRestore
+            && request.read_back.of(!recipients.is_empty(), home.is_none()),
         recipients,
         unusable,
         further_databases: further_databases(subject, scope),
         notes: subject.notes.clone(),
         layout: subject.layout.as_ref().and_then(|layout| serde_json::to_value(layout).ok()),
         place,
+        home,
     })
 }
 
@@ -418,9 +424,29 @@ impl BackupPlan {
         self.shop = environment.wait(catalog.upsert_shop_by_root(&self.shop)).doing("recording the shop")?;
         self.set.shop = self.shop.id;
         self.set = environment.wait(catalog.find_or_add_set(&self.set)).doing("recording the set")?;
-        self.place = self.place.clone().recorded(environment)?;
         self.set_folder = set_folder_of(&self.shop, &self.set);
+        if self.home.is_some() {
+            let home = answering_home(environment, self.set.id, &self.set_folder)?;
+            (self.place, self.home) = (home.place, home.destination);
+        }
+        self.place = self.place.clone().recorded(environment)?;
         Ok(())
+    }
+
+    /// Where it is made: the folder of backups, or the title of a storage.
+    pub fn made_at(&self) -> String {
+        match &self.home {
+            Some(_) => self.place.record.title.clone(),
+            None => self.backups.display().to_string(),
+        }
+    }
+
+    /// The set's folder at the place that the backup is made at.
+    pub fn folder_at_place(&self) -> String {
+        match &self.home {
+            Some(home) => set_folder_at(home, &self.set_folder),
+            None => self.set_folder.clone(),
+        }
     }
 
     pub(crate) fn run_subject(&self, kind: RunKind) -> RunSubject {

@@ -5,7 +5,7 @@ use std::os::unix::fs::MetadataExt;
 
 use super::plan::BackupPlan;
 use super::report::BackupReport;
-use super::{Step, make};
+use super::{Made, Step, make};
 use crate::environment::Environment;
 use crate::error::{Doing, OperationError, Result, chain};
 use crate::monitor::Monitor;
@@ -18,7 +18,7 @@ pub(super) fn make_with_room(
     plan: &BackupPlan,
     run: &mut RunRecord,
     monitor: &dyn Monitor,
-) -> Result<BackupReport> {
+) -> Result<Made> {
     let mut step = Step::Reading;
     let error = match make(environment, plan, run, &mut step, monitor) {
         Err(error) if error.is_for_want_of_room() && !monitor.is_cancelled() => error,
@@ -32,8 +32,8 @@ pub(super) fn make_with_room(
     run.detail["grace_cut"] = serde_json::json!(cut);
     let spool = environment.state.spool(run.id);
     environment.host.files.remove_tree(&spool).doing("removing the spool of the first try")?;
-    let report = make(environment, plan, run, &mut step, monitor)?;
-    Ok(BackupReport { grace_cut: Some(cut), ..report })
+    let Made { report, early } = make(environment, plan, run, &mut step, monitor)?;
+    Ok(Made { report: BackupReport { grace_cut: Some(cut), ..report }, early })
 }
 
 /// Lets go what is marked. What goes wrong with that is told, and is not why the backup failed.

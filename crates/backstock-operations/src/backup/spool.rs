@@ -15,7 +15,7 @@ use std::thread;
 use backstock_archive::manifest::{ExceptionCounts, ManifestArtifact};
 use backstock_archive::seal::{ArtifactSeal, BackupSeal, OpenedPart, SealedHeader};
 use backstock_archive::tree::{Exclusions, TreeReport};
-use backstock_archive::{ArtifactOptions, FrameRoom, Part, ReadAt, layout};
+use backstock_archive::{ArtifactOptions, FrameRoom, Part, PartEnded, ReadAt, layout};
 use backstock_database::{DatabaseFacts, RawText, ServerFacts};
 use backstock_vocabulary::{ArtifactKind, BackupId, Codec, Content, RunId};
 use serde::{Deserialize, Serialize};
@@ -29,6 +29,7 @@ use crate::environment::Environment;
 use crate::error::{Doing, ErrorKind, OperationError, Result};
 use crate::levels::{ChainLink, ChosenLevel};
 use crate::monitor::{Expected, Monitor, Phase};
+use crate::replicate::{Offers, Uploads};
 use crate::spool_folder::SpoolFolder;
 use crate::suspicion::{Judged, Suspicion, TableCounts};
 
@@ -197,6 +198,7 @@ struct Spooling<'a> {
     chosen: &'a ChosenLevel,
     room: Arc<FrameRoom>,
     seal: Option<&'a Arc<BackupSeal>>,
+    offers: &'a Offers,
 }
 
 impl Spooling<'_> {
@@ -222,6 +224,29 @@ impl Spooling<'_> {
         let usual = usual(self.plan.codec, processors());
         ArtifactOptions { reserve_bytes: RESERVE_BYTES, part_size_bytes, seal, ..usual }
     }
+
+    /// Who is told of parts of an artifact while later ones are still being written.
+    fn ended(&self, artifact: ArtifactKind) -> Option<PartEnded> {
+        let (offers, spool) = (self.offers.clone(), self.folder.to_owned());
+        let tell = move |part: &Part| {
+            offer(&offers, &spool, artifact, part);
+            offers.wait_for_room();
+        };
+        self.offers.are_wanted().then(|| PartEnded::new(tell))
+    }
+
+    /// Tells the destinations of parts that are whole.
+    fn offer(&self, artifact: ArtifactKind, parts: &[Part]) {
+        for part in parts {
+            offer(self.offers, self.folder, artifact, part);
+        }
+    }
+}
+
+fn offer(offers: &Offers, spool: &Path, artifact: ArtifactKind, part: &Part) {
+    let name = format!("{}/{}", layout::artifact_folder(artifact), part.name);
+    let path = spool.join(&name);
+    offers.offer(&Part { name, ..part.clone() }, &path);
 }
 
 /// Which backup is spooled, and how.
@@ -230,6 +255,8 @@ pub(super) struct SpooledBackup<'a> {
     pub(super) backup: BackupId,
     pub(super) seal: Option<&'a Arc<BackupSeal>>,
     pub(super) chosen: &'a ChosenLevel,
+    /// Who wants to hear of parts that are whole.
+    pub(super) uploads: &'a Uploads<'a>,
 }
 
 /// Reads the shop into the spool.
@@ -250,8 +277,9 @@ pub(super) fn spool(
         ));
     }
     let room = FrameRoom::for_workers(processors());
-    let SpooledBackup { backup, seal, chosen, .. } = *made;
-    let spooling = Spooling { environment, plan, folder: &folder, backup, chosen, room, seal };
+    let SpooledBackup { backup, seal, chosen, uploads, .. } = *made;
+    let offers = &uploads.offers();
+    let spooling = Spooling { environment, plan, folder: &folder, backup, chosen, room, seal, offers };
     for half in side_by_side(&spooling, monitor)? {
         gathered.add(half);
     }
@@ -266,7 +294,7 @@ pub(super) fn spool(
 fn side_by_side(spooling: &Spooling<'_>, monitor: &dyn Monitor) -> Result<Vec<Gathered>> {
     let failure = OnceLock::new();
     let lane = |phase: Phase| {
-        let lane = Lane { monitor: monitor.beside(), failure: &failure };
+        let lane = Lane { monitor: monitor.beside(), failure: &failure, offers: spooling.offers };
         lane.phase(phase, Expected::default());
         lane
     };
@@ -297,6 +325,8 @@ struct Lane<'a> {
     monitor: Box<dyn Monitor + 'a>,
     /// The first failure of either: what comes after it is the end that it brought about.
     failure: &'a OnceLock<OperationError>,
+    /// Nothing can come of either when these have failed.
+    offers: &'a Offers,
 }
 
 impl Lane<'_> {
@@ -335,11 +365,11 @@ impl Monitor for Lane<'_> {
     }
 
     fn beside(&self) -> Box<dyn Monitor + '_> {
-        Box::new(Lane { monitor: self.monitor.beside(), failure: self.failure })
+        Box::new(Lane { monitor: self.monitor.beside(), ..*self })
     }
 
     fn is_cancelled(&self) -> bool {
-        self.failure.get().is_some() || self.monitor.is_cancelled()
+        self.failure.get().is_some() || self.offers.have_failed() || self.monitor.is_cancelled()
     }
 }
 
@@ -376,8 +406,8 @@ mod tests {
     /// Whoever comes second failed because it was ended, and its error is not the reason.
     #[test]
     fn the_first_failure_ends_the_other_half_and_is_the_one_that_is_told() {
-        let failure = OnceLock::new();
-        let lane = || Lane { monitor: Box::new(Unwatched), failure: &failure };
+        let (failure, offers) = (OnceLock::new(), Offers::default());
+        let lane = || Lane { monitor: Box::new(Unwatched), failure: &failure, offers: &offers };
         let (database, files) = (lane(), lane());
         assert!(!database.is_cancelled());
         assert!(files.settle(failed("the files")).is_none());

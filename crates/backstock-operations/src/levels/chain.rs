@@ -5,7 +5,7 @@ use std::io;
 
 use backstock_archive::ArtifactReader;
 use backstock_archive::tree::FilesSource;
-use backstock_vocabulary::{ArtifactKind, BackupId, Level};
+use backstock_vocabulary::{ArtifactKind, BackupId, Level, StorageId};
 use serde::{Deserialize, Serialize};
 
 use super::settings::CHAIN_LENGTH_LIMIT;
@@ -40,6 +40,15 @@ fn broken(of: &StoredBackup, what: &str) -> OperationError {
 /// # Errors
 /// [`ErrorKind::Damaged`] with the name of the link that is missing, another one, or itself.
 pub(crate) fn ancestors(environment: &Environment, stored: &StoredBackup) -> Result<Vec<StoredBackup>> {
+    ancestors_at(environment, stored, None)
+}
+
+/// The same, from a storage before all others.
+pub(super) fn ancestors_at(
+    environment: &Environment,
+    stored: &StoredBackup,
+    storage: Option<StorageId>,
+) -> Result<Vec<StoredBackup>> {
     let mut found: Vec<StoredBackup> = Vec::new();
     loop {
         let last = found.last().unwrap_or(stored);
@@ -61,12 +70,13 @@ pub(crate) fn ancestors(environment: &Environment, stored: &StoredBackup) -> Res
             .ok_or_else(|| {
                 broken(stored, &format!("the backup {short}, on which {child} builds, is not there"))
             })?;
-        let next = StoredBackup::open(environment, record).map_err(|error| match error.kind() {
-            ErrorKind::Damaged | ErrorKind::NotFound => {
-                broken(stored, &format!("the backup {short}, on which {child} builds: {}", chain(&error)))
-            }
-            _ => error,
-        })?;
+        let next =
+            StoredBackup::open_at(environment, record, storage).map_err(|error| match error.kind() {
+                ErrorKind::Damaged | ErrorKind::NotFound => {
+                    broken(stored, &format!("the backup {short}, on which {child} builds: {}", chain(&error)))
+                }
+                _ => error,
+            })?;
         if next.signed.sha256 != parent.manifest_sha256 {
             let what = format!("the manifest of {short} is not the one that {child} builds on");
             return Err(broken(stored, &what));

@@ -6,7 +6,7 @@ use backstock_vocabulary::{BackupId, Content, Level, Reason, ReplicaState};
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::chain::{ChainLink, ancestors, require_whole};
+use super::chain::{ChainLink, ancestors_at, require_whole};
 use super::kept_index;
 use super::settings::LevelChoice;
 use crate::accepted::Accepted;
@@ -175,11 +175,13 @@ fn parent(
     }
     let not_whole =
         |error| format!("the backup {short}, which it would build on, is not whole: {}", chain(&error));
-    let stored = match StoredBackup::open(environment, candidate.clone()) {
+    // Others may have it too, and be nearer or better proven: what it builds on must lie beside it.
+    let place = Some(plan.place.record.id);
+    let stored = match StoredBackup::open_at(environment, candidate.clone(), place) {
         Ok(stored) => stored,
         Err(error) => return Ok(Err(not_whole(error))),
     };
-    let others = match ancestors(environment, &stored) {
+    let others = match ancestors_at(environment, &stored, place) {
         Ok(others) => others,
         Err(error) => return Ok(Err(not_whole(error))),
     };

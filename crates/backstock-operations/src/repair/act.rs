@@ -246,7 +246,8 @@ impl Mending<'_> {
     fn replace(&self, path: &str, spooled: &Path, size_bytes: u64, sha256: Sha256) -> Result<()> {
         let target = &self.plan.target;
         let name = target.object(path)?;
-        let part = SpooledPart { path: spooled, size_bytes, sha256: sha256.0, may_consume: true };
+        let part =
+            SpooledPart { path: spooled, size_bytes, sha256: sha256.0, blocks: &[], may_consume: true };
         let act = format!("replacing {path} at {}", target.title);
         self.environment.wait(target.place.storage.replace(&name, &part)).doing(act).map(drop)
     }

@@ -5,27 +5,24 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use backstock_catalog::Backup;
-use backstock_storage::ObjectName;
 use backstock_vocabulary::{BackupId, Outcome};
 
 use super::copy::Copier;
+use super::early::{EarlyCopies, EarlyParts};
 use super::limits;
-use super::numbers::explain;
-use super::patience::Patience;
-use super::plan::{DestinationPlan, LackingBackup, ReplicationPlan};
+use super::plan::{DestinationPlan, ReplicationPlan};
+use super::prepare::{Coming, Preparation, Prepared};
 use super::report::{CopiedBackup, DestinationReport};
-use super::upload::{Pace, forget_journal, journaled_object};
-use crate::destination::{Claim, Listing, Place, SetFolder};
+use super::upload::Pace;
 use crate::environment::Environment;
-use crate::error::{Doing, ErrorKind, OperationError, Result, chain};
-use crate::keys::put_keys;
+use crate::error::{ErrorKind, OperationError, Result, chain};
 use crate::monitor::Monitor;
 
 /// Copies to every destination of the plan side by side; one that fails holds no other up.
 pub(super) fn replicate(
     environment: &Environment,
     plan: &ReplicationPlan,
+    mut early: EarlyCopies,
     spool: &Path,
     monitor: &dyn Monitor,
 ) -> Vec<DestinationReport> {
@@ -37,7 +34,8 @@ pub(super) fn replicate(
                 let spool = spool.join(destination.destination.id.to_string());
                 let act = Act { environment, destination, take_over: plan.take_over, monitor };
                 let builder = std::thread::Builder::new().name("backstock-copy".to_owned());
-                let spawned = builder.spawn_scoped(scope, move || act.run(&spool));
+                let early = early.remove(&destination.destination.id).unwrap_or_default();
+                let spawned = builder.spawn_scoped(scope, move || act.run(early, &spool));
                 (destination, spawned)
             })
             .collect();
@@ -66,11 +64,11 @@ struct Act<'a> {
 }
 
 impl Act<'_> {
-    fn run(&self, spool: &Path) -> DestinationReport {
+    fn run(&self, early: EarlyParts, spool: &Path) -> DestinationReport {
         let started = Instant::now();
         let mut report = begun(self.destination);
         if !self.destination.lacking.is_empty()
-            && let Err(error) = self.copy_all(spool, &mut report)
+            && let Err(error) = self.copy_all(early, spool, &mut report)
         {
             report = failed(report, self.destination, &error);
         }
@@ -78,24 +76,25 @@ impl Act<'_> {
         report.close()
     }
 
-    fn copy_all(&self, spool: &Path, report: &mut DestinationReport) -> Result<()> {
+    fn copy_all(&self, early: EarlyParts, spool: &Path, report: &mut DestinationReport) -> Result<()> {
         let limits = limits::read(&self.destination.destination.settings)?;
         let pace = Arc::new(Pace::of(limits));
         if !pace.is_open(&self.environment.host) {
             return Err(outside_hours(limits));
         }
-        let place = Place::of_record(self.environment, self.destination.storage.id)?;
-        let target = SetFolder { place, name: self.set_folder()? };
-        let listing = self.prepare(&target)?;
-        let sent = AtomicU64::new(0);
+        let EarlyParts { prepared, proofs, sent_bytes } = early;
+        let prepared = match prepared {
+            Some(prepared) => prepared,
+            None => self.prepare()?,
+        };
         let copier = Copier {
             environment: self.environment,
-            target,
-            tombstones: listing.tombstones,
+            prepared,
+            early: proofs,
             pace: Arc::clone(&pace),
             spool: spool.to_owned(),
             monitor: self.monitor,
-            sent,
+            sent: AtomicU64::new(sent_bytes),
         };
         let mut result = Ok(());
         for lacking in &self.destination.lacking {
@@ -117,86 +116,11 @@ impl Act<'_> {
         result
     }
 
-    /// The set's folder there: all backups of a set lie in one.
-    fn set_folder(&self) -> Result<String> {
-        let folder = self.destination.lacking.first().and_then(|lacking| lacking.folder.rsplit_once('/'));
-        folder.map(|(set, _)| set.to_owned()).ok_or_else(|| {
-            OperationError::plain(ErrorKind::Failed, "a copy without a folder of its set cannot be made")
-        })
+    fn prepare(&self) -> Result<Prepared> {
+        let coming = Coming::all(self.destination);
+        let Self { environment, destination, take_over, monitor } = *self;
+        Preparation { environment, destination, coming: &coming, made_at: None, take_over, monitor }.prepare()
     }
-
-    /// Becomes the writer there, brings the keys, and removes what dead runs left.
-    fn prepare(&self, target: &SetFolder) -> Result<Listing> {
-        let environment = self.environment;
-        let title = &target.place.record.title;
-        // The first call shows whether the place answers at all.
-        let root = ObjectName::new(&target.name).map_err(|error| {
-            OperationError::plain(ErrorKind::Failed, format!("naming the folder of the set: {error}"))
-        })?;
-        let listed = Patience::new(environment, self.monitor).act(|| target.place.storage.list(Some(&root)));
-        listed.doing(format!("listing {} at {title}", target.name))?;
-        let (set, take_over) = (self.destination.destination.set, self.take_over);
-        let first = self.destination.lacking.iter().find(|lacking| lacking.is_owed);
-        let copies_from = first.map(|lacking| lacking.backup.sequence);
-        let is_new = target.claim(environment, Claim { set, head: None, copies_from, take_over })?;
-        if is_new {
-            let now = environment.host.clock.now();
-            environment
-                .wait(environment.catalog.begin_destination(self.destination.destination.id, now))
-                .doing(format!("recording that {title} was begun"))?;
-        }
-        if self.destination.lacking.iter().any(|lacking| is_sealed(&lacking.backup)) {
-            put_keys(environment, target)?;
-        }
-        self.forget_strange_journals(target)?;
-        let listing = target.listing(environment)?;
-        explain(environment, self.destination, target, &listing)?;
-        self.sweep(target, &listing)?;
-        Ok(listing)
-    }
-
-    /// Journals of uploads that nobody wants any more.
-    fn forget_strange_journals(&self, target: &SetFolder) -> Result<()> {
-        let environment = self.environment;
-        let folder = environment.state.uploads(target.place.record.id);
-        let act = || format!("looking through {}", folder.display());
-        environment.host.files.create_folder(&folder).doing(act())?;
-        for (path, _) in environment.host.files.list(&folder).doing(act())? {
-            let object = journaled_object(environment, &path);
-            // Other sets may send to the same storage.
-            let is_ours =
-                object.as_ref().is_none_or(|object| object.starts_with(&format!("{}/", target.name)));
-            let is_wanted = object.is_some_and(|object| {
-                let is_of = |lacking: &LackingBackup| object.starts_with(&format!("{}/", lacking.folder));
-                self.destination.lacking.iter().any(is_of)
-            });
-            if is_ours && !is_wanted {
-                forget_journal(environment, &path)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Removes what dead runs left of backups that are not to go there any more. What is still to go there is gone on with.
-    fn sweep(&self, target: &SetFolder, listing: &Listing) -> Result<()> {
-        let environment = self.environment;
-        let act = || format!("listing what is known to be at {}", target.place.record.title);
-        let known = environment.wait(environment.catalog.list_replicas()).doing(act())?;
-        for folder in &listing.without_manifest {
-            let path = format!("{}/{folder}", target.name);
-            let is_known = known
-                .iter()
-                .any(|replica| replica.storage == target.place.record.id && replica.folder == path);
-            if !is_known {
-                target.sweep(environment, folder)?;
-            }
-        }
-        Ok(())
-    }
-}
-
-fn is_sealed(backup: &Backup) -> bool {
-    !backup.detail["sealed_for"].is_null()
 }
 
 fn begun(destination: &DestinationPlan) -> DestinationReport {

@@ -1,9 +1,11 @@
 //! One backup on its way to one destination: every part, then, when what it builds on is seen there, its manifest.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use backstock_archive::artifact::{BLOCK_SIZE_BYTES, BlockHashes};
 use backstock_archive::layout::{MANIFEST_NAME, tombstone_path};
 use backstock_archive::manifest::{SignedManifest, manifest_hash};
 use backstock_archive::{Part, ReadAt, read_block};
@@ -12,10 +14,12 @@ use backstock_storage::{Error, SpooledPart};
 use backstock_vocabulary::{Proof, ReplicaState};
 
 use super::patience::Patience;
+use super::pick::picked;
 use super::plan::LackingBackup;
+use super::prepare::Prepared;
 use super::upload::{Pace, PartUpload, forget_journal, journal_path};
 use crate::backup::RESERVE_BYTES;
-use crate::destination::{MANIFEST_LIMIT_BYTES, SetFolder};
+use crate::destination::MANIFEST_LIMIT_BYTES;
 use crate::environment::Environment;
 use crate::error::{Doing, ErrorKind, OperationError, Result, chain};
 use crate::monitor::Monitor;
@@ -24,9 +28,11 @@ use crate::stored::StoredBackup;
 /// Bytes that are fetched from another storage at a time.
 const FETCH_BYTES: usize = 8 << 20;
 
+/// Blocks of parts are what places are asked to give back, and what is sent is checked by.
+const _: () = assert!(BLOCK_SIZE_BYTES == backstock_storage::BLOCK_BYTES);
 /// Why a copy was not made: what was to be copied is not what it should be, or anything else. Another source helps
 /// with the first alone.
-enum Failure {
+pub(super) enum Failure {
     Source(OperationError),
     Other(OperationError),
 }
@@ -38,14 +44,14 @@ impl From<OperationError> for Failure {
 }
 
 /// What comes of a step of a copy.
-type Step<T> = std::result::Result<T, Failure>;
+pub(super) type Step<T> = std::result::Result<T, Failure>;
 
 /// Whoever copies to one destination.
 pub(super) struct Copier<'a> {
     pub(super) environment: &'a Environment,
-    pub(super) target: SetFolder,
-    /// Paths of the tombstones there.
-    pub(super) tombstones: Vec<String>,
+    pub(super) prepared: Prepared,
+    /// Parts that are there since the backup was made, by their paths below the set's folder, with what that rests on.
+    pub(super) early: HashMap<String, Proof>,
     pub(super) pace: Arc<Pace>,
     /// Where parts wait that no folder of this machine holds.
     pub(super) spool: PathBuf,
@@ -83,7 +89,7 @@ impl Copier<'_> {
     }
 
     fn copy_from(&self, lacking: &LackingBackup, stored: &StoredBackup) -> Step<Proof> {
-        let (storage, environment) = (self.target.place.record.id, self.environment);
+        let (storage, environment) = (self.prepared.target.place.record.id, self.environment);
         let on_record = |state, proof| Replica {
             backup: lacking.backup.id,
             storage,
@@ -97,15 +103,24 @@ impl Copier<'_> {
             |state| environment.wait(environment.catalog.owe_replica(&on_record(state, None))).doing(act());
         owe(ReplicaState::Uploading)?;
         let mut proof = Proof::ReadBack;
-        for part in stored.signed.manifest.artifacts.iter().flat_map(|artifact| &artifact.parts) {
-            proof = proof.min(self.put_part(stored, part)?);
+        let parts: Vec<&Part> =
+            stored.signed.manifest.artifacts.iter().flat_map(|artifact| &artifact.parts).collect();
+        let picked = picked(&parts, &*environment.host.random);
+        for (part, is_picked) in parts.into_iter().zip(picked) {
+            let put = match self.put_part(stored, part)? {
+                Proof::Size if is_picked => self.read_a_block(&stored.folder, part)?,
+                // A block of a part beside it stands for it.
+                Proof::Size => Proof::ReadBack,
+                proof => proof,
+            };
+            proof = proof.min(put);
         }
         owe(ReplicaState::WaitingForParent)?;
         self.require_parent(&stored.signed)?;
         let tombstone = tombstone_path(lacking.backup.sequence, &lacking.backup.id.short());
-        if self.tombstones.contains(&tombstone) {
+        if self.prepared.tombstones.contains(&tombstone) {
             // It was not to be expected there, and now it is.
-            self.target.unbury(environment, &lacking.backup)?;
+            self.prepared.target.unbury(environment, &lacking.backup)?;
         }
         backstock_host::failpoint::reach("replicate.before_manifest").doing(act())?;
         self.put_manifest(stored)?;
@@ -123,13 +138,18 @@ impl Copier<'_> {
             return Err(crate::backup::interrupted().into());
         }
         backstock_host::failpoint::reach("replicate.before_part").doing("copying a part")?;
+        if let Some(proof) = self.early.get(&format!("{}/{}", stored.folder, part.name)) {
+            self.monitor.bytes(part.size_bytes);
+            self.monitor.item(&part.name);
+            return Ok(*proof);
+        }
         let from = &stored.set_folder;
         let name = from.object(&format!("{}/{}", stored.folder, part.name))?;
         if let Some(path) = from.place.storage.local_path(&name) {
-            return self.put(stored, part, &path);
+            return self.put(&stored.folder, part, &path);
         }
         let fetched = self.fetch(stored, part)?;
-        let result = self.put(stored, part, &fetched);
+        let result = self.put(&stored.folder, part, &fetched);
         self.environment.host.files.remove_file(&fetched).doing("clearing the spool")?;
         result
     }
@@ -162,12 +182,17 @@ impl Copier<'_> {
         Ok(path)
     }
 
-    fn put(&self, stored: &StoredBackup, part: &Part, path: &Path) -> Step<Proof> {
-        let (environment, place) = (self.environment, &self.target.place);
-        let name = self.target.object(&format!("{}/{}", stored.folder, part.name))?;
+    /// Puts one part, which lies in a file, into the folder of its backup. An upload that was cut off goes on.
+    pub(super) fn put(&self, folder: &str, part: &Part, path: &Path) -> Step<Proof> {
+        let (environment, place) = (self.environment, &self.prepared.target.place);
+        let name = self.prepared.target.object(&format!("{folder}/{}", part.name))?;
         let journal = journal_path(environment, place.record.id, &name);
-        let spooled =
-            SpooledPart { path, size_bytes: part.size_bytes, sha256: part.sha256.0, may_consume: false };
+        let blocks = match &part.block_hashes {
+            BlockHashes::Blake3(blocks) => blocks.iter().map(|block| block.0).collect(),
+            BlockHashes::Sha256(_) => Vec::new(),
+        };
+        let (size_bytes, sha256) = (part.size_bytes, part.sha256.0);
+        let spooled = SpooledPart { path, size_bytes, sha256, blocks: &blocks, may_consume: false };
         let upload = PartUpload {
             host: &environment.host,
             monitor: self.monitor,
@@ -204,22 +229,21 @@ impl Copier<'_> {
         self.monitor.bytes(part.size_bytes.saturating_sub(upload.confirmed.load(Ordering::Relaxed)));
         self.monitor.item(&part.name);
         forget_journal(environment, &journal)?;
-        match receipt.proof {
-            Proof::Size => Ok(self.read_a_block(&stored.folder, part)?),
-            proof => Ok(proof),
-        }
+        Ok(receipt.proof)
     }
 
-    /// Reads one block back, anyone of them, where a place tells nothing but sizes.
+    /// Reads one block of a part back, anyone of them.
     fn read_a_block(&self, folder: &str, part: &Part) -> Result<Proof> {
         if part.block_count() == 0 {
             return Ok(Proof::Size);
         }
-        let act = || format!("reading a block of {} back from {}", part.name, self.target.place.record.title);
+        let act = || {
+            format!("reading a block of {} back from {}", part.name, self.prepared.target.place.record.title)
+        };
         let mut random = [0; size_of::<usize>()];
         self.environment.host.random.fill(&mut random);
         let block = usize::from_le_bytes(random) % part.block_count();
-        let source: Box<dyn ReadAt> = self.target.open_part(self.environment, folder, part)?;
+        let source: Box<dyn ReadAt> = self.prepared.target.open_part(self.environment, folder, part)?;
         let mut progress = |_: u64| match self.monitor.is_cancelled() {
             true => std::ops::ControlFlow::Break(()),
             false => std::ops::ControlFlow::Continue(()),
@@ -240,7 +264,7 @@ impl Copier<'_> {
         let environment = self.environment;
         let act = || format!("looking for the backup {} that it builds on", parent.backup.short());
         let known = environment.wait(environment.catalog.backup(parent.backup)).doing(act())?;
-        let seen = known.and_then(|known| self.target.manifest(environment, &known.folder).ok());
+        let seen = known.and_then(|known| self.prepared.target.manifest(environment, &known.folder).ok());
         if seen.is_some_and(|seen| seen.sha256 == parent.manifest_sha256) {
             return Ok(());
         }
@@ -265,12 +289,12 @@ impl Copier<'_> {
             let message = format!("{}: it is another one than a moment ago", act());
             return Err(Failure::Source(OperationError::plain(ErrorKind::Damaged, message)));
         }
-        let name = self.target.object(&format!("{}/{MANIFEST_NAME}", stored.folder))?;
-        let storage = &self.target.place.storage;
+        let name = self.prepared.target.object(&format!("{}/{MANIFEST_NAME}", stored.folder))?;
+        let storage = &self.prepared.target.place.storage;
         let put = Patience::new(environment, self.monitor).act(|| storage.put_small(&name, &bytes));
         Ok(put.doing(format!(
             "storing the manifest of {} at {}",
-            stored.folder, self.target.place.record.title
+            stored.folder, self.prepared.target.place.record.title
         ))?)
     }
 }

@@ -3,11 +3,13 @@
 use std::fmt;
 use std::str::FromStr;
 
+use backstock_catalog::Destination;
 use jiff::Timestamp;
 use jiff::civil::Time;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
+use crate::environment::Environment;
 use crate::error::{Doing, ErrorKind, OperationError, Result};
 use crate::size::{UNITS_TEXT, parse_bytes};
 
@@ -55,6 +57,12 @@ impl FromStr for ByteRate {
             Some(bytes) => Ok(Self(bytes)),
         }
     }
+}
+
+/// Whether a destination may be sent to now.
+pub(crate) fn is_open_now(environment: &Environment, destination: &Destination) -> Result<bool> {
+    let hours = read(&destination.settings)?.hours;
+    Ok(hours.is_none_or(|hours| hours.allow(environment.host.clock.now(), &TimeZone::system())))
 }
 
 /// The limits in a row of the catalog.

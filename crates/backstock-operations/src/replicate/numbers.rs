@@ -11,23 +11,22 @@ use crate::destination::{Listing, Place, SetFolder};
 use crate::environment::Environment;
 use crate::error::{Doing, ErrorKind, OperationError, Result, chain};
 
-/// Says at a destination which numbers are not to be expected there.
+/// Says at a destination which numbers are not to be expected there; the number `begins` is the first that is, and what was deleted is told
+/// by the tombstones of the nearest place.
 pub(super) fn explain(
     environment: &Environment,
     destination: &DestinationPlan,
     target: &SetFolder,
     listing: &Listing,
+    (begins, nearest): (u64, Option<SetFolder>),
 ) -> Result<()> {
-    let begins = target.copies_from(environment)?;
     let is_told = |path: &str| listing.tombstones.iter().any(|told| told == path);
     for backup in destination.elsewhere.iter().filter(|backup| backup.sequence >= begins) {
         if !is_told(&tombstone_path(backup.sequence, &backup.id.short())) {
             target.bury(environment, None, backup)?;
         }
     }
-    let Some(nearest) = destination.lacking.iter().find_map(|lacking| nearest(environment, lacking)) else {
-        return Ok(());
-    };
+    let Some(nearest) = nearest else { return Ok(()) };
     let tombstones = match nearest.listing(environment) {
         Ok(listing) => listing.tombstones,
         // What was deleted is said by the next run then.
@@ -51,8 +50,8 @@ pub(super) fn explain(
     Ok(())
 }
 
-/// The set's folder on this machine.
-fn nearest(environment: &Environment, lacking: &LackingBackup) -> Option<SetFolder> {
+/// The set's folder on this machine, as far as what is lacking lies there.
+pub(super) fn nearest(environment: &Environment, lacking: &LackingBackup) -> Option<SetFolder> {
     let source = lacking.sources.first()?;
     let place = Place::of_record(environment, source.storage).ok().filter(|place| place.folder().is_ok())?;
     let name = source.folder.rsplit_once('/')?.0.to_owned();

@@ -13,7 +13,7 @@ use crate::stored::StoredBackup;
 /// Which backups are decoded right after they were made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ReadBack {
-    /// Those that are sealed: others can be decoded at any time.
+    /// Those that are sealed and on this machine: others can be decoded at any time.
     #[default]
     Sealed,
     /// All.
@@ -23,10 +23,10 @@ pub enum ReadBack {
 }
 
 impl ReadBack {
-    /// Whether one is, by whether it is sealed.
-    pub(crate) fn of(self, is_sealed: bool) -> bool {
+    /// Whether one is, by whether it is sealed, and made on this machine: from afar all of it would have to come back.
+    pub(crate) fn of(self, is_sealed: bool, is_here: bool) -> bool {
         match self {
-            Self::Sealed => is_sealed,
+            Self::Sealed => is_sealed && is_here,
             Self::Always => true,
             Self::Never => false,
         }

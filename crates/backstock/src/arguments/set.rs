@@ -13,6 +13,8 @@ pub(crate) enum SetCommand {
     List,
     /// Show where the backups of a shop go
     Show(ShownSetArguments),
+    /// Keep the backups of a shop on this machine, or only at its destinations
+    Local(LocalArguments),
     /// Look after where the backups of a shop go
     #[command(subcommand)]
     Destination(DestinationCommand),
@@ -23,6 +25,19 @@ pub(crate) enum SetCommand {
 pub(crate) struct ShownSetArguments {
     /// The shop: its folder, its name, or the name of a set in the configuration file
     pub(crate) shop: OsString,
+}
+
+/// `set local`.
+#[derive(Debug, Args)]
+pub(crate) struct LocalArguments {
+    /// The shop: its folder, its name, or the name of a set in the configuration file
+    pub(crate) shop: OsString,
+    /// Keep them on this machine, besides the destinations
+    #[arg(long, required_unless_present = "off", conflicts_with = "off")]
+    pub(crate) on: bool,
+    /// Only pass them through the state folder; what lies here stays
+    #[arg(long)]
+    pub(crate) off: bool,
 }
 
 /// `set destination …`.

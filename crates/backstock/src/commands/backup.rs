@@ -225,8 +225,8 @@ fn show_plan(session: &Session, plan: &BackupPlan, level: ForeseenLevel) {
                     .collect()
             })
             .unwrap_or_default(),
-        backups: plan.backups.display().to_string(),
-        set_folder: plan.set_folder.clone(),
+        backups: plan.made_at(),
+        set_folder: plan.folder_at_place(),
         part_size_bytes: plan.part_size.bytes(),
         sealed_for: plan.recipients.iter().map(|recipient| recipient.identity).collect(),
         level,

@@ -5,15 +5,16 @@ use std::ffi::OsStr;
 use backstock_catalog::{Set, Shop};
 use backstock_operations::{
     ChangedDestination, Environment, Limits, ListedDestination, ListedSet, NewDestination, ShopOverrides,
-    add_destination, change_destination, find_set, known_set, listed_set, remove_destination, shops,
+    add_destination, change_destination, find_set, keep_local, known_set, listed_set, remove_destination,
+    shops,
 };
 use serde::Serialize;
 
 use super::prune::shop_of_set;
 use super::{Document, Result};
 use crate::arguments::{
-    AddDestinationArguments, ChangeDestinationArguments, DestinationCommand, RemoveDestinationArguments,
-    SetCommand, ShownSetArguments,
+    AddDestinationArguments, ChangeDestinationArguments, DestinationCommand, LocalArguments,
+    RemoveDestinationArguments, SetCommand, ShownSetArguments,
 };
 use crate::exit::{Code, CommandError};
 use crate::session::Session;
@@ -23,6 +24,7 @@ pub(super) fn run(session: &Session, command: &SetCommand) -> Result {
     match command {
         SetCommand::List => list(session),
         SetCommand::Show(arguments) => show(session, arguments),
+        SetCommand::Local(arguments) => local(session, arguments),
         SetCommand::Destination(DestinationCommand::Add(arguments)) => add(session, arguments),
         SetCommand::Destination(DestinationCommand::Change(arguments)) => change(session, arguments),
         SetCommand::Destination(DestinationCommand::Remove(arguments)) => remove(session, arguments),
@@ -78,6 +80,13 @@ fn change(session: &Session, arguments: &ChangeDestinationArguments) -> Result {
     show_sets(session, &[listed_set(&environment, &shop, &set)?])
 }
 
+fn local(session: &Session, arguments: &LocalArguments) -> Result {
+    let environment = session.open()?;
+    let (shop, mut set) = on_record(session, &environment, &arguments.shop)?;
+    keep_local(&environment, &mut set, arguments.on)?;
+    show_sets(session, &[listed_set(&environment, &shop, &set)?])
+}
+
 fn remove(session: &Session, arguments: &RemoveDestinationArguments) -> Result {
     let environment = session.open()?;
     let (shop, set) = on_record(session, &environment, &arguments.shop)?;
@@ -115,6 +124,9 @@ fn show_sets(session: &Session, sets: &[ListedSet]) -> Result {
             printable(&set.set),
             printable(&set.folder)
         ));
+        if !set.keeps_local {
+            terminal.data("  its backups are not kept on this machine");
+        }
         if set.destinations.is_empty() {
             terminal.data("  its backups go nowhere else than where they are made");
             continue;

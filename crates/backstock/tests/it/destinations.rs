@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -115,7 +116,12 @@ fn a_destination_that_failed_is_caught_up_parents_first() {
     assert!(run.stderr.contains("1 backup NOT at disk"), "{}", run.stderr);
     assert!(run.stdout.contains("1 backup") && run.stdout.contains("copied to second/"), "{}", run.stdout);
     fs::write(Path::new(&root).join("new page"), "new").unwrap();
-    place.run(&["backup", &root, "--level", "incremental"]).expect(3);
+    let run = place.run(&["backup", &root, "--level", "incremental", "--json"]).expect(3);
+    assert_eq!(
+        run.json()["level"],
+        "incremental",
+        "a copy that is proven better is no reason for a full one"
+    );
     let rows = sets(&place, &root);
     assert_eq!((&rows[0]["held"], &rows[0]["owed"], &rows[1]["held"]), (&0.into(), &2.into(), &2.into()));
     assert_eq!(place.run(&["replicate", &root]).code, Some(3), "it is still away");
@@ -261,13 +267,9 @@ fn a_destination_keeps_as_many_copies_as_it_says() {
     assert_eq!(manifests(&disk.objects), 2, "what was let go is not brought back");
 }
 
-/// F85, F100: killed in the midst of an upload, or between the last part and the manifest, a backup is not there by halves, and the
-/// next run goes on.
-#[test]
-fn f85_an_upload_that_is_killed_goes_on_with_the_next_run() {
-    let Some(ssh) = Away::sftp() else { return };
-    let place = Place::new();
-    let root = folder_of_files(&place);
+/// A folder of files with 24 MiB that nothing makes shorter.
+fn folder_of_noise(place: &Place) -> String {
+    let root = folder_of_files(place);
     let mut noise = vec![0; 24 << 20];
     let mut state: u64 = 7;
     for byte in &mut noise {
@@ -275,13 +277,76 @@ fn f85_an_upload_that_is_killed_goes_on_with_the_next_run() {
         *byte = (state >> 56) as u8;
     }
     fs::write(Path::new(&root).join("media/noise.jpg"), &noise).unwrap();
+    root
+}
+
+fn manifests_in(objects: &Path) -> usize {
+    let files = super::sealed::every_file(objects);
+    files.iter().filter(|file| file.file_name().unwrap() == "manifest.json").count()
+}
+
+/// Parts go as soon as they are whole, and are no backup yet. What a killed run left of one is removed by the next.
+#[test]
+fn parts_go_to_a_destination_while_the_backup_is_still_being_made() {
+    let Some(ssh) = Away::sftp() else { return };
+    let place = Place::new();
+    let root = folder_of_noise(&place);
     ssh.add(&place, &root, &[]);
-    place.run_with("replicate.piece_confirmed=kill:4", &["backup", &root]).expect_killed();
-    assert_eq!(place.list().len(), 1, "it is here");
-    let manifests = || {
+    let parts = || {
         let files = super::sealed::every_file(&ssh.objects);
-        files.iter().filter(|file| file.file_name().unwrap() == "manifest.json").count()
+        let name = |file: &std::path::PathBuf| file.file_name().unwrap().to_str().unwrap().to_owned();
+        files.iter().filter(|file| name(file).starts_with("files.tar.zst.0")).count()
     };
+    let arguments = ["backup", &root, "--part-size", "4 MiB", "--level", "full"];
+    let run = place.paused("backup.spooled", 600_000, &arguments, |process| {
+        let until = Instant::now() + Duration::from_secs(60);
+        while parts() < 6 {
+            assert!(Instant::now() < until, "{} parts are there", parts());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        assert_eq!(manifests_in(&ssh.objects), 0);
+        assert!(
+            super::sealed::every_file(&place.backups())
+                .iter()
+                .all(|file| !file.ends_with("files.tar.zst.001"))
+        );
+        let process = rustix::process::Pid::from_raw(process.cast_signed()).unwrap();
+        rustix::process::kill_process(process, rustix::process::Signal::KILL).unwrap();
+    });
+    run.expect_killed();
+    assert_eq!(place.list().len(), 0);
+    let run = place.run(&[&arguments[..], &["--json"]].concat()).expect(0);
+    let [told] = &destinations(&run)[..] else { panic!("{}", run.stdout) };
+    assert_eq!(told["outcome"], "success");
+    let (sent, stored) =
+        (told["sent_bytes"].as_u64().unwrap(), told["copied"][0]["stored_bytes"].as_u64().unwrap());
+    assert!(sent >= stored && sent < stored + (2 << 20), "each part is sent once: {sent} of {stored}");
+    let folder = place.newest_backup();
+    let here = super::sealed::every_file(&folder).len();
+    let there = super::sealed::every_file(&ssh.objects);
+    let is_of_it = |file: &&std::path::PathBuf| {
+        file.to_str().unwrap().contains(folder.file_name().unwrap().to_str().unwrap())
+    };
+    assert_eq!(there.iter().filter(is_of_it).count(), here);
+    assert_eq!(parts(), here - 2, "what the killed run had sent is removed: {there:?}");
+    let other = Place::new();
+    ssh.typed(&other, &["recover"], &[]).expect(0);
+    other.run(&["verify", "latest", "--level", "decoded"]).expect(0);
+}
+
+/// F85, F100: killed in the midst of an upload, or between the last part and the manifest, a backup is not there by halves, and the
+/// next run goes on.
+#[test]
+fn f85_an_upload_that_is_killed_goes_on_with_the_next_run() {
+    let Some(ssh) = Away::sftp() else { return };
+    let place = Place::new();
+    let root = folder_of_noise(&place);
+    ssh.add(&place, &root, &["--hours", &hours_from_now(2, 3)]);
+    place.run(&["backup", &root]).expect(3);
+    place.run(&["set", "destination", "change", &root, "ssh", "--hours", "none"]).expect(0);
+    place.run_with("replicate.piece_confirmed=kill:4", &["replicate", &root]).expect_killed();
+    assert_eq!(place.list().len(), 1, "it is here");
+    let manifests = || manifests_in(&ssh.objects);
     assert_eq!(manifests(), 0);
     place.run_with("replicate.before_manifest=kill:1", &["replicate", &root]).expect_killed();
     assert_eq!(manifests(), 0);
@@ -376,4 +441,60 @@ fn parts_are_as_long_as_the_least_able_destination_can_live_with() {
     assert_eq!((planned(&[]), planned(&["--part-size", "32 MiB"])), (64 << 20, 32 << 20));
     place.run(&["set", "destination", "change", &root, "dav", "--off"]).expect(0);
     assert_eq!(planned(&[]), 4_000_000_000);
+}
+
+/// A set that keeps nothing on this machine: parts pass through the spool, and the first destination that answers is where it is made.
+#[test]
+fn a_set_may_keep_nothing_on_this_machine() {
+    let Some(ssh) = Away::sftp() else { return };
+    let place = Place::new();
+    let root = folder_of_noise(&place);
+    let disk_folder = place.folder().join("disk");
+    let disk = Away::folder(&disk_folder);
+    let refused = place.run(&["set", "local", &root, "--off"]);
+    assert_ne!(refused.code, Some(0), "{refused:?}");
+    ssh.add(&place, &root, &["--path", "customers/acme"]);
+    disk.add(&place, &root, &[]);
+    let shown = place.run(&["set", "local", &root, "--off"]).expect(0);
+    assert!(shown.stdout.contains("not kept on this machine"), "{}", shown.stdout);
+    let run = place.run(&["backup", &root, "--level", "full", "--part-size", "4 MiB", "--json"]).expect(0);
+    assert_eq!((&run.json()["storage"], destinations(&run).len()), (&"ssh".into(), 1), "{}", run.stdout);
+    fs::write(Path::new(&root).join("new page"), "new").unwrap();
+    let incremental = ["backup", &root, "--level", "incremental", "--part-size", "4 MiB", "--json"];
+    let run = place.run(&incremental).expect(0);
+    assert_eq!(
+        (&run.json()["level"], &run.json()["storage"]),
+        (&"incremental".into(), &"ssh".into()),
+        "{}",
+        run.stdout
+    );
+    assert!(!place.backups().exists());
+    assert_eq!(fs::read_dir(place.state().join("spool")).unwrap().count(), 0);
+    assert_eq!((manifests_in(&ssh.objects), manifests_in(&disk_folder)), (2, 2));
+    place.run(&["verify", "latest", "--level", "decoded"]).expect(0);
+    // What a killed run left is removed by the next.
+    let full = ["backup", &root, "--level", "full", "--part-size", "4 MiB"];
+    place.run_with("backup.before_manifest=kill:1", &full).expect_killed();
+    place.run(&full).expect(0);
+    assert_eq!((manifests_in(&ssh.objects), manifests_in(&disk_folder)), (3, 3));
+    // The first destination is away: the next is where it is made, and the first gets it later.
+    let away = ssh.objects.with_file_name("away");
+    fs::rename(&ssh.objects, &away).unwrap();
+    fs::write(&ssh.objects, "").unwrap();
+    let run = place.run(&["backup", &root, "--json"]).expect(3);
+    assert_eq!((&run.json()["storage"], manifests_in(&disk_folder)), (&"disk".into(), 4));
+    fs::remove_file(&ssh.objects).unwrap();
+    fs::rename(&away, &ssh.objects).unwrap();
+    place.run(&["replicate", &root]).expect(0);
+    assert_eq!(manifests_in(&ssh.objects), 4);
+    // A restore is protected on this machine all the same.
+    fs::write(Path::new(&root).join("index.php"), "defaced").unwrap();
+    place.run(&["restore", "latest", "--shop", &root, "--yes", "--without-maintenance"]).expect(0);
+    assert_eq!(manifests_in(&disk_folder), 5, "beside what is restored, where that is on this machine");
+    assert_ne!(fs::read_to_string(Path::new(&root).join("index.php")).unwrap(), "defaced");
+    for one in [&ssh, &disk] {
+        let other = Place::new();
+        one.typed(&other, &["recover"], &[]).expect(0);
+        other.run(&["verify", "latest", "--level", "decoded"]).expect(0);
+    }
 }

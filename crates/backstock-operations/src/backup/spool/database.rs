@@ -69,6 +69,8 @@ pub(super) fn spool(
         }
     };
     let artifact = target.finish()?;
+    // Not before: an attempt that is begun anew takes its parts with it.
+    spooling.offer(ArtifactKind::Database, &artifact.parts);
     write_index(spooling, &folder, &artifact, &report)
 }
 
@@ -203,6 +205,7 @@ fn write_index(
         problems: problems.clone(),
     };
     let part = index.finish(&artifact.frames, &summary).doing(act())?;
+    spooling.offer(ArtifactKind::DatabaseIndex, std::slice::from_ref(&part));
     let is_table = |object: &&DumpedObject| matches!(object, DumpedObject::Table(_));
     let layout = plan.layout.clone().and_then(|layout| serde_json::from_value(layout).ok());
     let asked = plan.database.as_ref().map(|database| AskedTables::of(&database.selection));

@@ -32,6 +32,7 @@ pub(super) fn spool(spooling: &Spooling<'_>, files: &FilesPlan, monitor: &dyn Mo
     };
     let act = || format!("archiving the files of {}", plan.shop.title);
     let options = spooling.options(ArtifactKind::Files, ArtifactOptions::of);
+    let options = ArtifactOptions { ended: spooling.ended(ArtifactKind::Files), ..options };
     let artifact = ArtifactWriter::create_in(&spooling.room, &environment.host, &folder, file, &options);
     let artifact = artifact.doing(act())?;
     let roots = files.roots.iter().map(|root| RootHeader {
@@ -64,6 +65,7 @@ pub(super) fn spool(spooling: &Spooling<'_>, files: &FilesPlan, monitor: &dyn Mo
         let index = spooling.written_text(&folder, &part)?;
         levels::keep(environment, plan.set.id, spooling.backup, &*index)?;
     }
+    spooling.offer(ArtifactKind::FilesIndex, std::slice::from_ref(&part));
     let mut gathered = Gathered {
         artifacts: vec![
             ManifestArtifact::data(ArtifactKind::Files, &artifact),
