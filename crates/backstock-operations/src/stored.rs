@@ -56,15 +56,15 @@ pub fn find_backup(environment: &Environment, text: &str, shop: Option<ShopId>) 
 
 impl StoredBackup {
     /// Opens the best replica of a backup that can be opened now: a place that is away holds nothing up while another has it.
-    #[expect(
-        clippy::needless_pass_by_value,
-        reason = "whoever opens a backup has no more use for its record"
-    )]
     pub(crate) fn open(environment: &Environment, record: Backup) -> Result<Self> {
         Self::open_at(environment, record, None)
     }
 
     /// The same, from a storage before all others.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "whoever opens a backup has no more use for its record"
+    )]
     pub(crate) fn open_at(
         environment: &Environment,
         record: Backup,
