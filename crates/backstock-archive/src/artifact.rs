@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 use crate::digest::{Digest, Sha256};
 use crate::seal::ArtifactSeal;
 
-pub use block::read_block;
+pub use block::{check_block, read_block};
 pub use block_hashes::BlockHashes;
 pub(crate) use encode::Encoder;
 pub use frame_room::FrameRoom;

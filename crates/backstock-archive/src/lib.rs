@@ -25,7 +25,7 @@ pub mod tree;
 
 pub use artifact::{
     Artifact, ArtifactOptions, ArtifactReader, ArtifactStream, ArtifactWriter, FrameRoom, FrameTable, Part,
-    PartEnded, Storing, Ticket, check_part, open_parts, read_block,
+    PartEnded, Storing, Ticket, check_block, check_part, open_parts, read_block,
 };
 pub use digest::{Digest, Sha256};
 pub use error::{Error, Result};

@@ -20,6 +20,7 @@ pub(crate) use self::answer::Answer;
 use self::body::{Outgoing, OutgoingPiece, OutgoingSource};
 pub(crate) use self::body::{Piece, read_piece};
 pub(crate) use self::failure::cause_of;
+use crate::buffers::Buffers;
 use crate::remote_tree::Progress;
 use crate::source::Source;
 use crate::{Error, Result, Secret, Upload, tls};
@@ -179,7 +180,8 @@ impl Http {
         piece: Piece<'_>,
         upload: &dyn Upload,
     ) -> Result<Answer> {
-        let mut outgoing = OutgoingPiece { piece, upload, file: None, done_bytes: 0 };
+        let mut outgoing =
+            OutgoingPiece { piece, upload, file: None, buffers: Buffers::default(), done_bytes: 0 };
         self.send_body(act, request, piece.length_bytes, &mut outgoing).await
     }
 

@@ -5,6 +5,8 @@
 //! [`KINDS`]; every kind passes the checks in [`contract`].
 
 mod account;
+mod buffers;
+mod check;
 mod content;
 pub mod contract;
 mod error;

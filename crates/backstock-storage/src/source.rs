@@ -10,11 +10,12 @@ use bytes::Bytes;
 use ring::digest::{SHA256, digest};
 
 use self::ahead::Ahead;
-use self::check::Check;
+use crate::check::Check;
 use crate::{Error, ObjectName, Result, SpooledPart};
 
 mod ahead;
-mod check;
+
+pub(crate) use self::ahead::fill;
 
 enum Origin {
     File(Arc<dyn ReadFile>),
@@ -112,25 +113,21 @@ impl Source {
         if limit_bytes == 0 {
             return Ok(Bytes::new());
         }
-        let file = match &self.origin {
-            Origin::File(file) => file,
-            Origin::Memory(bytes) => {
-                let end = self.position + limit_bytes.min(ahead::READ_BYTES);
-                let block = bytes.slice(index(self.position)..index(end));
-                self.position = end;
-                return Ok(block);
-            }
-        };
+        if let Origin::Memory(bytes) = &self.origin {
+            let end = self.position + limit_bytes.min(ahead::READ_BYTES);
+            let block = bytes.slice(index(self.position)..index(end));
+            self.position = end;
+            return Ok(block);
+        }
         if self.rest.is_empty() {
-            let ahead = match &mut self.ahead {
-                Some(ahead) => ahead,
-                None => {
-                    let check = Check::new(self.sha256, &self.blocks);
-                    let begun = Ahead::begin(Arc::clone(file), self.position..self.size_bytes, check);
-                    self.ahead.insert(begun.map_err(|error| spool_error(&self.name, error))?)
-                }
+            if self.ahead.is_none() {
+                self.begin(0)?;
+            }
+            let next = match &mut self.ahead {
+                Some(ahead) => ahead.next().await,
+                None => Ok(None),
             };
-            self.rest = match ahead.next().await {
+            self.rest = match next {
                 Ok(Some(block)) => block,
                 Ok(None) => return Err(changed(&self.name, "it is shorter than it was")),
                 Err(error) => return Err(spool_error(&self.name, error)),
@@ -141,10 +138,20 @@ impl Source {
         Ok(block)
     }
 
+    /// Begins to read, where everything from a position on is checked.
+    fn begin(&mut self, position: u64) -> Result<()> {
+        let Origin::File(file) = &self.origin else { return Ok(()) };
+        let mut check = Check::new(self.sha256, &self.blocks);
+        self.position = check.begin_before(position);
+        let begun = Ahead::begin(Arc::clone(file), self.position..self.size_bytes, check);
+        self.ahead = Some(begun.map_err(|error| spool_error(&self.name, error))?);
+        Ok(())
+    }
+
     /// Goes to a later position. What is passed over is read and hashed too, as far as the check of what follows needs it.
     pub(crate) async fn skip_to(&mut self, position: u64) -> Result<()> {
-        if self.ahead.is_none() && !self.blocks.is_empty() {
-            self.position = position - position % crate::part::BLOCK_BYTES;
+        if self.ahead.is_none() && matches!(self.origin, Origin::File(_)) {
+            self.begin(position)?;
         }
         while self.position < position {
             self.next(position - self.position).await?;
@@ -163,7 +170,7 @@ impl Source {
         };
         let read = blocking(move || {
             let mut block = vec![0; usize::try_from(length_bytes).map_err(io::Error::other)?];
-            let filled = ahead::fill(&*file, &mut block, position)?;
+            let filled = fill(&*file, &mut block, position)?;
             block.truncate(filled);
             Ok(block)
         });

@@ -9,6 +9,8 @@ use crate::read_at::{ReadAt, read_fully};
 
 /// How much is read at a time, in bytes.
 const READ_SIZE_BYTES: u64 = 1 << 20;
+/// The same from a place that is far away.
+const FAR_READ_SIZE_BYTES: u64 = 4 << 20;
 
 impl Part {
     /// How many blocks it has.
@@ -36,21 +38,49 @@ pub fn read_block(
     block: &mut Vec<u8>,
     progress: &mut dyn FnMut(u64) -> ControlFlow<()>,
 ) -> Result<Option<String>> {
-    let (begins, size_bytes) = part.block(number);
     block.clear();
+    let mut keep = |piece: &[u8]| block.extend_from_slice(piece);
+    each_piece(source, part, number, READ_SIZE_BYTES, (&mut keep, progress))
+}
+
+/// The same without keeping it, in longer pieces: for a place that is asked for each of them.
+///
+/// # Errors
+/// [`Error::Cancelled`] when told to stop.
+pub fn check_block(
+    source: &dyn ReadAt,
+    part: &Part,
+    number: usize,
+    progress: &mut dyn FnMut(u64) -> ControlFlow<()>,
+) -> Result<Option<String>> {
+    each_piece(source, part, number, FAR_READ_SIZE_BYTES, (&mut |_| (), progress))
+}
+
+/// Reads a block piece by piece, and compares its hash.
+fn each_piece(
+    source: &dyn ReadAt,
+    part: &Part,
+    number: usize,
+    read_size_bytes: u64,
+    (see, progress): (&mut dyn FnMut(&[u8]), &mut dyn FnMut(u64) -> ControlFlow<()>),
+) -> Result<Option<String>> {
+    let (begins, size_bytes) = part.block(number);
     let mut hasher = part.block_hashes.hasher();
-    while (block.len() as u64) < size_bytes {
-        let at = block.len();
-        let more = usize::try_from(READ_SIZE_BYTES.min(size_bytes - at as u64)).unwrap_or(0);
-        block.resize(at + more, 0);
-        match read_fully(source, &mut block[at..], begins + at as u64) {
-            Ok(count) if count == more => {}
+    let mut piece = Vec::new();
+    let mut done = 0;
+    while done < size_bytes {
+        let more = read_size_bytes.min(size_bytes - done);
+        piece.resize(usize::try_from(more).unwrap_or(0), 0);
+        match read_fully(source, &mut piece, begins + done) {
+            Ok(count) if count == piece.len() => {}
             Ok(_) => return Ok(Some("the file ends before its end".to_owned())),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => return Err(Error::Cancelled),
             Err(error) => return Ok(Some(format!("it cannot be read: {error}"))),
         }
-        hasher.update(&block[at..]);
-        if progress(more as u64).is_break() {
+        hasher.update(&piece);
+        see(&piece);
+        done += more;
+        if progress(more).is_break() {
             return Err(Error::Cancelled);
         }
     }

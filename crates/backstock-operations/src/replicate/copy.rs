@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use backstock_archive::artifact::{BLOCK_SIZE_BYTES, BlockHashes};
 use backstock_archive::layout::{MANIFEST_NAME, tombstone_path};
 use backstock_archive::manifest::{SignedManifest, manifest_hash};
-use backstock_archive::{Part, ReadAt, read_block};
+use backstock_archive::{Part, ReadAt, check_block};
 use backstock_catalog::Replica;
 use backstock_storage::{Error, SpooledPart};
 use backstock_vocabulary::{Proof, ReplicaState};
@@ -248,7 +248,7 @@ impl Copier<'_> {
             true => std::ops::ControlFlow::Break(()),
             false => std::ops::ControlFlow::Continue(()),
         };
-        match read_block(&*source, part, block, &mut Vec::new(), &mut progress).doing(act())? {
+        match check_block(&*source, part, block, &mut progress).doing(act())? {
             None => Ok(Proof::ReadBack),
             Some(what) => Err(OperationError::hinted(
                 ErrorKind::Storage,

@@ -12,12 +12,13 @@ use reqwest::Body;
 use tokio::sync::mpsc;
 
 use super::{Act, Http};
+use crate::buffers::Buffers;
 use crate::remote_tree::Progress;
-use crate::source::Source;
+use crate::source::{Source, fill};
 use crate::{Error, ObjectName, Result, Upload};
 
 /// The longest slice that is sent at once, in bytes.
-const SLICE_BYTES: usize = 64 << 10;
+const SLICE_BYTES: usize = 256 << 10;
 /// Bytes that are read from the disk at once.
 const READ_BYTES: usize = 1 << 20;
 /// Slices that wait between the disk and the connection.
@@ -60,6 +61,7 @@ pub(super) struct OutgoingPiece<'a> {
     pub(super) piece: Piece<'a>,
     pub(super) upload: &'a dyn Upload,
     pub(super) file: Option<Arc<dyn ReadFile>>,
+    pub(super) buffers: Buffers,
     pub(super) done_bytes: u64,
 }
 
@@ -72,18 +74,22 @@ impl Outgoing for OutgoingPiece<'_> {
         }
         let (files, path, file) = (http.files.clone(), self.piece.path.to_owned(), self.file.take());
         let offset = self.piece.offset_bytes + self.done_bytes;
+        let buffers = self.buffers.clone();
         let read = tokio::task::spawn_blocking(move || {
             let file = match file {
                 Some(file) => file,
                 None => Arc::from(files.open(&path)?),
             };
-            read_exactly(&*file, offset, wanted).map(|bytes| (file, bytes))
+            let mut bytes = buffers.take();
+            bytes.resize(wanted, 0);
+            read_exactly(&*file, offset, &mut bytes)?;
+            Ok((file, buffers.lend(bytes)))
         });
         let read = read.await.unwrap_or_else(|error| Err(io::Error::other(error)));
         let (file, bytes) = read.map_err(|error| spool_failed(http, self.piece.name, error))?;
         self.file = Some(file);
         self.done_bytes += wanted as u64;
-        Ok(bytes.into())
+        Ok(bytes)
     }
 
     async fn before_sending(&self, bytes: u64) -> Result<()> {
@@ -139,18 +145,9 @@ fn block_bytes(left: u64) -> usize {
     usize::try_from(left).unwrap_or(READ_BYTES).min(READ_BYTES)
 }
 
-fn read_exactly(file: &dyn ReadFile, offset: u64, wanted: usize) -> io::Result<Vec<u8>> {
-    let mut bytes = vec![0; wanted];
-    let mut filled = 0;
-    while filled < wanted {
-        match file.read_at(&mut bytes[filled..], offset + filled as u64) {
-            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
-            Ok(count) => filled += count,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(bytes)
+fn read_exactly(file: &dyn ReadFile, offset: u64, bytes: &mut [u8]) -> io::Result<()> {
+    let filled = fill(file, bytes, offset)?;
+    if filled < bytes.len() { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(()) }
 }
 
 fn spool_failed(http: &Http, name: &ObjectName, error: io::Error) -> Error {
@@ -173,9 +170,12 @@ pub(crate) async fn read_piece<T: Send + 'static>(
     let (mut offset, mut left) = (piece.offset_bytes, piece.length_bytes);
     let read = tokio::task::spawn_blocking(move || {
         let file = files.open(&path)?;
+        let mut bytes = Vec::new();
         while left > 0 {
             let wanted = block_bytes(left);
-            see(&mut seen, &read_exactly(&*file, offset, wanted)?);
+            bytes.resize(wanted, 0);
+            read_exactly(&*file, offset, &mut bytes)?;
+            see(&mut seen, &bytes);
             (offset, left) = (offset + wanted as u64, left - wanted as u64);
         }
         Ok(seen)

@@ -2,13 +2,14 @@
 
 use std::io;
 use std::ops::Range;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use backstock_host::ReadFile;
 use bytes::Bytes;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 
-use super::check::Check;
+use crate::buffers::Buffers;
+use crate::check::Check;
 
 /// Bytes that are read at a time.
 pub(super) const READ_BYTES: u64 = 1 << 20;
@@ -31,9 +32,8 @@ pub(super) struct Ahead {
 
 impl Ahead {
     /// Begins to read a range.
-    pub(super) fn begin(file: Arc<dyn ReadFile>, range: Range<u64>, mut check: Check) -> io::Result<Self> {
+    pub(super) fn begin(file: Arc<dyn ReadFile>, range: Range<u64>, check: Check) -> io::Result<Self> {
         let (give, given) = channel(AHEAD);
-        check.begin_at(range.start);
         let thread = std::thread::Builder::new().name("spooled".to_owned());
         // It ends with its receiver.
         thread.spawn(move || read(&*file, range, check, &give))?;
@@ -82,7 +82,7 @@ fn read(file: &dyn ReadFile, range: Range<u64>, mut check: Check, give: &Sender<
         }
         check.see(&block);
         position += filled as u64;
-        let block = Bytes::from_owner(Lent { block, buffers: buffers.clone() });
+        let block = buffers.lend(block);
         if give.blocking_send(Given::Block(block)).is_err() {
             return;
         }
@@ -91,7 +91,7 @@ fn read(file: &dyn ReadFile, range: Range<u64>, mut check: Check, give: &Sender<
 }
 
 /// Reads until the buffer is full or the file ends; how many bytes that are.
-pub(super) fn fill(file: &dyn ReadFile, block: &mut [u8], position: u64) -> io::Result<usize> {
+pub(crate) fn fill(file: &dyn ReadFile, block: &mut [u8], position: u64) -> io::Result<usize> {
     let mut filled = 0;
     while filled < block.len() {
         match file.read_at(&mut block[filled..], position + filled as u64) {
@@ -102,33 +102,4 @@ pub(super) fn fill(file: &dyn ReadFile, block: &mut [u8], position: u64) -> io::
         }
     }
     Ok(filled)
-}
-
-/// Buffers that come back: fresh memory costs as much as hashing what is in it.
-#[derive(Clone, Default)]
-struct Buffers(Arc<Mutex<Vec<Vec<u8>>>>);
-
-impl Buffers {
-    fn take(&self) -> Vec<u8> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default()
-    }
-}
-
-/// A buffer while somebody has it.
-struct Lent {
-    block: Vec<u8>,
-    buffers: Buffers,
-}
-
-impl AsRef<[u8]> for Lent {
-    fn as_ref(&self) -> &[u8] {
-        &self.block
-    }
-}
-
-impl Drop for Lent {
-    fn drop(&mut self) {
-        let block = std::mem::take(&mut self.block);
-        self.buffers.0.lock().unwrap_or_else(PoisonError::into_inner).push(block);
-    }
 }

@@ -1,4 +1,4 @@
-//! Long parts, put in pieces: begun, sent two at a time, confirmed, completed; gone on with after a cut. Data can be lost here.
+//! Long parts, put in pieces: begun, sent four at a time, confirmed, completed; gone on with after a cut. Data can be lost here.
 //!
 //! What a later try needs (the upload's id, its piece length, the etags of the first pieces) is handed to the upload after
 //! every piece. A later try asks the service whether it still has them. An upload that failed is ended where no later try
@@ -9,14 +9,14 @@ use backstock_vocabulary::{ErrorClass, Proof};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use futures_util::{Stream, TryStreamExt, stream};
-use md5::Digest;
+use md5::{Digest, Md5};
 use reqwest::Method;
-use ring::digest::Context;
 use serde::{Deserialize, Serialize};
 
 use super::bucket::{Bucket, Call};
 use super::failure::Refusal;
-use super::objects::{Hashes, etag_of, expect_sha256};
+use super::objects::etag_of;
+use crate::check::Check;
 use crate::http::{Act, Piece, read_piece};
 use crate::{Cause, Error, InOneGo, ObjectName, PutReceipt, Result, ResumeState, SpooledPart, Upload, xml};
 
@@ -31,7 +31,7 @@ const PIECES_LIMIT: u64 = 10_000;
 /// Lengths of pieces are multiples of this many bytes.
 const PIECE_STEP_BYTES: u64 = 1 << 20;
 /// Pieces under way at once.
-const IN_FLIGHT: usize = 2;
+const IN_FLIGHT: usize = 4;
 /// The longest answer to the beginning or end of an upload, in bytes.
 const ANSWER_LIMIT_BYTES: usize = 64 << 10;
 
@@ -109,6 +109,14 @@ impl Bucket {
         let sent = sending.finish(&mut progress).await;
         sending.settle(sent, &progress, |_| false).await
     }
+}
+
+/// What is left of a check at the end of a part: nothing, where all of it was right.
+fn ended(name: &ObjectName, check: Check) -> Result<Option<Check>> {
+    if check.end() {
+        return Ok(None);
+    }
+    Err(Error::PartChanged { name: name.clone(), difference: "its hash differs" })
 }
 
 /// Whether a later try may go on: after what passes by itself, after what the owner mends (F88), and after a wanted stop.
@@ -253,25 +261,27 @@ impl<'a> Sending<'a> {
         let (bucket, name, part) = (self.bucket, self.name, self.part);
         let piece_at =
             move |offset_bytes, length_bytes| Piece { name, path: part.path, offset_bytes, length_bytes };
-        let sha256 = Hashes::new().sha256;
-        let sha256 = read_piece(&bucket.http, piece_at(0, done_bytes), sha256, Context::update);
-        let sha256 = sha256.await?;
-        if done_bytes == size_bytes {
-            expect_sha256(name, part, sha256.clone())?;
-        }
-        Ok(stream::try_unfold((sha256, done + 1), move |(sha256, number)| async move {
+        let mut check = Check::new(part.sha256, part.blocks);
+        let from = check.begin_before(done_bytes);
+        let check = read_piece(&bucket.http, piece_at(from, done_bytes - from), check, Check::see).await?;
+        let check = if done_bytes == size_bytes { ended(name, check)? } else { Some(check) };
+        Ok(stream::try_unfold((check, done + 1), move |(check, number)| async move {
             let (offset_bytes, length_bytes) = span(size_bytes, piece_bytes, number);
-            if length_bytes == 0 {
-                return Ok(None);
-            }
-            let hashes = Hashes { sha256, ..Hashes::new() };
-            let hashes =
-                read_piece(&bucket.http, piece_at(offset_bytes, length_bytes), hashes, Hashes::see).await?;
-            if offset_bytes + length_bytes == size_bytes {
-                expect_sha256(name, part, hashes.sha256.clone())?;
-            }
-            let piece = Hashed { number, offset_bytes, length_bytes, md5: hashes.md5.finalize().into() };
-            Ok(Some((piece, (hashes.sha256, number + 1))))
+            let Some(check) = check.filter(|_| length_bytes > 0) else { return Ok(None) };
+            let seen = read_piece(
+                &bucket.http,
+                piece_at(offset_bytes, length_bytes),
+                (check, Md5::new()),
+                |(check, md5), bytes| {
+                    check.see(bytes);
+                    md5.update(bytes);
+                },
+            );
+            let (check, md5) = seen.await?;
+            let is_last = offset_bytes + length_bytes == size_bytes;
+            let check = if is_last { ended(name, check)? } else { Some(check) };
+            let piece = Hashed { number, offset_bytes, length_bytes, md5: md5.finalize().into() };
+            Ok(Some((piece, (check, number + 1))))
         }))
     }
 

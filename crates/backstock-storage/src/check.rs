@@ -5,7 +5,7 @@ use ring::digest::{Context, SHA256};
 use crate::part::BLOCK_BYTES;
 
 /// A check that is going on.
-pub(super) enum Check {
+pub(crate) enum Check {
     /// Of all of it, from its first byte on.
     Whole { hashed: Box<Context>, sha256: [u8; 32] },
     /// Of its blocks, from the beginning of any of them on.
@@ -13,7 +13,7 @@ pub(super) enum Check {
 }
 
 impl Check {
-    pub(super) fn new(sha256: [u8; 32], blocks: &[[u8; 32]]) -> Self {
+    pub(crate) fn new(sha256: [u8; 32], blocks: &[[u8; 32]]) -> Self {
         if blocks.is_empty() {
             return Self::Whole { hashed: Box::new(Context::new(&SHA256)), sha256 };
         }
@@ -21,15 +21,19 @@ impl Check {
         Self::Blocks { hashed, filled: 0, blocks, next: 0, is_right: true }
     }
 
-    /// The first bytes that are seen are those at this position.
-    pub(super) fn begin_at(&mut self, position: u64) {
-        if let Self::Blocks { next, .. } = self {
-            *next = usize::try_from(position / BLOCK_BYTES).unwrap_or(usize::MAX);
+    /// Where to begin so that what follows a position is checked: there, or somewhat before.
+    pub(crate) fn begin_before(&mut self, position: u64) -> u64 {
+        match self {
+            Self::Whole { .. } => 0,
+            Self::Blocks { next, .. } => {
+                *next = usize::try_from(position / BLOCK_BYTES).unwrap_or(usize::MAX);
+                position - position % BLOCK_BYTES
+            }
         }
     }
 
     /// The next bytes.
-    pub(super) fn see(&mut self, mut bytes: &[u8]) {
+    pub(crate) fn see(&mut self, mut bytes: &[u8]) {
         match self {
             Self::Whole { hashed, .. } => hashed.update(bytes),
             Self::Blocks { hashed, filled, .. } => {
@@ -61,7 +65,7 @@ impl Check {
     }
 
     /// Whether everything that was seen, up to the end of the part, is what was promised.
-    pub(super) fn end(mut self) -> bool {
+    pub(crate) fn end(mut self) -> bool {
         if let Self::Blocks { filled: 1.., .. } = self {
             self.end_block();
         }
@@ -86,7 +90,7 @@ mod tests {
         sha256.copy_from_slice(ring::digest::digest(&SHA256, &bytes).as_ref());
         let check = |bytes: &[u8], blocks: &[[u8; 32]], from: usize| {
             let mut check = Check::new(sha256, blocks);
-            check.begin_at(from as u64);
+            let from = usize::try_from(check.begin_before(from as u64)).unwrap();
             bytes[from..].chunks(1 << 20).for_each(|piece| check.see(piece));
             check.end()
         };
@@ -100,7 +104,10 @@ mod tests {
                 assert!(!check(&other, known, 0), "byte {at}");
             }
         }
-        assert!(check(&bytes, &blocks, block), "from the second block on");
+        assert!(check(&bytes, &blocks, block + 1000), "from the second block on");
+        let mut other = bytes.clone();
+        other[block - 1] ^= 1;
+        assert!(check(&other, &blocks, block + 1000) && !check(&other, &[], block + 1000));
         assert!(!check(&bytes[..block], &blocks, 0), "a block that is lacking");
     }
 }
