@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use backstock_catalog::Backup;
 use backstock_storage::ObjectName;
-use backstock_vocabulary::{BackupId, Outcome};
+use backstock_vocabulary::{BackupId, LinkState, Outcome};
 
 use super::copy::Copier;
 use super::limits;
@@ -209,6 +209,7 @@ fn begun(destination: &DestinationPlan) -> DestinationReport {
         left: Vec::new(),
         sent_bytes: 0,
         elapsed_ms: 0,
+        link: None,
         problem: None,
         hint: None,
     }
@@ -223,6 +224,12 @@ fn failed(
     report.left =
         destination.lacking.iter().map(|lacking| lacking.backup.id).filter(|id| !is_there(*id)).collect();
     (report.problem, report.hint) = (Some(chain(error)), error.hint());
+    if error.is_unlinked() {
+        let title = &destination.storage.title;
+        report.link = Some(LinkState::Revoked);
+        report.problem = Some(format!("its link is {}: {}", LinkState::Revoked, chain(error)));
+        report.hint = Some(format!("`backstock storage link {title}` makes it anew; what lies there stays"));
+    }
     report
 }
 
