@@ -251,6 +251,7 @@ fn f88_a_link_that_was_taken_back_is_told_made_anew_and_caught_up() {
     place.run(&["storage", "test", "drive"]).expect_error(14, &["has ended", "backstock storage link"]);
     let due = place.run(&["storage", "test", "--due"]).expect(3);
     assert!(due.stdout.contains("the link is revoked since"), "{due:?}");
+    assert!(due.stderr.contains("refresh token is invalid or revoked"), "in the provider's words: {due:?}");
     // Made anew it is the same storage, which gets what it lacks.
     let linking = Linking::begin(&place, &["storage", "link", "drive", "--json"]);
     assert_eq!(linking.open().status, Some(200));
@@ -329,5 +330,10 @@ fn nothing_to_be_seen_by_a_client_is_not_nothing_there() {
     let words = format!("nothing visible to client {client}");
     let tested = place.run(&["storage", "test", "onedrive"]).expect(3);
     assert!(tested.stderr.contains(&words), "{tested:?}");
+    // As where another account is linked than the one that has them.
+    let linking = Linking::begin(&place, &["storage", "link", "onedrive"]);
+    linking.open();
+    let linked = linking.end().expect(3);
+    assert!(linked.stderr.contains(&words) && linked.stderr.contains("another account"), "{linked:?}");
     other.run(&["verify", "latest", "--level", "bytes"]).expect_error(14, &[&words, "recovery kit"]);
 }

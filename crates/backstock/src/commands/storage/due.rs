@@ -30,6 +30,9 @@ pub(super) fn run(session: &Session) -> Result {
         let tried = if due.was_tried { "tried now" } else { "used within a day" };
         terminal.data(&format!("{title}: the link is {state} ({tried})"));
         warn_of_link(terminal, &title, due.link.as_ref());
+        if let Some(sentence) = due.link.as_ref().and_then(|link| link.sentence.as_ref()) {
+            terminal.say(&format!("{title}: {}", printable(sentence)));
+        }
         if let Some(problem) = &due.problem {
             terminal.warn(&format!("{title}: {}", printable(problem)));
         }

@@ -59,14 +59,17 @@ pub(super) fn run(session: &Session, arguments: &LinkStorageArguments) -> Result
     }
     let test = if arguments.no_test { None } else { Some(test_storage(&environment, &arguments.title)?) };
     let link = link_of(&environment, &arguments.title)?;
+    // Another account was linked, or another client: what is known to be there is not to be seen.
+    let sees_nothing = test.as_ref().is_some_and(|test| test.sees_nothing.is_some());
+    let code = if sees_nothing { Code::Partial } else { Code::Done };
     if terminal.json() {
         let told = Told { title: &arguments.title, provider: account.provider(), link, test };
         terminal.document(&Document::new("backstock.storage-link/1", told));
-        return Ok(Code::Done);
+        return Ok(code);
     }
     test.iter().for_each(|test| say_test(terminal, test));
     warn_of_link(terminal, &title, link.as_ref());
-    Ok(Code::Done)
+    Ok(code)
 }
 
 /// Says what is to be done about a link that is not as it should be.
