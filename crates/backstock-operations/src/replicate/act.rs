@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use backstock_catalog::Backup;
+use backstock_catalog::{Backup, Replica};
 use backstock_storage::ObjectName;
-use backstock_vocabulary::{BackupId, LinkState, Outcome};
+use backstock_vocabulary::{BackupId, LinkState, Outcome, ReplicaState};
 
 use super::copy::Copier;
 use super::limits;
@@ -21,6 +21,7 @@ use crate::environment::Environment;
 use crate::error::{Doing, ErrorKind, OperationError, Result, chain};
 use crate::keys::put_keys;
 use crate::monitor::Monitor;
+use crate::storages::{client_of, nothing_seen};
 
 /// Copies to every destination of the plan side by side; one that fails holds no other up.
 pub(super) fn replicate(
@@ -134,7 +135,10 @@ impl Act<'_> {
             OperationError::plain(ErrorKind::Failed, format!("naming the folder of the set: {error}"))
         })?;
         let listed = Patience::new(environment, self.monitor).act(|| target.place.storage.list(Some(&root)));
-        listed.doing(format!("listing {} at {title}", target.name))?;
+        let listed = listed.doing(format!("listing {} at {title}", target.name))?;
+        if listed.is_empty() && !self.take_over {
+            self.require_same_account(target)?;
+        }
         let (set, take_over) = (self.destination.destination.set, self.take_over);
         let first = self.destination.lacking.iter().find(|lacking| lacking.is_owed);
         let copies_from = first.map(|lacking| lacking.backup.sequence);
@@ -153,6 +157,27 @@ impl Act<'_> {
         explain(environment, self.destination, target, &listing)?;
         self.sweep(target, &listing)?;
         Ok(listing)
+    }
+
+    /// Where an account shows nothing of the set although backups of it are known to be there, perhaps another one was linked, or
+    /// another client: nothing is begun anew there unless somebody says so.
+    fn require_same_account(&self, target: &SetFolder) -> Result<()> {
+        let (environment, record) = (self.environment, &target.place.record);
+        if client_of(record).is_none() {
+            return Ok(());
+        }
+        let act = || format!("listing what is known to be at {}", record.title);
+        let known = environment.wait(environment.catalog.list_replicas()).doing(act())?;
+        let begin = format!("{}/", target.name);
+        let is_there = |replica: &Replica| {
+            replica.storage == record.id
+                && replica.folder.starts_with(&begin)
+                && matches!(replica.state, ReplicaState::Present | ReplicaState::Verified)
+        };
+        if known.iter().any(is_there) {
+            return Err(nothing_seen(record, &format!("of the set {}", target.name)));
+        }
+        Ok(())
     }
 
     /// Journals of uploads that nobody wants any more.

@@ -93,6 +93,12 @@ fn listed(place: &Place) -> Vec<Value> {
     run["storages"].as_array().unwrap().clone()
 }
 
+/// The folder that a set has at every place.
+fn listed_set_folder(place: &Place, root: &str) -> String {
+    let shown = place.run(&["set", "show", root, "--json"]).expect(0).json();
+    shown["sets"][0]["folder"].as_str().unwrap().to_owned()
+}
+
 /// The state of the link of the only cloud.
 fn link_state(place: &Place) -> Value {
     let listed = listed(place);
@@ -326,6 +332,9 @@ fn nothing_to_be_seen_by_a_client_is_not_nothing_there() {
     place.run(&["storage", "test", "onedrive"]).expect(0);
     let other = Place::new();
     away.typed(&other, &["recover"], &[]).expect(0);
+    let folder = listed_set_folder(&place, &root);
+    let owner = format!("shops/{folder}/owner-1.json");
+    assert!(server.account.bytes(&owner).is_some());
     server.account.remove("shops");
     let words = format!("nothing visible to client {client}");
     let tested = place.run(&["storage", "test", "onedrive"]).expect(3);
@@ -336,4 +345,11 @@ fn nothing_to_be_seen_by_a_client_is_not_nothing_there() {
     let linked = linking.end().expect(3);
     assert!(linked.stderr.contains(&words) && linked.stderr.contains("another account"), "{linked:?}");
     other.run(&["verify", "latest", "--level", "bytes"]).expect_error(14, &[&words, "recovery kit"]);
+    // Nothing is begun anew there unless somebody says so.
+    fs::write(Path::new(&root).join("new page"), "new").unwrap();
+    let run = place.run(&["backup", &root, "--level", "full"]).expect(3);
+    assert!(run.stderr.contains(&words), "{run:?}");
+    assert_eq!(server.account.bytes(&owner), None);
+    place.run(&["replicate", &root, "--take-over"]).expect(0);
+    assert!(server.account.bytes(&owner).is_some());
 }
