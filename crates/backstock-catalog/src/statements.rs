@@ -29,6 +29,7 @@ mod tests {
         ("export", crate::export::STATEMENTS),
         ("history", crate::history::STATEMENTS),
         ("leases", crate::leases::STATEMENTS),
+        ("links", crate::links::STATEMENTS),
         ("marks", crate::marks::STATEMENTS),
         ("migrations", crate::migrations::STATEMENTS),
         ("pins", crate::pins::STATEMENTS),

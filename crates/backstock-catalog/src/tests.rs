@@ -3,8 +3,10 @@
 mod checks;
 mod crash;
 mod damage;
+mod destinations;
 mod find;
 mod history;
+mod links;
 mod rebuild;
 mod records;
 mod retention;

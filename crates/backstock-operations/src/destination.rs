@@ -174,11 +174,9 @@ impl SetFolder {
             .root()
             .and_then(|root| environment.wait(self.place.storage.list(Some(&root))).doing("looking around"));
         match listed {
-            Ok(objects) if objects.is_empty() => OperationError::hinted(
-                ErrorKind::Storage,
-                format!("nothing of the set {} is at {}", self.name, self.place.record.title),
-                "check that the disk is mounted, or that the folder was not moved",
-            ),
+            Ok(objects) if objects.is_empty() => {
+                storages::nothing_seen(&self.place.record, &format!("of the set {}", self.name))
+            }
             Ok(_) => {
                 OperationError::plain(ErrorKind::Damaged, format!("the manifest of {folder} is not there"))
             }
@@ -353,11 +351,7 @@ impl SetFolder {
                 Ok(())
             }
             Some(owner) => Err(self.foreign(environment, &owner)),
-            None => Err(OperationError::hinted(
-                ErrorKind::Storage,
-                format!("nothing of the set {} is at {}", self.name, self.place.record.title),
-                "check that the disk is mounted, or that the folder was not moved",
-            )),
+            None => Err(storages::nothing_seen(&self.place.record, &format!("of the set {}", self.name))),
         }
     }
 

@@ -165,6 +165,11 @@ impl OperationError {
         }
     }
 
+    /// Whether the link with an account has ended.
+    pub(crate) fn is_unlinked(&self) -> bool {
+        matches!(self, Self::Storage { source, .. } if source.is_unlinked())
+    }
+
     /// Whether a disk was full, or a quota used up, however deep that lies.
     pub(crate) fn is_for_want_of_room(&self) -> bool {
         let mut cause: Option<&(dyn StdError + 'static)> = Some(self);
@@ -215,7 +220,11 @@ impl OperationError {
             Self::Catalog { source, .. } => hint_of_catalog(source).or_else(|| hint_of_machine(self)),
             Self::Database { source, .. } => hint_of_database(source).or_else(|| hint_of_machine(self)),
             Self::Storage { source, .. } if source.is_unlinked() => {
-                Some("link the storage with the account again: what it holds stays where it is".to_owned())
+                Some(
+                    "link the storage with the account again, with `backstock storage link <title>`: what it holds stays \
+                     where it is"
+                        .to_owned(),
+                )
             }
             Self::Storage { .. } => hint_of_machine(self).or_else(|| {
                 Some("check that the disk is mounted and may be written to, or give another folder with --to".to_owned())

@@ -43,7 +43,8 @@ pub use backstock_archive::seal::{Identity, Passphrase, PrivateIdentity, Suite};
 pub use backstock_archive::tree::{FileKind, printable as printable_path};
 pub use backstock_platform::RowGroup;
 pub use backstock_storage::{
-    Field as StorageField, KINDS as STORAGE_KINDS, Kind as StorageKind, Secret as StorageSecret, SeenIdentity,
+    Field as StorageField, KINDS as STORAGE_KINDS, Kind as StorageKind, LinkManner, Linked, Returned,
+    Secret as StorageSecret, SeenIdentity,
 };
 pub use backup::{
     BackupPlan, BackupReport, BackupRequest, DatabasePlan, Definition, FilesPlan, PartSize, ReportedProblem,
@@ -100,8 +101,9 @@ pub use show::{
     find_shop, list, runs, shop_of, shops, show,
 };
 pub use storages::{
-    ListedStorage, NewStorage, StorageTest, add_storage, identity_to_pin, remove_storage, storage_kind,
-    storages, test_new_storage, test_storage,
+    BegunLink, DueLink, ListedLink, ListedStorage, MadeLink, NewStorage, StorageClient, StorageLink,
+    StorageTest, add_storage, identity_to_pin, link_new_storage, link_of, link_storage, remove_storage,
+    storage_client, storage_kind, storages, test_new_storage, test_storage, troubled_links, try_due_links,
 };
 pub use stored::find_backup;
 pub use subject::{SetSettings, ShopDatabase, ShopOverrides, Subject, detect, server_by_hand};

@@ -9,7 +9,7 @@ use crate::backup::{DEFAULT_SET, default_set, known_shop, set_folder_of};
 use crate::environment::Environment;
 use crate::error::{Doing, ErrorKind, OperationError, Result};
 use crate::replicate::{ByteRate, Hours, Limits, is_owed, read_limits};
-use crate::storages;
+use crate::storages::{self, ListedLink};
 use crate::subject::Subject;
 
 /// A destination as somebody defines it.
@@ -72,6 +72,8 @@ pub struct ListedDestination {
     pub held: u64,
     /// How many are still to be brought there.
     pub owed: u64,
+    /// How the link of its storage with an account is, where it has one that was ever tried.
+    pub link: Option<ListedLink>,
 }
 
 /// The set of a shop that may be new: both go on record.
@@ -118,6 +120,7 @@ pub fn listed_set(environment: &Environment, shop: &Shop, set: &Set) -> Result<L
             limits: read_limits(&destination.settings)?,
             held: count(|state| matches!(state, ReplicaState::Present | ReplicaState::Verified)),
             owed: count(is_owed),
+            link: storages::find_link(environment, destination.storage)?,
         });
     }
     let folder = set_folder_of(shop, set);

@@ -1,17 +1,27 @@
 //! Storages: places for replicas, defined once. Their secrets are sealed before the catalog sees them.
 
+mod client;
 mod keeper;
+mod link;
 mod new;
 mod secrets;
 
 use std::sync::Arc;
 
+use backstock_archive::layout::MANIFEST_NAME;
 use backstock_catalog::{Replica, Storage as StorageRecord};
-use backstock_storage::{Properties, SeenIdentity, Storage, StorageSettings};
-use backstock_vocabulary::StorageId;
+use backstock_storage::{ObjectName, Properties, SeenIdentity, Storage, StorageSettings};
+use backstock_vocabulary::{ReplicaState, StorageId};
 use serde::Serialize;
 use serde_json::Value;
 
+pub use client::{StorageClient, storage_client};
+pub(crate) use client::{client_of, nothing_seen};
+pub(crate) use link::find_link;
+pub use link::{
+    BegunLink, DueLink, ListedLink, MadeLink, StorageLink, link_new_storage, link_of, link_storage,
+    troubled_links, try_due_links,
+};
 pub use new::{NewStorage, storage_kind};
 
 use self::keeper::{CatalogKeeper, MemoryKeeper};
@@ -34,10 +44,12 @@ pub struct ListedStorage {
     pub has_secrets: bool,
     /// How many backups are known to be there.
     pub replicas: u64,
+    /// How its link with an account is, where it has one that was ever tried.
+    pub link: Option<ListedLink>,
 }
 
 impl ListedStorage {
-    fn of(record: StorageRecord, replicas: u64) -> Self {
+    fn of(record: StorageRecord, replicas: u64, link: Option<ListedLink>) -> Self {
         Self {
             id: record.id,
             title: record.title,
@@ -45,6 +57,7 @@ impl ListedStorage {
             settings: record.settings,
             has_secrets: record.sealed_secrets.is_some(),
             replicas,
+            link,
         }
     }
 }
@@ -64,6 +77,11 @@ pub struct StorageTest {
     pub largest_object_bytes: Option<u64>,
     /// Bytes that may still be stored there, where the place can tell.
     pub free_bytes: Option<u64>,
+    /// How its link with an account is, where it has one.
+    pub link: Option<ListedLink>,
+    /// That backups are known to be there and none of them is seen: by which application.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sees_nothing: Option<StorageClient>,
 }
 
 /// Opens a storage of the catalog with its secrets.
@@ -82,18 +100,23 @@ pub fn storages(environment: &Environment) -> Result<Vec<ListedStorage>> {
     let listed = records.into_iter().map(|record| {
         let is_there = |replica: &&Replica| replica.storage == record.id && !is_owed(replica.state);
         let held = replicas.iter().filter(is_there).count() as u64;
-        ListedStorage::of(record, held)
+        let link = find_link(environment, record.id)?;
+        Ok(ListedStorage::of(record, held, link))
     });
-    Ok(listed.collect())
+    listed.collect()
 }
 
 /// Makes a storage known. Whoever wants it tried first asks [`test_new_storage`].
 pub fn add_storage(environment: &Environment, new: NewStorage) -> Result<ListedStorage> {
+    let link = new.link;
     let record = new.into_record(environment)?;
-    environment
-        .wait(environment.catalog.save_storage(&record))
-        .doing(format!("recording the storage {}", record.title))?;
-    Ok(ListedStorage::of(record, 0))
+    let act = || format!("recording the storage {}", record.title);
+    environment.wait(environment.catalog.save_storage(&record)).doing(act())?;
+    if let Some(MadeLink { at, ends }) = link {
+        environment.wait(environment.catalog.link_was_made(record.id, at, ends)).doing(act())?;
+    }
+    let link = find_link(environment, record.id)?;
+    Ok(ListedStorage::of(record, 0, link))
 }
 
 /// What the server of a new storage shows of itself, where the settings must pin that and do not yet.
@@ -113,6 +136,8 @@ pub fn test_new_storage(environment: &Environment, new: &mut NewStorage) -> Resu
         .doing(format!("opening the storage {}", new.title))?;
     let tested = test(environment, &new.title, &settings.kind, storage.as_ref());
     new.secrets.extend(keep.renewed());
+    let before = new.link.and_then(|link| link.ends);
+    new.link = keep.link().map(|link| MadeLink { ends: link.ends.or(before), ..link });
     tested
 }
 
@@ -120,7 +145,34 @@ pub fn test_new_storage(environment: &Environment, new: &mut NewStorage) -> Resu
 pub fn test_storage(environment: &Environment, title: &str) -> Result<StorageTest> {
     let record = find(environment, title)?;
     let storage = open(environment, &record)?;
-    test(environment, &record.title, &record.kind, storage.as_ref())
+    let tested = test(environment, &record.title, &record.kind, storage.as_ref())?;
+    let sees_nothing = match client_of(&record) {
+        Some(client) if !sees_anything(environment, &record, storage.as_ref())? => Some(client),
+        _ => None,
+    };
+    Ok(StorageTest { link: find_link(environment, record.id)?, sees_nothing, ..tested })
+}
+
+/// Whether anything is seen of the backups that are known to be at a storage, where any are.
+fn sees_anything(environment: &Environment, record: &StorageRecord, storage: &dyn Storage) -> Result<bool> {
+    let act = || format!("looking for the backups at the storage {}", record.title);
+    let replicas = environment.wait(environment.catalog.list_replicas()).doing(act())?;
+    let is_there = |replica: &&Replica| {
+        replica.storage == record.id
+            && matches!(replica.state, ReplicaState::Present | ReplicaState::Verified)
+    };
+    let mut known = replicas.iter().filter(is_there).peekable();
+    if known.peek().is_none() {
+        return Ok(true);
+    }
+    for replica in known {
+        let name = ObjectName::new(&format!("{}/{MANIFEST_NAME}", replica.folder));
+        let name = name.map_err(backstock_storage::Error::from).doing(act())?;
+        if environment.wait(storage.stat(&name)).doing(act())?.is_some() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 fn test(environment: &Environment, title: &str, kind: &str, storage: &dyn Storage) -> Result<StorageTest> {
@@ -129,7 +181,16 @@ fn test(environment: &Environment, title: &str, kind: &str, storage: &dyn Storag
         environment.wait(storage.probe(None)).doing(act())?;
     let free_bytes = environment.wait(storage.free_bytes()).doing(act())?;
     let (title, kind) = (title.to_owned(), kind.to_owned());
-    Ok(StorageTest { title, kind, deletes, resumes, largest_object_bytes, free_bytes })
+    Ok(StorageTest {
+        title,
+        kind,
+        deletes,
+        resumes,
+        largest_object_bytes,
+        free_bytes,
+        link: None,
+        sees_nothing: None,
+    })
 }
 
 /// Forgets a storage that holds no backup that is known. What lies there stays as it is.

@@ -1,9 +1,26 @@
-//! Where a storage keeps a secret that its provider has replaced by another one.
+//! Where a storage keeps a secret that its provider has replaced by another one, and who hears how the link with an account is.
 
 use std::fmt::Debug;
 use std::io;
 
+use jiff::Timestamp;
+
 use crate::Secret;
+
+/// How the link with an account is, as the provider has just told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LinkNews {
+    /// It is good.
+    Good {
+        /// When it ends by itself, where the provider limits that and tells it with this call.
+        ends: Option<Timestamp>,
+    },
+    /// Its owner, or the provider, has taken it back.
+    Ended {
+        /// What the provider says, without secrets.
+        sentence: String,
+    },
+}
 
 /// Where renewed secrets are kept: whoever opens a storage knows where its settings lie.
 pub trait KeepSecrets: Send + Sync + Debug {
@@ -22,6 +39,9 @@ pub trait KeepSecrets: Send + Sync + Debug {
     fn kept(&self, _name: &str) -> io::Result<Option<Secret>> {
         Ok(None)
     }
+
+    /// Hears how the link is, whenever the provider was asked. It may block; nothing waits for what comes of it.
+    fn hear_of_link(&self, _news: &LinkNews, _at: Timestamp) {}
 }
 
 /// For storages that are in no catalog (yet): a secret that is renewed all the same is a failure, said before the old one

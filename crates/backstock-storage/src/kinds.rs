@@ -16,7 +16,7 @@ use backstock_host::Host;
 use schemars::Schema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Field, KeepSecrets, Link, Result, Storage, settings};
+use crate::{Field, KeepSecrets, Link, Result, Storage, oauth, settings};
 
 /// Opens a storage of one kind.
 pub(crate) type Open = fn(&Host, &serde_json::Value, Arc<dyn KeepSecrets>) -> Result<Arc<dyn Storage>>;
@@ -43,6 +43,11 @@ impl Kind {
     /// What it needs to know, setting by setting.
     pub fn fields(&self) -> Vec<Field> {
         settings::fields(&(self.schema)())
+    }
+
+    /// The secret that comes of linking it with an account, by the name of its setting; none where there is nothing to link.
+    pub fn linked_secret(&self) -> Option<&'static str> {
+        self.link.map(|_| oauth::REFRESH_TOKEN)
     }
 }
 
@@ -104,6 +109,19 @@ mod tests {
                 assert!(field.help.ends_with('.'), "{}: {field:?}", kind.name);
                 assert!(!field.takes.is_empty() || !field.words.is_empty(), "{}: {field:?}", kind.name);
             }
+        }
+    }
+
+    #[test]
+    fn what_linking_gives_is_a_secret_of_the_kind() {
+        let linked: Vec<_> = KINDS.iter().filter(|kind| kind.linked_secret().is_some()).collect();
+        assert_eq!(
+            linked.iter().map(|kind| kind.name).collect::<Vec<_>>(),
+            ["dropbox", "google_drive", "onedrive"]
+        );
+        for kind in linked {
+            let is_it = |field: &Field| Some(field.name.as_str()) == kind.linked_secret() && field.is_secret;
+            assert!(kind.fields().iter().any(is_it), "{}", kind.name);
         }
     }
 

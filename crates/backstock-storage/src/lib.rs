@@ -38,10 +38,10 @@ use async_trait::async_trait;
 use backstock_host::Host;
 
 pub use error::{Cause, Error, Result};
-pub use keep::{KeepSecrets, KeptNowhere};
+pub use keep::{KeepSecrets, KeptNowhere, LinkNews};
 pub use kinds::local::LocalSettings;
 pub use kinds::{KINDS, Kind, StorageSettings};
-pub use oauth::{Link, Pending};
+pub use oauth::{Link, LinkManner, Linked, PENDING_LIMIT_SECONDS, Pending, Returned};
 pub use object::{ObjectFacts, ObjectName, ParseNameError};
 pub use part::{BLOCK_BYTES, Properties, PutReceipt, SpooledPart};
 pub use secret::Secret;

@@ -6,30 +6,22 @@
 
 mod access;
 mod grant;
+mod link;
 #[cfg(test)]
 pub(crate) mod trial;
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
-use std::sync::Arc;
 
-use backstock_host::{Host, Random};
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use jiff::Timestamp;
 use reqwest::Url;
 use serde::Deserialize;
 
 pub(crate) use self::access::Access;
-use crate::http::{Act, Http, Way};
-use crate::{Cause, Error, Result, Secret};
+pub use self::link::{Link, LinkManner, Linked, PENDING_LIMIT_SECONDS, Pending, Returned};
+use crate::Secret;
+use crate::http::Act;
 
 /// The setting that holds the refresh token, and the name under which a renewed one is kept.
 pub(crate) const REFRESH_TOKEN: &str = "refresh_token";
-/// How long a link that was begun may take to be completed, in seconds.
-const PENDING_LIMIT_SECONDS: i64 = 10 * 60;
-/// Random bytes of a verifier and of a state: 43 characters, the fewest that RFC 7636 takes (4.1).
-const RANDOM_BYTES: usize = 32;
 
 /// What one cloud's OAuth is like.
 #[derive(Debug, Clone)]
@@ -46,6 +38,8 @@ pub(crate) struct Provider {
     pub(crate) scopes: &'static [&'static str],
     /// Whether it refuses clients without a secret, PKCE or not.
     pub(crate) needs_secret: bool,
+    /// How the owner's browser brings the code.
+    pub(crate) manner: LinkManner,
     /// What its access tokens begin with. They die within hours: people paste them where a refresh token belongs.
     pub(crate) access_token_prefixes: &'static [&'static str],
 }
@@ -85,6 +79,8 @@ pub(crate) struct Tokens {
     pub(crate) lifetime_seconds: Option<u64>,
     /// The refresh token to use from now on, where another one is given.
     pub(crate) refresh_token: Option<Secret>,
+    /// How long the refresh token is good, in seconds, where its provider limits that and tells.
+    pub(crate) refresh_lifetime_seconds: Option<u64>,
 }
 
 impl Client {
@@ -98,7 +94,7 @@ impl Client {
         id: &str,
         secret: Option<&Secret>,
         endpoint: Option<&Url>,
-    ) -> std::result::Result<Self, String> {
+    ) -> Result<Self, String> {
         let id = id.trim().to_owned();
         if id.is_empty() {
             return Err(format!(
@@ -131,7 +127,7 @@ impl Client {
 /// # Errors
 ///
 /// What is wrong with it, as a sentence for [`Error::Settings`].
-pub(crate) fn endpoint(text: Option<&str>) -> std::result::Result<Option<Url>, String> {
+pub(crate) fn endpoint(text: Option<&str>) -> Result<Option<Url>, String> {
     let Some(text) = text.map(str::trim).filter(|text| !text.is_empty()) else { return Ok(None) };
     let url = Url::parse(text).map_err(|error| format!("endpoint: {error}"))?;
     let is_loopback = matches!(url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"));
@@ -144,7 +140,7 @@ pub(crate) fn endpoint(text: Option<&str>) -> std::result::Result<Option<Url>, S
 }
 
 /// An address of a service, looked for at another endpoint where one is set.
-pub(crate) fn moved(address: &str, endpoint: Option<&Url>) -> std::result::Result<Url, String> {
+pub(crate) fn moved(address: &str, endpoint: Option<&Url>) -> Result<Url, String> {
     let address = Url::parse(address).map_err(|error| format!("the address \"{address}\": {error}"))?;
     let Some(endpoint) = endpoint else { return Ok(address) };
     let mut there = endpoint.clone();
@@ -159,7 +155,7 @@ pub(crate) fn moved(address: &str, endpoint: Option<&Url>) -> std::result::Resul
 /// # Errors
 ///
 /// What is wrong with it, as a sentence for [`Error::Settings`].
-pub(crate) fn check_refresh_token(provider: &Provider, token: &Secret) -> std::result::Result<(), String> {
+pub(crate) fn check_refresh_token(provider: &Provider, token: &Secret) -> Result<(), String> {
     let text = token.expose().trim();
     if text.is_empty() {
         return Err(format!(
@@ -175,105 +171,6 @@ pub(crate) fn check_refresh_token(provider: &Provider, token: &Secret) -> std::r
         ));
     }
     Ok(())
-}
-
-/// The way to link a storage with an account: an address for the owner's browser, then the code that comes back.
-#[derive(Debug)]
-pub struct Link {
-    client: Client,
-    http: Http,
-    random: Arc<dyn Random>,
-}
-
-/// A link that was begun: what must be known when the code comes back. It is good for ten minutes, and never leaves memory.
-#[derive(Debug)]
-pub struct Pending {
-    verifier: Secret,
-    state: Secret,
-    redirect: Option<String>,
-    begun: Timestamp,
-}
-
-impl Link {
-    /// The link of a kind, by its settings; those that are not [`ClientSettings`] do not matter.
-    pub(crate) fn new(
-        host: &Host,
-        kind: &'static str,
-        provider: Provider,
-        settings: &serde_json::Value,
-    ) -> Result<Self> {
-        let fault = |problem: String| Error::Settings { kind, problem };
-        let settings = ClientSettings::deserialize(settings).map_err(|error| fault(error.to_string()))?;
-        let endpoint = endpoint(settings.endpoint.as_deref()).map_err(fault)?;
-        let secret = settings.client_secret.as_ref();
-        let client = Client::new(provider, &settings.client_id, secret, endpoint.as_ref()).map_err(fault)?;
-        let way = Way { ca_file: settings.ca_file.as_deref(), proxy: settings.proxy.as_deref() };
-        let place = client.token_url.host_str().unwrap_or_default().to_owned();
-        let http = Http::new(host, way, place, secret.into_iter().cloned().collect()).map_err(fault)?;
-        Ok(Self { client, http, random: host.random.clone() })
-    }
-
-    /// The name of the provider, for people.
-    pub fn provider(&self) -> &'static str {
-        self.client.provider.name
-    }
-
-    /// The address at which the owner of the account says yes. With `redirect`, the browser is sent there afterwards, with the
-    /// code and the state; without, the provider shows the code for copying, where it does that at all.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Refused`] where `redirect` is no address.
-    pub fn authorization_url(&self, redirect: Option<&str>) -> Result<(String, Pending)> {
-        let pending = Pending {
-            verifier: self.random_text(),
-            state: self.random_text(),
-            redirect: redirect.map(str::to_owned),
-            begun: self.http.now(),
-        };
-        let url = self.client.authorization_url(&pending).map_err(|problem| self.refused(&problem))?;
-        Ok((url.into(), pending))
-    }
-
-    /// Exchanges the code for the secrets that the storage needs from now on, by the names of their settings. `state` is what
-    /// came back with the code; it must have, where there was a redirect.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Refused`] where the state is another one, the code is wrong or too old, or no refresh token is given; what
-    /// the way to the provider brings.
-    pub async fn exchange(
-        &self,
-        pending: &Pending,
-        code: &Secret,
-        state: Option<&str>,
-    ) -> Result<BTreeMap<String, Secret>> {
-        // Somebody else's code shall not become our account.
-        if (pending.redirect.is_some() || state.is_some()) && state != Some(pending.state.expose()) {
-            return Err(self.refused("what came back does not belong to the link that was begun here"));
-        }
-        let age_seconds = self.http.now().as_second() - pending.begun.as_second();
-        if !(0..=PENDING_LIMIT_SECONDS).contains(&age_seconds) {
-            return Err(self.refused("the link was begun too long ago"));
-        }
-        let tokens = self.client.exchange(&self.http, pending, code).await?;
-        let Some(refresh_token) = tokens.refresh_token else {
-            return Err(
-                self.refused("it gave no refresh token, without which the link would die within hours")
-            );
-        };
-        Ok(BTreeMap::from([(REFRESH_TOKEN.to_owned(), refresh_token)]))
-    }
-
-    fn random_text(&self) -> Secret {
-        let mut bytes = [0; RANDOM_BYTES];
-        self.random.fill(&mut bytes);
-        Secret::new(URL_SAFE_NO_PAD.encode(bytes))
-    }
-
-    fn refused(&self, answer: &str) -> Error {
-        self.http.refused(self.client.act(), Cause::SignIn, answer, None)
-    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Local servers in the place of clouds, written from the published contracts of their providers: what they refuse, how they
 //! page, how their sessions go on. Clients reach them over TLS on loopback, and cannot tell by the protocol.
 
+pub mod browser;
 pub mod dropbox;
 pub mod google_drive;
 pub mod oauth;

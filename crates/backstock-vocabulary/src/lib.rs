@@ -5,6 +5,7 @@
 
 mod backup;
 mod id;
+mod link;
 pub mod path_bytes;
 pub mod raw_text;
 mod replica;
@@ -15,6 +16,7 @@ pub use backup::{ArtifactKind, Codec, Content, Level, Reason, Scope};
 pub use id::{
     BackupId, DestinationId, IdentityId, InstanceId, LeaseId, ParseIdError, RunId, SetId, ShopId, StorageId,
 };
+pub use link::LinkState;
 pub use raw_text::{RawText, readable};
 pub use replica::{MarkCause, Proof, ReplicaState, VerifyLevel};
 pub use run::{ErrorClass, Outcome, RunKind};

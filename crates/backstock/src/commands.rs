@@ -24,7 +24,7 @@ mod verify;
 use std::ffi::OsStr;
 
 use backstock_catalog::Backup;
-use backstock_operations::{Environment, chain, find_backup, find_shop, forget_old_history};
+use backstock_operations::{Environment, chain, find_backup, find_shop, forget_old_history, troubled_links};
 
 use crate::arguments::{Arguments, CatalogCommand, Command};
 use crate::exit::{Code, CommandError};
@@ -77,6 +77,16 @@ fn meant_backup(
 fn forget_history(session: &Session, environment: &Environment) {
     if let Err(error) = forget_old_history(environment) {
         session.terminal.warn(&printable(&chain(&error)));
+    }
+}
+
+/// Says which links with accounts are not as they should be, before it matters. Nobody's work fails for it.
+fn tell_of_links(session: &Session, environment: &Environment) {
+    match troubled_links(environment) {
+        Ok(links) => links.iter().for_each(|(title, link)| {
+            storage::warn_of_link(session.terminal, &printable(title), Some(link));
+        }),
+        Err(error) => session.terminal.warn(&printable(&chain(&error))),
     }
 }
 

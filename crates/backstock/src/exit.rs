@@ -92,6 +92,15 @@ impl CommandError {
         Self::NotFound(Declined { message: message.into(), hint: None })
     }
 
+    /// The same, with what to do about it.
+    pub(crate) fn with_hint(self, hint: impl Into<String>) -> Self {
+        match self {
+            Self::Declined(error) => Self::Declined(Declined { hint: Some(hint.into()), ..error }),
+            Self::NotFound(error) => Self::NotFound(Declined { hint: Some(hint.into()), ..error }),
+            other => other,
+        }
+    }
+
     /// The error itself.
     pub(crate) fn as_ref(&self) -> &(dyn StdError + 'static) {
         match self {

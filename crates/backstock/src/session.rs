@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use backstock_host::Host;
 use backstock_operations::{
@@ -118,6 +118,11 @@ impl Session {
     /// Watches an operation.
     pub(crate) fn progress(&self) -> Progress {
         Progress::new(self.terminal, self.interrupted.clone())
+    }
+
+    /// Whether a signal asks to stop.
+    pub(crate) fn is_interrupted(&self) -> bool {
+        self.interrupted.load(Ordering::Relaxed)
     }
 
     /// Where backups are kept.

@@ -2,10 +2,10 @@
 
 use std::error::Error as StdError;
 use std::fmt;
-use std::io::{self, BufRead, IsTerminal, Write};
+use std::io::{self, BufRead, IsTerminal, Read, Write};
 
-use backstock_operations::{ListedDrill, ListedReplica, causes};
-use backstock_vocabulary::{Outcome, ReplicaState};
+use backstock_operations::{ListedDrill, ListedLink, ListedReplica, causes};
+use backstock_vocabulary::{LinkState, Outcome, ReplicaState};
 use serde::Serialize;
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::fmt::FmtContext;
@@ -53,6 +53,11 @@ impl Terminal {
         self.is_narrow
     }
 
+    /// Whether there is somebody who can be asked.
+    pub(crate) fn can_ask(&self) -> bool {
+        self.can_ask
+    }
+
     /// A line of data.
     pub(crate) fn data(&self, line: &str) {
         // A closed pipe (`backstock list | head`) is no reason to fail.
@@ -78,6 +83,19 @@ impl Terminal {
     /// A line that must be seen even when quiet.
     pub(crate) fn warn(&self, line: &str) {
         let _ = writeln!(io::stderr(), "warning: {line}");
+    }
+
+    /// A line without which a person cannot go on; seen even when quiet.
+    pub(crate) fn prompt(&self, line: &str) {
+        let _ = writeln!(io::stderr(), "{line}");
+    }
+
+    /// One line of standard input, without its end and of so many bytes at most; none where it ends before.
+    pub(crate) fn read_line(&self, limit_bytes: u64) -> Option<String> {
+        let mut line = String::new();
+        let read = io::stdin().lock().take(limit_bytes).read_line(&mut line).ok()?;
+        line.truncate(line.trim_end_matches(['\r', '\n']).len());
+        (read > 0).then_some(line)
     }
 
     /// An error with everything that led to it, and what to do about it.
@@ -242,6 +260,16 @@ pub(crate) fn replica_text(replica: &ListedReplica) -> String {
             format!("{} ({} on {})", replica.state, check.level, check.checked.strftime("%Y-%m-%d %H:%M UTC"))
         }
         None => replica.state.to_string(),
+    }
+}
+
+/// How a link with an account is, as a person reads it.
+pub(crate) fn link_text(link: &ListedLink) -> String {
+    const MINUTE: &str = "%Y-%m-%d %H:%M UTC";
+    match (link.state, link.ends) {
+        (LinkState::Ok, _) => link.state.to_string(),
+        (LinkState::Expiring, Some(ends)) => format!("{}: ends on {}", link.state, ends.strftime(MINUTE)),
+        _ => format!("{} since {}", link.state, link.since.strftime(MINUTE)),
     }
 }
 

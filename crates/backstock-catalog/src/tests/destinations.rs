@@ -32,9 +32,11 @@ async fn a_destination_is_kept_changed_and_forgotten_with_what_was_owed_to_it() 
     let twin = Destination { id: DestinationId::from_parts(8, [8; 10]), ..row.clone() };
     assert!(catalog.save_destination(&twin).await.is_err(), "a set has one row for each storage");
 
+    // The clock of the sample goes on with each look.
+    let begun = sample.now();
+    catalog.begin_destination(row.id, begun).await.unwrap();
+    (row.is_on, row.copies, row.begun) = (false, None, Some(begun));
     catalog.begin_destination(row.id, sample.now()).await.unwrap();
-    (row.is_on, row.copies, row.begun) = (false, None, Some(sample.now()));
-    catalog.begin_destination(row.id, sample.now() + std::time::Duration::from_secs(5)).await.unwrap();
     catalog.save_destination(&row).await.unwrap();
     assert_eq!(catalog.destinations(set.id).await.unwrap(), vec![row.clone()], "the first time stays");
     assert!(!catalog.remove_storage(second.id).await.unwrap(), "a set sends its backups there");
@@ -54,7 +56,11 @@ async fn a_destination_is_kept_changed_and_forgotten_with_what_was_owed_to_it() 
     catalog.remove_destination(&row).await.unwrap();
     assert_eq!(catalog.destinations(set.id).await.unwrap(), []);
     assert_eq!(states(catalog.replicas(owed.id).await.unwrap()), [ReplicaState::Present]);
-    assert_eq!(states(catalog.replicas(there.id).await.unwrap()), [ReplicaState::Present], "what is there stays");
+    assert_eq!(
+        states(catalog.replicas(there.id).await.unwrap()),
+        [ReplicaState::Present],
+        "what is there stays"
+    );
 }
 
 /// A copy that is still to be made holds nothing: neither is the backup there, nor does it stay for its sake.
@@ -70,8 +76,7 @@ async fn a_debt_is_no_replica() {
         catalog.record_backup(backup, &[sample.replica(backup, &storage)]).await.unwrap();
     }
     catalog.owe_replica(&debt(&sample, &new, &second, ReplicaState::WaitingForParent)).await.unwrap();
-    let mark =
-        Mark { backup: new.id, storage: storage.id, cause: MarkCause::ByHand, marked: sample.now() };
+    let mark = Mark { backup: new.id, storage: storage.id, cause: MarkCause::ByHand, marked: sample.now() };
     catalog.change_marks(&[mark], &[]).await.unwrap();
     assert_eq!(catalog.find_backup("latest", None).await.unwrap(), old, "the new one is on its way out");
     assert!(catalog.begin_deletion(new.id, storage.id).await.unwrap());

@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::manage::{ListedIdentity, identities};
 use crate::environment::Environment;
 use crate::error::{Doing, ErrorKind, OperationError, Result};
+use crate::storages::{StorageClient, client_of};
 
 /// What stands on the page.
 #[derive(Debug, Clone, Serialize)]
@@ -42,6 +43,9 @@ pub struct KitPlace {
     pub newest: jiff::Timestamp,
     /// The identities that open any of them.
     pub sealed_for: Vec<IdentityId>,
+    /// The application that sees them, where a cloud shows each application its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client: Option<StorageClient>,
 }
 
 /// Gathers what stands on the page. Nothing secret does.
@@ -66,6 +70,7 @@ pub fn recovery_kit(environment: &Environment) -> Result<RecoveryKit> {
     for replica in &replicas {
         let Some(backup) = backups.iter().find(|backup| backup.id == replica.backup) else { continue };
         let storage = storages.iter().find(|storage| storage.id == replica.storage);
+        let client = storage.and_then(client_of);
         let storage = storage.map_or_else(|| replica.storage.short(), |storage| storage.title.clone());
         let set_folder = replica.folder.rsplit_once('/').map_or("", |(set_folder, _)| set_folder).to_owned();
         let shop = shops.iter().find(|shop| shop.id == backup.shop);
@@ -76,6 +81,7 @@ pub fn recovery_kit(environment: &Environment) -> Result<RecoveryKit> {
             backups: 0,
             newest: backup.started,
             sealed_for: Vec::new(),
+            client,
         });
         place.backups += 1;
         place.newest = place.newest.max(backup.started);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use backstock_vocabulary::{BackupId, Outcome};
+use backstock_vocabulary::{BackupId, LinkState, Outcome};
 
 use super::copy::Copier;
 use super::early::{EarlyCopies, EarlyParts};
@@ -133,6 +133,7 @@ fn begun(destination: &DestinationPlan) -> DestinationReport {
         left: Vec::new(),
         sent_bytes: 0,
         elapsed_ms: 0,
+        link: None,
         problem: None,
         hint: None,
     }
@@ -147,6 +148,12 @@ fn failed(
     report.left =
         destination.lacking.iter().map(|lacking| lacking.backup.id).filter(|id| !is_there(*id)).collect();
     (report.problem, report.hint) = (Some(chain(error)), error.hint());
+    if error.is_unlinked() {
+        let title = &destination.storage.title;
+        report.link = Some(LinkState::Revoked);
+        report.problem = Some(format!("its link is {}: {}", LinkState::Revoked, chain(error)));
+        report.hint = Some(format!("`backstock storage link {title}` makes it anew; what lies there stays"));
+    }
     report
 }
 

@@ -1,5 +1,8 @@
 //! Before anything goes to a destination: this instance is the writer there, keys and numbers are told, leftovers of dead runs are gone.
 
+use backstock_catalog::Replica;
+use backstock_vocabulary::ReplicaState;
+
 use super::numbers::{explain, nearest};
 use super::patience::Patience;
 use super::plan::{DestinationPlan, LackingBackup};
@@ -9,6 +12,7 @@ use crate::environment::Environment;
 use crate::error::{Doing, ErrorKind, OperationError, Result};
 use crate::keys::put_keys;
 use crate::monitor::Monitor;
+use crate::storages::{client_of, nothing_seen};
 use crate::succession::first_number;
 
 /// A backup that is to go to a destination.
@@ -108,7 +112,31 @@ impl Preparation<'_> {
         let storage = &target.place.storage;
         let listed = Patience::new(self.environment, self.monitor).act(|| storage.list(Some(&root)));
         let objects = listed.doing(format!("listing {} at {}", target.name, target.place.record.title))?;
+        if objects.is_empty() && !self.take_over {
+            self.require_same_account(target)?;
+        }
         Ok(target.listing_of(&objects))
+    }
+
+    /// Where an account shows nothing of the set although backups of it are known to be there, perhaps another one was linked, or
+    /// another client: nothing is begun anew there unless somebody says so.
+    fn require_same_account(&self, target: &SetFolder) -> Result<()> {
+        let (environment, record) = (self.environment, &target.place.record);
+        if client_of(record).is_none() {
+            return Ok(());
+        }
+        let act = || format!("listing what is known to be at {}", record.title);
+        let known = environment.wait(environment.catalog.list_replicas()).doing(act())?;
+        let begin = format!("{}/", target.name);
+        let is_there = |replica: &Replica| {
+            replica.storage == record.id
+                && replica.folder.starts_with(&begin)
+                && matches!(replica.state, ReplicaState::Present | ReplicaState::Verified)
+        };
+        if known.iter().any(is_there) {
+            return Err(nothing_seen(record, &format!("of the set {}", target.name)));
+        }
+        Ok(())
     }
 
     /// Removes what dead runs left of backups that are not to go there any more. What is still to go there is gone on with.

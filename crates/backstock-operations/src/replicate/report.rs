@@ -1,6 +1,6 @@
 //! What came of copying to each destination, as the command line and the API show it.
 
-use backstock_vocabulary::{BackupId, Outcome, Proof};
+use backstock_vocabulary::{BackupId, LinkState, Outcome, Proof};
 use serde::Serialize;
 
 /// What came of copying the backups of a set to its destinations.
@@ -43,6 +43,9 @@ pub struct DestinationReport {
     pub sent_bytes: u64,
     /// How long it took, in milliseconds.
     pub elapsed_ms: u64,
+    /// How its link with an account is, where that is why something is left.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub link: Option<LinkState>,
     /// Why something is left, outermost first.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub problem: Option<String>,

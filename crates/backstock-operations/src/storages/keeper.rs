@@ -1,18 +1,20 @@
-//! Secrets that a provider renews are kept before the storage goes on with them: sealed, in the catalog. The link to an
-//! account can be lost here.
+//! Secrets that a provider renews are kept before the storage goes on with them: sealed, in the catalog, with what is heard of
+//! the link. The link to an account can be lost here.
 
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use backstock_catalog::Catalog;
 use backstock_host::{InstanceKey, Random};
-use backstock_storage::{KeepSecrets, Secret};
+use backstock_storage::{KeepSecrets, LinkNews, Secret};
 use backstock_vocabulary::StorageId;
+use jiff::Timestamp;
 use tokio::runtime::Handle;
 
+use super::MadeLink;
 use super::secrets::{self, Secrets};
 use crate::environment::Environment;
-use crate::error::{Doing, ErrorKind, OperationError, Result};
+use crate::error::{Doing, ErrorKind, OperationError, Result, chain};
 
 /// How often others may be faster before it is a failure.
 const TRIES: u32 = 10;
@@ -25,6 +27,7 @@ pub(super) struct CatalogKeeper {
     random: Arc<dyn Random>,
     handle: Handle,
     storage: StorageId,
+    may_write: bool,
 }
 
 impl CatalogKeeper {
@@ -35,6 +38,7 @@ impl CatalogKeeper {
             random: Arc::clone(&environment.host.random),
             handle: environment.handle(),
             storage,
+            may_write: environment.may_write,
         }
     }
 
@@ -49,10 +53,11 @@ impl CatalogKeeper {
         Ok((record.sealed_secrets, opened))
     }
 
-    fn renew(&self, name: &str, secret: &Secret) -> Result<()> {
+    /// Seals secrets into the record, in the place of what it has under their names. Whoever is faster is not overwritten.
+    pub(super) fn renew(&self, renewed: &Secrets) -> Result<()> {
         for _ in 0..TRIES {
             let (before, mut secrets) = self.present()?;
-            secrets.insert(name.to_owned(), secret.clone());
+            secrets.extend(renewed.clone());
             let sealed = secrets::sealed(&self.key, &*self.random, self.storage, &secrets)?;
             let renewing = self.catalog.renew_secrets(self.storage, before.as_deref(), sealed.as_deref());
             let act = format!("renewing the secrets of the storage {}", self.storage);
@@ -67,30 +72,74 @@ impl CatalogKeeper {
 
 impl KeepSecrets for CatalogKeeper {
     fn keep(&self, name: &str, secret: &Secret) -> io::Result<()> {
-        self.renew(name, secret).map_err(io::Error::other)
+        self.renew(&Secrets::from([(name.to_owned(), secret.clone())])).map_err(io::Error::other)
     }
 
     fn kept(&self, name: &str) -> io::Result<Option<Secret>> {
         let (_, mut secrets) = self.present().map_err(io::Error::other)?;
         Ok(secrets.remove(name))
     }
+
+    fn hear_of_link(&self, news: &LinkNews, at: Timestamp) {
+        // Whoever only looks leaves the catalog as it is.
+        if !self.may_write {
+            return;
+        }
+        let heard = match news {
+            LinkNews::Good { ends } => {
+                self.handle.block_on(self.catalog.link_is_good(self.storage, at, *ends))
+            }
+            LinkNews::Ended { sentence } => {
+                self.handle.block_on(self.catalog.link_has_ended(self.storage, at, sentence))
+            }
+        };
+        if let Err(error) = heard {
+            tracing::warn!("how a link with an account is could not be recorded: {}", chain(&error));
+        }
+    }
 }
 
 /// Keeps the secrets of a storage that is being defined until its record is made, which then holds them.
 #[derive(Debug, Default)]
-pub(super) struct MemoryKeeper(Mutex<Secrets>);
+pub(super) struct MemoryKeeper(Mutex<Heard>);
+
+#[derive(Debug, Default)]
+struct Heard {
+    renewed: Secrets,
+    link: Option<MadeLink>,
+}
 
 impl MemoryKeeper {
+    fn heard(&self) -> MutexGuard<'_, Heard> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Everything that was renewed.
     pub(super) fn renewed(&self) -> Secrets {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.heard().renewed.clone()
+    }
+
+    /// What was heard of the link last, where that was good.
+    pub(super) fn link(&self) -> Option<MadeLink> {
+        self.heard().link
     }
 }
 
 impl KeepSecrets for MemoryKeeper {
     fn keep(&self, name: &str, secret: &Secret) -> io::Result<()> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), secret.clone());
+        self.heard().renewed.insert(name.to_owned(), secret.clone());
         Ok(())
+    }
+
+    fn hear_of_link(&self, news: &LinkNews, at: Timestamp) {
+        let mut heard = self.heard();
+        heard.link = match news {
+            LinkNews::Good { ends } => {
+                let before = heard.link.and_then(|link| link.ends);
+                Some(MadeLink { at, ends: ends.or(before) })
+            }
+            LinkNews::Ended { .. } => None,
+        };
     }
 }
 
@@ -137,6 +186,7 @@ mod tests {
             kind: "webdav".into(),
             settings: settings.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
             secrets: BTreeMap::from([("password".to_owned(), secret("old one"))]),
+            link: None,
         };
         let listed = add_storage(&environment, new).unwrap();
         let keeper = Arc::new(CatalogKeeper::of(&environment, listed.id));
@@ -169,6 +219,7 @@ mod tests {
             kind: "webdav".into(),
             settings: BTreeMap::from([("url".to_owned(), "https://cloud.example/dav".to_owned())]),
             secrets: BTreeMap::new(),
+            link: None,
         };
         let listed = add_storage(&environment, new).unwrap();
         std::thread::scope(|scope| {

@@ -9,7 +9,7 @@ use backstock_storage::{Field, KINDS, KeptNowhere, Kind, LOCAL_KIND, Secret, Sto
 use backstock_vocabulary::StorageId;
 use serde_json::{Map, Value};
 
-use super::secrets;
+use super::{MadeLink, secrets};
 use crate::backup::refuse_place;
 use crate::environment::Environment;
 use crate::error::{Doing, ErrorKind, OperationError, Result};
@@ -28,6 +28,8 @@ pub struct NewStorage {
     pub settings: BTreeMap<String, String>,
     /// Secrets by name.
     pub secrets: BTreeMap<String, Secret>,
+    /// That it was linked with an account, or that its link was seen to be good.
+    pub link: Option<MadeLink>,
 }
 
 /// The kind of storage with a name.
@@ -46,17 +48,30 @@ pub fn storage_kind(name: &str) -> Result<&'static Kind> {
 }
 
 impl NewStorage {
-    /// The secrets that it needs and lacks.
+    /// The secrets that it needs and lacks, but for the one that linking it gives.
     pub fn missing_secrets(&self) -> Result<Vec<Field>> {
-        let fields = storage_kind(&self.kind)?.fields().into_iter();
-        Ok(fields
-            .filter(|field| field.is_secret && field.is_required && !self.secrets.contains_key(&field.name))
-            .collect())
+        let kind = storage_kind(&self.kind)?;
+        let is_asked_for = |field: &Field| {
+            let is_linked = Some(field.name.as_str()) == kind.linked_secret();
+            field.is_secret && field.is_required && !is_linked && !self.secrets.contains_key(&field.name)
+        };
+        Ok(kind.fields().into_iter().filter(is_asked_for).collect())
+    }
+
+    /// Whether it is of a kind that is linked with an account, and is not yet.
+    pub fn lacks_link(&self) -> Result<bool> {
+        let linked = storage_kind(&self.kind)?.linked_secret();
+        Ok(linked.is_some_and(|linked| !self.secrets.contains_key(linked)))
     }
 
     /// Its settings with the secrets among them, for memory alone.
     pub(super) fn settings(&self) -> Result<StorageSettings> {
-        let mut settings = self.plain_settings()?;
+        self.settings_but_for(None)
+    }
+
+    /// As [`Self::settings`], where one secret need not be there yet.
+    pub(super) fn settings_but_for(&self, lacking: Option<&str>) -> Result<StorageSettings> {
+        let mut settings = self.plain_settings(lacking)?;
         let exposed = self.secrets.iter().map(|(name, secret)| (name.clone(), secret.expose().into()));
         settings.extend(exposed);
         Ok(StorageSettings { kind: self.kind.clone(), settings: settings.into() })
@@ -71,7 +86,7 @@ impl NewStorage {
     }
 
     /// Settings that are no secrets, each read as its kind wants it.
-    fn plain_settings(&self) -> Result<Map<String, Value>> {
+    fn plain_settings(&self, lacking: Option<&str>) -> Result<Map<String, Value>> {
         let fields = storage_kind(&self.kind)?.fields();
         let known = |name: &str| fields.iter().find(|field| field.name == name);
         let mut settings = Map::new();
@@ -88,16 +103,18 @@ impl NewStorage {
                 return Err(self.refused(format!("there is no secret called {name}")));
             }
         }
-        let is_given = |name: &str| settings.contains_key(name) || self.secrets.contains_key(name);
+        let is_given = |name: &str| {
+            settings.contains_key(name) || self.secrets.contains_key(name) || lacking == Some(name)
+        };
         match fields.iter().find(|field| field.is_required && !is_given(&field.name)) {
             Some(lacking) => Err(self.refused(format!("{} is missing", lacking.name))),
             None => Ok(settings),
         }
     }
 
-    /// The record of it, once everything about it is in order.
-    pub(super) fn into_record(self, environment: &Environment) -> Result<StorageRecord> {
-        let title = self.title.trim().to_owned();
+    /// Makes sure that it can be defined once it is linked: nobody says yes in a browser for nothing.
+    pub(super) fn require_definable(&self, environment: &Environment, lacking: Option<&str>) -> Result<()> {
+        let title = self.title.trim();
         if title.is_empty()
             || title.chars().count() > TITLE_LIMIT_CHARACTERS
             || title.contains(char::is_control)
@@ -107,10 +124,10 @@ impl NewStorage {
             )));
         }
         let act = || format!("looking for the storage {title}");
-        if environment.wait(environment.catalog.find_storage_by_title(&title)).doing(act())?.is_some() {
+        if environment.wait(environment.catalog.find_storage_by_title(title)).doing(act())?.is_some() {
             return Err(self.refused("another storage has this title"));
         }
-        let settings = Value::from(self.plain_settings()?);
+        let settings = Value::from(self.plain_settings(lacking)?);
         let known =
             environment.wait(environment.catalog.find_storage_by_place(&self.kind, &settings)).doing(act())?;
         if let Some(known) = known {
@@ -121,6 +138,14 @@ impl NewStorage {
         {
             refuse_place("backups", "--set folder=…", Path::new(folder), &[], &[])?;
         }
+        Ok(())
+    }
+
+    /// The record of it, once everything about it is in order.
+    pub(super) fn into_record(self, environment: &Environment) -> Result<StorageRecord> {
+        self.require_definable(environment, None)?;
+        let title = self.title.trim().to_owned();
+        let settings = Value::from(self.plain_settings(None)?);
         backstock_storage::open(&environment.host, &self.settings()?, Arc::new(KeptNowhere))
             .doing(format!("reading the settings of the storage {title}"))?;
         let id = environment.host.new_id(StorageId::from_parts);

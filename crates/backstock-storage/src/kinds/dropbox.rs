@@ -24,8 +24,8 @@ use super::Kind;
 use crate::http::{Http, Way};
 use crate::oauth::{self, Access, Client, Provider};
 use crate::{
-    Cause, Error, KeepSecrets, Link, ObjectFacts, ObjectName, Properties, PutReceipt, Result, Secret,
-    SpooledPart, Storage, Upload, probe,
+    Cause, Error, KeepSecrets, Link, LinkManner, ObjectFacts, ObjectName, Properties, PutReceipt, Result,
+    Secret, SpooledPart, Storage, Upload, probe,
 };
 
 pub(super) const KIND: Kind = Kind {
@@ -47,6 +47,8 @@ const PROVIDER: Provider = Provider {
     // Those that the application was registered with.
     scopes: &[],
     needs_secret: false,
+    // Redirect addresses are registered to the letter.
+    manner: LinkManner { redirect_host: "localhost", redirect_path: "/", any_port: false, shows_code: true },
     access_token_prefixes: &["sl."],
 };
 

@@ -31,7 +31,7 @@ use crate::content::Content;
 use crate::http::{Act, Http, Way};
 use crate::oauth::{self, Access, Client, Provider};
 use crate::{
-    Cause, Error, InOneGo, KeepSecrets, Link, ObjectFacts, ObjectName, Properties, PutReceipt,
+    Cause, Error, InOneGo, KeepSecrets, Link, LinkManner, ObjectFacts, ObjectName, Properties, PutReceipt,
     RANGE_LIMIT_BYTES, Result, Secret, SpooledPart, Storage, Upload, probe,
 };
 
@@ -55,6 +55,8 @@ const PROVIDER: Provider = Provider {
     extra_query: &[("access_type", "offline"), ("prompt", "consent")],
     scopes: &["https://www.googleapis.com/auth/drive.file"],
     needs_secret: true,
+    // A desktop client may be sent to any port of the loopback address.
+    manner: LinkManner { redirect_host: "127.0.0.1", redirect_path: "/", any_port: true, shows_code: false },
     access_token_prefixes: &["ya29."],
 };
 

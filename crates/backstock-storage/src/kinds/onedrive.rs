@@ -28,7 +28,7 @@ use crate::content::Content;
 use crate::http::{Act, Http, Way};
 use crate::oauth::{self, Access, Client, Provider};
 use crate::{
-    Cause, Error, InOneGo, KeepSecrets, Link, ObjectFacts, ObjectName, Properties, PutReceipt,
+    Cause, Error, InOneGo, KeepSecrets, Link, LinkManner, ObjectFacts, ObjectName, Properties, PutReceipt,
     RANGE_LIMIT_BYTES, Result, Secret, SpooledPart, Storage, Upload, probe,
 };
 
@@ -107,6 +107,13 @@ fn provider(tenant: &str, app_folder: bool) -> std::result::Result<Provider, Str
             &["Files.ReadWrite", "offline_access"]
         },
         needs_secret: false,
+        // Of `http://localhost`, the port is not compared.
+        manner: LinkManner {
+            redirect_host: "localhost",
+            redirect_path: "",
+            any_port: true,
+            shows_code: false,
+        },
         access_token_prefixes: &["eyJ", "EwA", "EwB", "EwC"],
     })
 }

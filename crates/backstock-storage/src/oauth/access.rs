@@ -11,9 +11,10 @@ use jiff::Timestamp;
 use reqwest::StatusCode;
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
+use super::link::after;
 use super::{Client, REFRESH_TOKEN, Tokens, check_refresh_token};
 use crate::http::{Act, Answer, Http};
-use crate::{Cause, Error, KeepSecrets, Result, Secret};
+use crate::{Cause, Error, KeepSecrets, LinkNews, Result, Secret};
 
 /// How long before its end a token is renewed, in seconds: longer than any one request takes to begin.
 const RENEW_BEFORE_SECONDS: u64 = 5 * 60;
@@ -129,7 +130,22 @@ impl Access {
 }
 
 impl Shared {
+    /// Renews, and tells whoever keeps the secrets how the link is.
     async fn renew(&self, state: &mut State) -> Result<Secret> {
+        let renewed = self.renew_link(state).await;
+        let news = match &renewed {
+            Ok((_, ends)) => LinkNews::Good { ends: *ends },
+            Err(error) if error.is_unlinked() => LinkNews::Ended { sentence: error.to_string() },
+            Err(_) => return renewed.map(|(token, _)| token),
+        };
+        let (keep, now) = (Arc::clone(&self.keep), self.http.now());
+        // It is told, and nothing depends on it: what was asked for goes on.
+        let _ = tokio::task::spawn_blocking(move || keep.hear_of_link(&news, now)).await;
+        renewed.map(|(token, _)| token)
+    }
+
+    /// The new access token, and when the refresh token ends, where that is told.
+    async fn renew_link(&self, state: &mut State) -> Result<(Secret, Option<Timestamp>)> {
         if !state.is_kept {
             self.keep(state).await?;
         }
@@ -139,7 +155,7 @@ impl Shared {
             }
             other => other?,
         };
-        let Tokens { access_token, lifetime_seconds, refresh_token } = tokens;
+        let Tokens { access_token, lifetime_seconds, refresh_token, refresh_lifetime_seconds } = tokens;
         if let Some(refresh_token) = refresh_token.filter(|token| *token != state.refresh_token) {
             (state.refresh_token, state.is_kept) = (refresh_token, false);
             self.keep(state).await?;
@@ -151,7 +167,7 @@ impl Shared {
                 .map(|lifetime| after(now, lifetime - RENEW_BEFORE_SECONDS.min(lifetime / 4))),
             ends: lifetime_seconds.map(|lifetime| after(now, lifetime)),
         });
-        Ok(access_token)
+        Ok((access_token, refresh_lifetime_seconds.map(|lifetime| after(now, lifetime))))
     }
 
     async fn keep(&self, state: &mut State) -> Result<()> {
@@ -182,9 +198,4 @@ impl Shared {
     fn io(&self, error: io::Error) -> Error {
         self.http.io(self.client.act(), error)
     }
-}
-
-fn after(now: Timestamp, seconds: u64) -> Timestamp {
-    let seconds = i64::try_from(seconds).unwrap_or(i64::MAX);
-    now.checked_add(jiff::SignedDuration::from_secs(seconds)).unwrap_or(Timestamp::MAX)
 }

@@ -3,13 +3,18 @@
 use std::borrow::Cow;
 
 use futures_util::future::BoxFuture;
-use oauth2::basic::{BasicClient, BasicErrorResponse, BasicErrorResponseType, BasicTokenResponse};
+use oauth2::basic::{
+    BasicErrorResponse, BasicErrorResponseType, BasicRevocationErrorResponse,
+    BasicTokenIntrospectionResponse, BasicTokenType,
+};
 use oauth2::{
     AsyncHttpClient, AuthType, AuthUrl, AuthorizationCode, ClientId, ClientSecret, CsrfToken, EndpointNotSet,
-    EndpointSet, HttpRequest, HttpResponse, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, RefreshToken,
-    RequestTokenError, Scope, TokenResponse, TokenUrl,
+    EndpointSet, ExtraTokenFields, HttpRequest, HttpResponse, PkceCodeChallenge, PkceCodeVerifier,
+    RedirectUrl, RefreshToken, RequestTokenError, Scope, StandardRevocableToken, StandardTokenResponse,
+    TokenResponse, TokenUrl,
 };
 use reqwest::{Method, StatusCode, Url};
+use serde::{Deserialize, Serialize};
 
 use super::{Client, Pending, Tokens};
 use crate::http::{Act, Http, cause_of};
@@ -18,12 +23,40 @@ use crate::{Cause, Error, Result, Secret};
 /// The longest answer of a token endpoint, in bytes. Tokens of some providers are several thousand long.
 const ANSWER_LIMIT_BYTES: usize = 256 << 10;
 
-type Configured = BasicClient<EndpointSet, EndpointNotSet, EndpointNotSet, EndpointNotSet, EndpointSet>;
+/// What providers tell with their tokens beyond the standard.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Beyond {
+    /// Google: how long the refresh token is good, in seconds, where it is limited.
+    refresh_token_expires_in: Option<u64>,
+}
+
+impl ExtraTokenFields for Beyond {}
+
+type Told = StandardTokenResponse<Beyond, BasicTokenType>;
+type Unconfigured = oauth2::Client<
+    BasicErrorResponse,
+    Told,
+    BasicTokenIntrospectionResponse,
+    StandardRevocableToken,
+    BasicRevocationErrorResponse,
+>;
+type Configured = oauth2::Client<
+    BasicErrorResponse,
+    Told,
+    BasicTokenIntrospectionResponse,
+    StandardRevocableToken,
+    BasicRevocationErrorResponse,
+    EndpointSet,
+    EndpointNotSet,
+    EndpointNotSet,
+    EndpointNotSet,
+    EndpointSet,
+>;
 type Failure = RequestTokenError<Error, BasicErrorResponse>;
 
 impl Client {
     fn configured(&self) -> Configured {
-        let client = BasicClient::new(ClientId::new(self.id.clone()))
+        let client = Unconfigured::new(ClientId::new(self.id.clone()))
             .set_auth_uri(AuthUrl::from_url(self.authorize_url.clone()))
             .set_token_uri(TokenUrl::from_url(self.token_url.clone()))
             // All of them take the id in the body, and none wants both.
@@ -132,11 +165,12 @@ async fn carry(http: &Http, act: Act<'_>, request: HttpRequest) -> Result<HttpRe
     Ok(response)
 }
 
-fn tokens(http: &Http, told: &BasicTokenResponse) -> Tokens {
+fn tokens(http: &Http, told: &Told) -> Tokens {
     let tokens = Tokens {
         access_token: Secret::new(told.access_token().secret().clone()),
         lifetime_seconds: told.expires_in().map(|lifetime| lifetime.as_secs()),
         refresh_token: told.refresh_token().map(|token| Secret::new(token.secret().clone())),
+        refresh_lifetime_seconds: told.extra_fields().refresh_token_expires_in,
     };
     http.hide(&tokens.access_token);
     if let Some(refresh_token) = &tokens.refresh_token {

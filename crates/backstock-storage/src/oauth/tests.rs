@@ -1,10 +1,11 @@
 //! Links and tokens against a server that checks what it is sent, and takes back what it gave (F88).
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use backstock_host::SimulatedHost;
+use backstock_host::{Host, SimulatedHost};
 use backstock_testbed::clouds::authority;
-use backstock_testbed::clouds::oauth::{OAuth, Rotation, Rules};
+use backstock_testbed::clouds::oauth::{OAuth, Redirects, Rotation, Rules};
 use backstock_testbed::clouds::server::{CloudServer, Fault, Response};
 use backstock_vocabulary::ErrorClass;
 use jiff::SignedDuration;
@@ -13,8 +14,8 @@ use serde_json::json;
 
 use super::trial::Keeper;
 use super::*;
-use crate::http::{Answer, Patience};
-use crate::{KeepSecrets, KeptNowhere};
+use crate::http::{Answer, Http, Patience, Way};
+use crate::{Cause, Error, KeepSecrets, KeptNowhere, LinkNews, Result};
 
 const PROVIDER: Provider = Provider {
     name: "Cloud",
@@ -23,6 +24,12 @@ const PROVIDER: Provider = Provider {
     extra_query: &[("access_type", "offline")],
     scopes: &["files", "about"],
     needs_secret: true,
+    manner: LinkManner {
+        redirect_host: "127.0.0.1",
+        redirect_path: "/linked?from=here",
+        any_port: true,
+        shows_code: true,
+    },
     access_token_prefixes: &["at."],
 };
 
@@ -36,6 +43,8 @@ const RULES: Rules = Rules {
     access_prefix: "at.",
     rotation: Rotation::Never,
     lifetime: Duration::from_secs(14_400),
+    redirects: Redirects::AnyPort { origin: "http://127.0.0.1", path: "/linked" },
+    shows_code: true,
 };
 
 const REDIRECT: &str = "http://127.0.0.1:8765/linked?from=here";
@@ -131,6 +140,7 @@ async fn a_code_becomes_a_link_where_proof_and_state_are_right() {
     assert!(url.contains("scope=files+about"), "{url}");
     assert!(!url.contains(pending.verifier.expose()), "{url}");
     assert!(!format!("{pending:?}").contains(pending.verifier.expose()));
+    assert!(!format!("{pending:?}").contains(pending.state.expose()));
     let (code, state) = trial.say_yes(&url).await;
     // Somebody else's code, or one that came by itself.
     for wrong in [Some("other"), None] {
@@ -138,9 +148,10 @@ async fn a_code_becomes_a_link_where_proof_and_state_are_right() {
         assert_eq!(cause(&error), Some(Cause::SignIn), "{error}");
     }
     assert_eq!(trial.server.seen().iter().filter(|seen| seen.method == "POST").count(), 0);
-    let secrets = link.exchange(&pending, &code, state.as_deref()).await.unwrap();
-    assert_eq!(secrets.keys().collect::<Vec<_>>(), ["refresh_token"]);
-    assert!(trial.oauth.is_linked_by(secrets["refresh_token"].expose()));
+    let linked = link.exchange(&pending, &code, state.as_deref()).await.unwrap();
+    assert_eq!(linked.secrets.keys().collect::<Vec<_>>(), ["refresh_token"]);
+    assert!(trial.oauth.is_linked_by(linked.secrets["refresh_token"].expose()));
+    assert_eq!(linked.ends, None);
     // A code is good once, and only for who asked for it.
     let error = link.exchange(&pending, &code, state.as_deref()).await.unwrap_err();
     assert_eq!((cause(&error), error.class()), (Some(Cause::SignIn), ErrorClass::Ask), "{error}");
@@ -311,6 +322,58 @@ async fn a_link_that_was_taken_back_says_so() {
     // It clears at the next good call.
     let access = trial.access(&trial.oauth.link(), Arc::new(KeptNowhere));
     assert_eq!(trial.greeting(&access).await.unwrap().status(), 200);
+}
+
+/// Whoever keeps the secrets hears at each renewal how the link is, and when it ends where the provider limits that (as Google
+/// does while a consent screen is in "Testing").
+#[tokio::test]
+async fn what_the_provider_says_of_the_link_is_heard() {
+    let trial = Trial::start();
+    let refresh_token = trial.oauth.link();
+    let keeper = Keeper::of(&refresh_token);
+    let access = trial.access(&refresh_token, keeper.clone());
+    access.token().await.unwrap();
+    access.token().await.unwrap();
+    assert_eq!(keeper.news(), [LinkNews::Good { ends: None }], "once: the second call asked nobody");
+    trial.oauth.set_refresh_lifetime(Some(Duration::from_secs(604_800)));
+    trial.pass(14_400);
+    access.token().await.unwrap();
+    let ends = trial.host.clock.now() + SignedDuration::from_secs(604_800);
+    assert_eq!(keeper.news(), [LinkNews::Good { ends: Some(ends) }]);
+    // What says nothing of the link is no news of it.
+    trial.pass(14_400);
+    trial.server.order("POST", "/token", 0, 1, Fault::Instead(Response::text(503, "later")));
+    access.token().await.unwrap_err();
+    assert_eq!(keeper.news(), []);
+    trial.oauth.revoke();
+    let error = access.token().await.unwrap_err();
+    assert_eq!(keeper.news(), [LinkNews::Ended { sentence: error.to_string() }]);
+    assert!(!error.to_string().contains(&refresh_token), "{error}");
+    // A link that is made tells it too.
+    let link = trial.link();
+    let (url, pending) = link.authorization_url(Some(REDIRECT)).unwrap();
+    let (code, state) = trial.say_yes(&url).await;
+    let linked = link.exchange(&pending, &code, state.as_deref()).await.unwrap();
+    assert_eq!(linked.ends, Some(linked.at + SignedDuration::from_secs(604_800)));
+}
+
+#[tokio::test]
+async fn a_code_that_came_late_or_for_another_address_is_worth_nothing() {
+    let trial = Trial::start();
+    let link = trial.link();
+    trial.oauth.set_code_lifetime(Duration::ZERO);
+    let (url, pending) = link.authorization_url(Some(REDIRECT)).unwrap();
+    let (code, state) = trial.say_yes(&url).await;
+    let error = link.exchange(&pending, &code, state.as_deref()).await.unwrap_err();
+    assert!(error.to_string().contains("expired"), "{error}");
+    let http = trial.http();
+    for strange in
+        ["http://127.0.0.1:8765/other", "http://localhost:8765/linked", "https://shop.example/linked"]
+    {
+        let (url, _) = link.authorization_url(Some(strange)).unwrap();
+        let answer = http.send(ACT, http.request(Method::GET, url.parse().unwrap())).await.unwrap();
+        assert_eq!(answer.status(), 400, "{strange}");
+    }
 }
 
 #[tokio::test]

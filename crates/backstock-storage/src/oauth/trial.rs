@@ -4,20 +4,28 @@ use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
+use jiff::Timestamp;
+
 use crate::oauth::REFRESH_TOKEN;
-use crate::{KeepSecrets, Secret};
+use crate::{KeepSecrets, LinkNews, Secret};
 
 /// Keeps the refresh token of one storage.
 #[derive(Debug, Default)]
 pub(crate) struct Keeper {
     kept: Mutex<Option<String>>,
     fails: AtomicBool,
+    news: Mutex<Vec<LinkNews>>,
 }
 
 impl Keeper {
     /// One that keeps this one already.
     pub(crate) fn of(refresh_token: &str) -> Arc<Self> {
-        Arc::new(Self { kept: Mutex::new(Some(refresh_token.to_owned())), fails: AtomicBool::new(false) })
+        Arc::new(Self { kept: Mutex::new(Some(refresh_token.to_owned())), ..Self::default() })
+    }
+
+    /// What it has heard of the link since it was asked last.
+    pub(crate) fn news(&self) -> Vec<LinkNews> {
+        std::mem::take(&mut *self.news.lock().unwrap())
     }
 
     /// From now on fails, or does not.
@@ -44,5 +52,9 @@ impl KeepSecrets for Keeper {
     fn kept(&self, name: &str) -> io::Result<Option<Secret>> {
         assert_eq!(name, REFRESH_TOKEN);
         Ok(self.kept.lock().unwrap().clone().map(Secret::new))
+    }
+
+    fn hear_of_link(&self, news: &LinkNews, _: Timestamp) {
+        self.news.lock().unwrap().push(news.clone());
     }
 }

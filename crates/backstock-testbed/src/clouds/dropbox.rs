@@ -15,7 +15,7 @@ use tempfile::TempDir;
 
 use self::sessions::Sessions;
 use self::tree::Tree;
-use super::oauth::{OAuth, Rotation, Rules};
+use super::oauth::{OAuth, Redirects, Rotation, Rules};
 use super::server::{CloudServer, Request, Response, Service};
 
 /// The app key of the only application.
@@ -37,6 +37,8 @@ const RULES: Rules = Rules {
     access_prefix: "sl.",
     rotation: Rotation::Never,
     lifetime: Duration::from_secs(14_400),
+    redirects: Redirects::Registered,
+    shows_code: true,
 };
 
 /// What an account refuses: the words of the error, outermost first, and what belongs to the innermost.

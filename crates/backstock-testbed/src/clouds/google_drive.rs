@@ -15,7 +15,7 @@ use serde_json::json;
 use self::files::{File, Files};
 use self::query::Query;
 use self::uploads::Sessions;
-use super::oauth::{OAuth, Rotation, Rules};
+use super::oauth::{OAuth, Redirects, Rotation, Rules};
 use super::server::{CloudServer, Request, Response, Service};
 
 /// The client that is registered.
@@ -78,6 +78,8 @@ impl GoogleDriveServer {
             access_prefix: "ya29.",
             rotation: Rotation::Never,
             lifetime: Duration::from_secs(3599),
+            redirects: Redirects::AnyPort { origin: "http://127.0.0.1", path: "/" },
+            shows_code: false,
         });
         let state = State {
             files: Files::new(&[ROOT, SHARED_DRIVE]),

@@ -1,6 +1,7 @@
 //! The OAuth side of a cloud: the owner's yes, codes with PKCE, tokens that end, refresh tokens that are replaced or taken back.
 //!
-//! Contracts: RFC 6749 and RFC 7636, with what the providers want beyond them ([`Rules`]). The owner says yes at once.
+//! Contracts: RFC 6749 and RFC 7636, with what the providers want beyond them ([`Rules`]). The owner answers at once: yes, unless
+//! a test says otherwise.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -26,6 +27,20 @@ pub enum Rotation {
     EndsOld,
 }
 
+/// Which addresses the browser may be sent to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Redirects {
+    /// One of this machine, on any port.
+    AnyPort {
+        /// Scheme and host.
+        origin: &'static str,
+        /// The path; `/` and nothing are the same.
+        path: &'static str,
+    },
+    /// One that was registered, to the letter.
+    Registered,
+}
+
 /// What one provider's OAuth is like.
 #[derive(Debug, Clone)]
 pub struct Rules {
@@ -47,13 +62,21 @@ pub struct Rules {
     pub rotation: Rotation,
     /// How long an access token is good.
     pub lifetime: Duration,
+    /// Which addresses the browser may be sent to.
+    pub redirects: Redirects,
+    /// Whether the code is shown for copying where no address is named; otherwise one must be.
+    pub shows_code: bool,
 }
+
+/// How long a code is good where nothing else is said.
+const CODE_LIFETIME: Duration = Duration::from_secs(600);
 
 #[derive(Debug)]
 struct Grant {
     challenge: String,
     redirect: Option<String>,
     is_offline: bool,
+    ends: Instant,
 }
 
 #[derive(Debug)]
@@ -62,6 +85,12 @@ struct State {
     lifetime: Duration,
     count: u64,
     codes: HashMap<String, Grant>,
+    code_lifetime: Duration,
+    /// How long refresh tokens are good, where that is told.
+    refresh_lifetime: Option<Duration>,
+    /// Addresses that were registered for the browser.
+    registered: Vec<String>,
+    declines: bool,
     /// Refresh tokens and whether they are good.
     refresh_tokens: HashMap<String, bool>,
     /// Access tokens and until when they are good.
@@ -84,6 +113,10 @@ impl OAuth {
             lifetime: rules.lifetime,
             count: 0,
             codes: HashMap::new(),
+            code_lifetime: CODE_LIFETIME,
+            refresh_lifetime: None,
+            registered: Vec::new(),
+            declines: false,
             refresh_tokens: HashMap::new(),
             access_tokens: HashMap::new(),
             renewals: 0,
@@ -122,6 +155,26 @@ impl OAuth {
         self.state().lifetime = lifetime;
     }
 
+    /// How long codes are good from now on.
+    pub fn set_code_lifetime(&self, lifetime: Duration) {
+        self.state().code_lifetime = lifetime;
+    }
+
+    /// How long refresh tokens are said to be good from now on: Google does so while a consent screen is in "Testing".
+    pub fn set_refresh_lifetime(&self, lifetime: Option<Duration>) {
+        self.state().refresh_lifetime = lifetime;
+    }
+
+    /// Registers an address that the browser may be sent to.
+    pub fn register(&self, redirect: &str) {
+        self.state().registered.push(redirect.to_owned());
+    }
+
+    /// Whether the owner says no from now on.
+    pub fn set_declines(&self, declines: bool) {
+        self.state().declines = declines;
+    }
+
     /// How often a refresh token was used with success.
     pub fn renewals(&self) -> u64 {
         self.state().renewals
@@ -152,7 +205,7 @@ impl OAuth {
         }
     }
 
-    /// The owner says yes: the code goes to the redirect, or is shown for copying.
+    /// The owner answers: the code goes to the redirect, or is shown for copying.
     fn authorize(&self, request: &Request) -> Response {
         let asked = |name: &str| request.asked(name).unwrap_or_default();
         let scopes = asked("scope");
@@ -169,19 +222,35 @@ impl OAuth {
                 return Response::text(400, &format!("the page cannot be shown: {problem}"));
             }
         }
-        let is_offline = self.rules.offline_query.iter().all(|(name, value)| asked(name) == *value);
         let redirect = request.asked("redirect_uri");
-        let code = {
-            let mut state = self.state();
-            state.count += 1;
-            let code = token("code-", state.count);
-            state.codes.insert(code.clone(), Grant { challenge, redirect: redirect.clone(), is_offline });
-            code
-        };
-        let Some(redirect) = redirect else { return Response::text(200, &code) };
-        let Ok(mut to) = Url::parse(&redirect) else { return Response::text(400, "redirect_uri") };
-        to.query_pairs_mut().append_pair("code", &code).append_pair("state", &asked("state"));
-        Response::empty(302).with("Location", String::from(to))
+        let is_allowed =
+            redirect.as_ref().map_or(self.rules.shows_code, |redirect| self.allows_redirect(redirect));
+        if !is_allowed {
+            return Response::text(400, "the page cannot be shown: redirect_uri_mismatch");
+        }
+        let is_offline = self.rules.offline_query.iter().all(|(name, value)| asked(name) == *value);
+        if let (Some(redirect), true) = (&redirect, self.state().declines) {
+            return sent_back(redirect, &[("error", "access_denied"), ("state", &asked("state"))]);
+        }
+        let code = self.state().new_code(challenge, redirect.clone(), is_offline);
+        match redirect {
+            Some(redirect) => sent_back(&redirect, &[("code", &code), ("state", &asked("state"))]),
+            None => Response::text(200, &code),
+        }
+    }
+
+    fn allows_redirect(&self, redirect: &str) -> bool {
+        match self.rules.redirects {
+            Redirects::Registered => self.state().registered.iter().any(|registered| registered == redirect),
+            Redirects::AnyPort { origin, path } => {
+                let rest = redirect.strip_prefix(origin).unwrap_or("none");
+                let rest = match rest.strip_prefix(':') {
+                    Some(port) => port.trim_start_matches(|letter: char| letter.is_ascii_digit()),
+                    None => rest,
+                };
+                rest.split('?').next().unwrap_or_default().trim_end_matches('/') == path.trim_end_matches('/')
+            }
+        }
     }
 
     fn grant(&self, request: &Request) -> Result<Response, Response> {
@@ -206,6 +275,7 @@ impl OAuth {
         let mut state = self.state();
         // A code is good for one try.
         let grant = state.codes.remove(code);
+        let grant = grant.filter(|grant| Instant::now() < grant.ends);
         let grant = grant.ok_or_else(|| refused("invalid_grant", "code doesn't exist or has expired"))?;
         let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
         if !(43..=128).contains(&verifier.len()) || !verifier.bytes().all(is_plain) {
@@ -250,6 +320,14 @@ impl Service for OAuth {
 }
 
 impl State {
+    fn new_code(&mut self, challenge: String, redirect: Option<String>, is_offline: bool) -> String {
+        self.count += 1;
+        let code = token("code-", self.count);
+        let ends = Instant::now() + self.code_lifetime;
+        self.codes.insert(code.clone(), Grant { challenge, redirect, is_offline, ends });
+        code
+    }
+
     fn new_refresh_token(&mut self) -> String {
         self.count += 1;
         // With characters that a form must escape.
@@ -270,8 +348,18 @@ impl State {
         if let Some(refresh_token) = refresh_token {
             told["refresh_token"] = Value::from(refresh_token);
         }
+        if let Some(lifetime) = self.refresh_lifetime {
+            told["refresh_token_expires_in"] = Value::from(lifetime.as_secs());
+        }
         Response::json(200, &told)
     }
+}
+
+/// Sends the browser back, with what the address says beyond what it had.
+fn sent_back(redirect: &str, pairs: &[(&str, &str)]) -> Response {
+    let Ok(mut to) = Url::parse(redirect) else { return Response::text(400, "redirect_uri") };
+    to.query_pairs_mut().extend_pairs(pairs);
+    Response::empty(302).with("Location", String::from(to))
 }
 
 fn refused(code: &str, description: &str) -> Response {

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use self::items::{Item, Items};
 use self::uploads::Sessions;
-use super::oauth::{OAuth, Rotation, Rules};
+use super::oauth::{OAuth, Redirects, Rotation, Rules};
 use super::range::range_of;
 use super::server::{CloudServer, Request, Response, Service};
 use super::token;
@@ -71,6 +71,8 @@ impl OneDriveServer {
             access_prefix: "EwB",
             rotation: Rotation::EndsOld,
             lifetime: Duration::from_secs(3600),
+            redirects: Redirects::AnyPort { origin: "http://localhost", path: "/" },
+            shows_code: false,
         });
         let state = State {
             items: Items::new(),

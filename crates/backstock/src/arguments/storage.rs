@@ -12,7 +12,9 @@ pub(crate) enum StorageCommand {
     /// List storages
     List,
     /// Write, read back, list and delete a small object there, and say what the place can do
-    Test(NamedStorageArguments),
+    Test(TestStorageArguments),
+    /// Link a storage of a cloud with its account again; what it holds stays where it is
+    Link(LinkStorageArguments),
     /// Forget a storage that holds no backups; what lies there stays
     Remove(RemoveStorageArguments),
     /// Explain the kinds of storages and their settings
@@ -36,6 +38,40 @@ pub(crate) struct AddStorageArguments {
     /// Define it without trying it
     #[arg(long)]
     pub(crate) no_test: bool,
+    /// How it is linked with an account.
+    #[command(flatten)]
+    pub(crate) link: LinkArguments,
+}
+
+/// How a storage is linked with an account, where its kind wants that and no refresh token is given.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Linking a cloud with its account")]
+pub(crate) struct LinkArguments {
+    /// Let the browser bring the code: it runs on this machine, or a port is forwarded to it [default, but for Dropbox]
+    #[arg(long, conflicts_with_all = ["paste", "code_file"])]
+    pub(crate) redirect: bool,
+    /// The port of this machine that the browser is sent to [default: a free one]
+    #[arg(long, conflicts_with_all = ["paste", "code_file"], value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) port: Option<u16>,
+    /// Paste what the browser shows at the end: the code, or else its whole address [default for Dropbox]
+    #[arg(long)]
+    pub(crate) paste: bool,
+    /// Read that from the first line of this file as soon as it is there (- is standard input), instead of asking
+    #[arg(long, value_name = "FILE")]
+    pub(crate) code_file: Option<PathBuf>,
+}
+
+/// `storage link`.
+#[derive(Debug, Args)]
+pub(crate) struct LinkStorageArguments {
+    /// The title of the storage
+    pub(crate) title: String,
+    /// Do not try the storage afterwards
+    #[arg(long)]
+    pub(crate) no_test: bool,
+    /// How.
+    #[command(flatten)]
+    pub(crate) link: LinkArguments,
 }
 
 /// `recover`.
@@ -55,13 +91,20 @@ pub(crate) struct RecoverArguments {
     /// The fingerprint of the identity that vouches for who signed the backups, as the recovery kit shows it
     #[arg(long, value_name = "64 DIGITS")]
     pub(crate) fingerprint: Option<String>,
+    /// How it is linked with an account.
+    #[command(flatten)]
+    pub(crate) link: LinkArguments,
 }
 
 /// `storage test`.
 #[derive(Debug, Args)]
-pub(crate) struct NamedStorageArguments {
+pub(crate) struct TestStorageArguments {
     /// The title of the storage
-    pub(crate) title: String,
+    #[arg(required_unless_present = "due", conflicts_with = "due")]
+    pub(crate) title: Option<String>,
+    /// Try the links with accounts that no call has used with success for a day, and those that were taken back; for a scheduler
+    #[arg(long)]
+    pub(crate) due: bool,
 }
 
 /// `storage remove`.

@@ -13,7 +13,7 @@ use super::drill::drill_after_backup;
 use super::prune::{settings_of, what_was_done};
 use super::replicate::show_destination;
 use super::verify::{after_backup, schedule_after_backup, show_after_backup};
-use super::{Document, Result, WithPhases, forget_history};
+use super::{Document, Result, WithPhases, forget_history, tell_of_links};
 use crate::arguments::{BackupArguments, BackupLevel, CodecArgument, Only};
 use crate::exit::{Code, CommandError};
 use crate::progress::PhaseAccount;
@@ -28,6 +28,7 @@ pub(super) fn run(session: &Session, arguments: &BackupArguments) -> Result {
         refuse_bad_places(session.state(), subject, &request(session, arguments, set.clone()))?;
     }
     let environment = if arguments.dry_run { session.open_to_look()? } else { session.open()? };
+    tell_of_links(session, &environment);
     if !arguments.dry_run {
         for line in accept_expired(&environment, &Unwatched)? {
             session.terminal.warn(&printable(&line));

@@ -1,6 +1,8 @@
 //! `backstock catalog` and `backstock recover`: the catalog made anew from what is stored.
 
-use backstock_operations::{Fingerprint, RebuildReport, SealedSet, rebuild_catalog, recover_from};
+use backstock_operations::{
+    Fingerprint, RebuildReport, SealedSet, rebuild_catalog, recover_from, storage_client,
+};
 
 use super::storage::define;
 use super::{Document, Result};
@@ -30,8 +32,9 @@ pub(super) fn recover(session: &Session, arguments: &RecoverArguments) -> Result
             settings: arguments.settings.clone(),
             secret_files: arguments.secret_files.clone(),
             no_test: true,
+            link: arguments.link.clone(),
         };
-        define(session.terminal, &environment, &defined)?;
+        define(session, &environment, &defined)?;
     }
     let progress = session.progress();
     let result = recover_from(&environment, &arguments.title, fingerprint.as_ref(), &progress);
@@ -40,9 +43,15 @@ pub(super) fn recover(session: &Session, arguments: &RecoverArguments) -> Result
     let code = show(session, "backstock.recover/1", &report);
     if report.backups == 0 && report.unreadable.is_empty() {
         let title = printable(&arguments.title);
-        return Err(CommandError::not_found(format!(
-            "nothing that Backstock made is to be seen at {title} with these settings and credentials"
-        )));
+        return Err(match storage_client(&environment, &arguments.title)? {
+            Some(client) => {
+                let what = printable(&client.sees_nothing(&format!("at {title}")));
+                CommandError::not_found(what).with_hint(client.why_nothing())
+            }
+            None => CommandError::not_found(format!(
+                "nothing that Backstock made is to be seen at {title} with these settings and credentials"
+            )),
+        });
     }
     if !session.terminal.json() {
         session

@@ -3,7 +3,7 @@
 use backstock_operations::{ListedBackup, find_shop, list};
 use serde::Serialize;
 
-use super::{Document, Result};
+use super::{Document, Result, tell_of_links};
 use crate::arguments::ListArguments;
 use crate::exit::Code;
 use crate::session::Session;
@@ -11,6 +11,7 @@ use crate::terminal::{bytes_text, drill_text, printable, replica_text, table_tex
 
 pub(super) fn run(session: &Session, arguments: &ListArguments) -> Result {
     let environment = session.open()?;
+    tell_of_links(session, &environment);
     let shop = arguments.shop.as_deref().map(|text| find_shop(&environment, text)).transpose()?;
     let backups = list(&environment, shop.map(|shop| shop.id))?;
     if session.terminal.json() {

@@ -5,7 +5,7 @@ use backstock_vocabulary::Outcome;
 use serde::Serialize;
 
 use super::prune::shop_of_set;
-use super::{Document, Result};
+use super::{Document, Result, tell_of_links};
 use crate::arguments::ReplicateArguments;
 use crate::exit::Code;
 use crate::session::Session;
@@ -13,6 +13,7 @@ use crate::terminal::{bytes_text, count_text, duration_text, printable};
 
 pub(super) fn run(session: &Session, arguments: &ReplicateArguments) -> Result {
     let environment = session.open()?;
+    tell_of_links(session, &environment);
     let shops = match &arguments.shop {
         Some(given) => vec![shop_of_set(session, &environment, given)?],
         None => shops(&environment)?,

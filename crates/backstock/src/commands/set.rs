@@ -8,6 +8,7 @@ use backstock_operations::{
     add_destination, change_destination, find_set, keep_local, known_set, listed_set, remove_destination,
     shops,
 };
+use backstock_vocabulary::LinkState;
 use serde::Serialize;
 
 use super::prune::shop_of_set;
@@ -18,7 +19,7 @@ use crate::arguments::{
 };
 use crate::exit::{Code, CommandError};
 use crate::session::Session;
-use crate::terminal::{bytes_text, printable, table_text};
+use crate::terminal::{bytes_text, link_text, printable, table_text};
 
 pub(super) fn run(session: &Session, command: &SetCommand) -> Result {
     match command {
@@ -144,8 +145,10 @@ fn row(destination: &ListedDestination) -> Vec<String> {
     let speed = limits.bytes_per_second.map(|limit| format!("{}/s", bytes_text(limit.bytes())));
     let limits: Vec<String> = speed.into_iter().chain(limits.hours.map(|hours| hours.to_string())).collect();
     let is_on = if destination.is_on { "" } else { " (off)" };
+    let link = destination.link.as_ref().filter(|link| link.state != LinkState::Ok);
+    let link = link.map(|link| format!(" (link {})", link_text(link))).unwrap_or_default();
     vec![
-        format!("  {}{is_on}", printable(&destination.storage)),
+        format!("  {}{is_on}{link}", printable(&destination.storage)),
         destination.kind.clone(),
         printable(if destination.path.is_empty() { "/" } else { &destination.path }),
         destination.copies.map_or_else(|| "by policy".to_owned(), |copies| copies.to_string()),

@@ -1,23 +1,28 @@
 //! `backstock storage`: the places where backups are kept.
 
+mod due;
+mod link;
+mod redirect;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use backstock_operations::{
     Environment, ListedStorage, NewStorage, STORAGE_KINDS, SeenIdentity, StorageField, StorageKind,
-    StorageSecret, StorageTest, add_storage, identity_to_pin, remove_storage, storage_kind, storages,
-    test_new_storage, test_storage,
+    StorageSecret, StorageTest, add_storage, identity_to_pin, link_new_storage, remove_storage, storage_kind,
+    storages, test_new_storage, test_storage,
 };
 use serde::Serialize;
 
+pub(super) use self::link::warn_of_link;
 use super::{Document, Result, confirm};
 use crate::arguments::{
-    AddStorageArguments, KindsArguments, NamedStorageArguments, RemoveStorageArguments, StorageCommand,
+    AddStorageArguments, KindsArguments, RemoveStorageArguments, StorageCommand, TestStorageArguments,
     halves, secret_file,
 };
 use crate::exit::{Code, CommandError};
 use crate::session::Session;
-use crate::terminal::{Terminal, bytes_text, printable, table_text};
+use crate::terminal::{Terminal, bytes_text, link_text, printable, table_text};
 
 /// A secret of more bytes is none: keys of four kilobytes are long ones.
 const SECRET_LIMIT_BYTES: u64 = 64 * 1024;
@@ -26,7 +31,9 @@ pub(super) fn run(session: &Session, command: &StorageCommand) -> Result {
     match command {
         StorageCommand::Add(arguments) => add(session, arguments),
         StorageCommand::List => list(session),
-        StorageCommand::Test(arguments) => test(session, arguments),
+        StorageCommand::Test(TestStorageArguments { title: Some(title), .. }) => test(session, title),
+        StorageCommand::Test(_) => due::run(session),
+        StorageCommand::Link(arguments) => link::run(session, arguments),
         StorageCommand::Remove(arguments) => remove(session, arguments),
         StorageCommand::Kinds(arguments) => kinds(session.terminal, arguments),
     }
@@ -40,7 +47,7 @@ fn add(session: &Session, arguments: &AddStorageArguments) -> Result {
         test: Option<StorageTest>,
     }
     let terminal = session.terminal;
-    let (storage, test) = define(terminal, &session.open()?, arguments)?;
+    let (storage, test) = define(session, &session.open()?, arguments)?;
     if terminal.json() {
         terminal.document(&Document::new("backstock.storage-add/1", Added { storage, test }));
         return Ok(Code::Done);
@@ -53,15 +60,20 @@ fn add(session: &Session, arguments: &AddStorageArguments) -> Result {
     Ok(Code::Done)
 }
 
-/// Defines a storage as it was typed, once its server is vouched for and, where that is wanted, it was tried.
+/// Defines a storage as it was typed, once its server is vouched for, it is linked with its account and, where that is wanted, it
+/// was tried.
 pub(super) fn define(
-    terminal: Terminal,
+    session: &Session,
     environment: &Environment,
     arguments: &AddStorageArguments,
 ) -> std::result::Result<(ListedStorage, Option<StorageTest>), CommandError> {
-    let mut new = asked(terminal, arguments)?;
+    let mut new = asked(session.terminal, arguments)?;
+    if new.lacks_link()? {
+        let account = link_new_storage(environment, &new)?;
+        new.take_link(link::linked(session, environment, &account, &arguments.link)?);
+    }
     if let Some(seen) = identity_to_pin(environment, &new)? {
-        new.settings.insert(seen.setting.to_owned(), vouched_for(terminal, &seen)?);
+        new.settings.insert(seen.setting.to_owned(), vouched_for(session.terminal, &seen)?);
     }
     let test = if arguments.no_test { None } else { Some(test_new_storage(environment, &mut new)?) };
     Ok((add_storage(environment, new)?, test))
@@ -87,7 +99,7 @@ fn asked(
         secrets.insert(name, read_secret(&file)?);
     }
     let (title, kind) = (arguments.title.clone(), arguments.kind.clone());
-    let mut new = NewStorage { title, kind, settings, secrets };
+    let mut new = NewStorage { title, kind, settings, secrets, link: None };
     for field in new.missing_secrets()? {
         let question = format!("{} of the storage {}: ", field.name, printable(&new.title));
         let secret = terminal.secret(&question, StorageSecret::new).ok_or_else(|| {
@@ -152,10 +164,11 @@ fn list(session: &Session) -> Result {
     }
     let row = |storage: &ListedStorage| {
         let replicas = storage.replicas.to_string();
-        vec![printable(&storage.title), storage.kind.clone(), replicas, place(storage)]
+        let link = storage.link.as_ref().map_or_else(|| "-".to_owned(), link_text);
+        vec![printable(&storage.title), storage.kind.clone(), replicas, link, place(storage)]
     };
     let rows: Vec<Vec<String>> = storages.iter().map(row).collect();
-    for line in table_text(&["title", "kind", "backups", "place"], &rows) {
+    for line in table_text(&["title", "kind", "backups", "link", "place"], &rows) {
         terminal.data(&line);
     }
     Ok(Code::Done)
@@ -170,14 +183,14 @@ fn place(storage: &ListedStorage) -> String {
     parts.join(" ")
 }
 
-fn test(session: &Session, arguments: &NamedStorageArguments) -> Result {
-    let test = test_storage(&session.open()?, &arguments.title)?;
+fn test(session: &Session, title: &str) -> Result {
+    let test = test_storage(&session.open()?, title)?;
     if session.terminal.json() {
         session.terminal.document(&Document::new("backstock.storage-test/1", &test));
     } else {
         say_test(session.terminal, &test);
     }
-    Ok(Code::Done)
+    Ok(if test.sees_nothing.is_some() { Code::Partial } else { Code::Done })
 }
 
 fn say_test(terminal: Terminal, test: &StorageTest) {
@@ -199,6 +212,14 @@ fn say_test(terminal: Terminal, test: &StorageTest) {
     }
     let free = test.free_bytes.map_or_else(|| "not told by the place".to_owned(), bytes_text);
     terminal.data(&format!("  {:<20} {free}", "free"));
+    if let Some(link) = &test.link {
+        terminal.data(&format!("  {:<20} {}", "link", link_text(link)));
+    }
+    if let Some(client) = &test.sees_nothing {
+        let what = client.sees_nothing(&format!("of the backups that are known to be at {title}"));
+        terminal.warn(&printable(&what));
+        terminal.warn(&format!("hint: {}", client.why_nothing()));
+    }
 }
 
 fn remove(session: &Session, arguments: &RemoveStorageArguments) -> Result {

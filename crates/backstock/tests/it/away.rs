@@ -23,12 +23,15 @@ pub(super) struct Away {
     kind: &'static str,
     settings: Vec<String>,
     secrets: Vec<(&'static str, String)>,
-    /// Links it with the account once more: some refresh tokens are good for one use.
-    link: Option<Box<dyn Fn() -> String>>,
+    /// The side of its server that links applications with the account.
+    account: Option<Account>,
     /// Where its objects lie as files.
     pub(super) objects: PathBuf,
-    _server: Box<dyn Any>,
+    server: Box<dyn Any>,
 }
+
+/// Hands that side of a server to somebody.
+type Account = Box<dyn Fn(&mut dyn FnMut(&OAuth))>;
 
 impl Away {
     pub(super) fn folder(folder: &Path) -> Self {
@@ -39,9 +42,9 @@ impl Away {
             kind: "local",
             settings,
             secrets: Vec::new(),
-            link: None,
+            account: None,
             objects,
-            _server: Box::new(()),
+            server: Box::new(()),
         }
     }
 
@@ -65,9 +68,9 @@ impl Away {
             kind: "s3",
             settings,
             secrets,
-            link: None,
+            account: None,
             objects,
-            _server: Box::new(server),
+            server: Box::new(server),
         })
     }
 
@@ -87,9 +90,9 @@ impl Away {
             kind: "sftp",
             settings,
             secrets,
-            link: None,
+            account: None,
             objects,
-            _server: Box::new(server),
+            server: Box::new(server),
         })
     }
 
@@ -111,9 +114,9 @@ impl Away {
             kind: "ftp",
             settings,
             secrets,
-            link: None,
+            account: None,
             objects,
-            _server: Box::new(server),
+            server: Box::new(server),
         })
     }
 
@@ -127,9 +130,9 @@ impl Away {
             kind: "webdav",
             settings,
             secrets,
-            link: None,
+            account: None,
             objects,
-            _server: Box::new(server),
+            server: Box::new(server),
         })
     }
 
@@ -147,26 +150,26 @@ impl Away {
             "folder=shops".to_owned(),
         ];
         let linked = Rc::clone(&server);
-        let link: Box<dyn Fn() -> String> = Box::new(move || oauth(&linked).link());
+        let account: Account = Box::new(move |act| act(oauth(&linked)));
         let (settings, secrets) = (settings.to_vec(), Vec::new());
         Self {
             title,
             kind,
             settings,
             secrets,
-            link: Some(link),
+            account: Some(account),
             objects: PathBuf::new(),
-            _server: Box::new(server),
+            server: Box::new(server),
         }
     }
 
-    fn dropbox() -> Self {
+    pub(super) fn dropbox() -> Self {
         let server = DropboxServer::start();
         let place = (server.server().url(), dropbox::CLIENT_ID);
         Self::cloud(("dropbox", "dropbox"), server, place, DropboxServer::oauth)
     }
 
-    fn google_drive() -> Self {
+    pub(super) fn google_drive() -> Self {
         let server = GoogleDriveServer::start();
         let place = (server.server.url(), google_drive::CLIENT_ID);
         let mut away = Self::cloud(("drive", "google_drive"), server, place, |server| &server.account.oauth);
@@ -174,27 +177,50 @@ impl Away {
         away
     }
 
-    fn onedrive() -> Self {
+    pub(super) fn onedrive() -> Self {
         let server = OneDriveServer::start();
         let place = (server.server.url(), onedrive::CLIENT_ID);
         Self::cloud(("onedrive", "onedrive"), server, place, |server| &server.account.oauth)
     }
 
-    /// `storage add` or `recover` with its settings, its secrets in files of the place.
+    /// Does something with the side of its server that links applications with the account.
+    pub(super) fn account(&self, mut act: impl FnMut(&OAuth)) {
+        if let Some(account) = &self.account {
+            account(&mut act);
+        }
+    }
+
+    /// The server behind a cloud.
+    pub(super) fn cloud_server<S: 'static>(&self) -> &S {
+        self.server.downcast_ref::<Rc<S>>().unwrap()
+    }
+
+    /// `storage add` or `recover` with its settings, its secrets in files of the place; what a link gives is among them.
     pub(super) fn typed(&self, place: &Place, command: &[&str], more: &[&str]) -> Run {
+        let mut arguments = self.unlinked(place, command);
+        // Some refresh tokens are good for one use.
+        self.account(|account| {
+            let file = place.folder().join(format!("{} refresh_token", self.title));
+            fs::write(&file, account.link()).unwrap();
+            arguments.extend(["--secret-file".to_owned(), format!("refresh_token={}", file.display())]);
+        });
+        arguments.extend(more.iter().map(|&word| word.to_owned()));
+        place.run(&arguments.iter().map(String::as_str).collect::<Vec<_>>())
+    }
+
+    /// The same words without what a link gives.
+    pub(super) fn unlinked(&self, place: &Place, command: &[&str]) -> Vec<String> {
         let mut arguments: Vec<String> = command.iter().map(|&word| word.to_owned()).collect();
         arguments.extend([self.title, "--kind", self.kind].map(str::to_owned));
         for setting in &self.settings {
             arguments.extend(["--set".to_owned(), setting.clone()]);
         }
-        let linked = self.link.as_ref().map(|link| ("refresh_token", link()));
-        for (name, secret) in self.secrets.iter().chain(&linked) {
+        for (name, secret) in &self.secrets {
             let file = place.folder().join(format!("{} {name}", self.title));
             fs::write(&file, secret).unwrap();
             arguments.extend(["--secret-file".to_owned(), format!("{name}={}", file.display())]);
         }
-        arguments.extend(more.iter().map(|&word| word.to_owned()));
-        place.run(&arguments.iter().map(String::as_str).collect::<Vec<_>>())
+        arguments
     }
 
     /// Makes it known, and a destination of the shop.

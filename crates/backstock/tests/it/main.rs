@@ -61,6 +61,9 @@ mod levels;
 #[cfg(feature = "failpoints")]
 mod limits;
 #[cfg(test)]
+#[cfg(feature = "failpoints")]
+mod links;
+#[cfg(test)]
 mod machine_id;
 #[cfg(test)]
 mod main_job;

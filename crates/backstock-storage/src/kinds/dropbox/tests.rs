@@ -279,8 +279,8 @@ async fn it_is_linked_with_an_account_by_a_code_that_is_copied() {
     let act = crate::http::Act { verb: "say yes at", name: "" };
     let answer = http.send(act, http.request(reqwest::Method::GET, url.parse().unwrap())).await.unwrap();
     let code = String::from_utf8(http.read(act, answer, 100).await.unwrap()).unwrap();
-    let secrets = link.exchange(&pending, &Secret::new(code), None).await.unwrap();
-    settings["refresh_token"] = secrets["refresh_token"].expose().into();
+    let linked = link.exchange(&pending, &Secret::new(code), None).await.unwrap();
+    settings["refresh_token"] = linked.secrets["refresh_token"].expose().into();
     let storage = open(&Host::real(), &settings, Arc::new(KeptNowhere)).unwrap();
     storage.probe(None).await.unwrap();
 }

@@ -302,16 +302,16 @@ async fn the_room_is_told_where_there_is_a_limit() {
 async fn it_is_linked_with_an_account_by_the_owners_yes() {
     let trial = Trial::start();
     let link = link(&Host::real(), &trial.settings).unwrap();
-    let (address, pending) = link.authorization_url(Some("http://127.0.0.1:1/back")).unwrap();
+    let (address, pending) = link.authorization_url(Some(&link.manner().redirect(8765))).unwrap();
     let act = Act { verb: "open", name: "the page" };
     let http = trial.storage.drive.http();
     let answer = http.send(act, http.request(Method::GET, address.parse().unwrap())).await.unwrap();
     let back: reqwest::Url = answer.header("location").unwrap().parse().unwrap();
     let asked = |name: &str| back.query_pairs().find(|(found, _)| found == name).unwrap().1.into_owned();
     let code = Secret::new(asked("code"));
-    let secrets = link.exchange(&pending, &code, Some(&asked("state"))).await.unwrap();
+    let linked = link.exchange(&pending, &code, Some(&asked("state"))).await.unwrap();
     let mut settings = trial.settings.clone();
-    settings["refresh_token"] = json!(secrets["refresh_token"].expose());
+    settings["refresh_token"] = json!(linked.secrets["refresh_token"].expose());
     open_at(&settings, usual_patience()).put_small(&name_of("a"), b"x").await.unwrap();
 }
 

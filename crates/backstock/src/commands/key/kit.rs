@@ -1,6 +1,6 @@
 //! The recovery kit as one page to print: as text and as HTML, with the same words.
 
-use backstock_operations::{KitPlace, LOST_IS_LOST, ListedIdentity, RecoveryKit};
+use backstock_operations::{KitPlace, LOST_IS_LOST, ListedIdentity, RecoveryKit, StorageClient};
 
 use crate::terminal::printable;
 
@@ -66,7 +66,10 @@ fn blocks(kit: &RecoveryKit) -> Vec<Block> {
             .to_owned(),
     ));
     blocks.push(Block::Heading("Where the backups are".to_owned()));
-    blocks.extend(kit.places.iter().map(of_place));
+    for place in &kit.places {
+        blocks.push(of_place(place));
+        blocks.extend(place.client.as_ref().into_iter().flat_map(of_client));
+    }
     if kit.places.is_empty() {
         blocks.push(Block::Line("There is none yet: write this page again after the first.".to_owned()));
     }
@@ -103,6 +106,19 @@ fn of_place(place: &KitPlace) -> Block {
         place.set_folder,
         place.newest
     ))
+}
+
+/// What must be typed to see a place that shows each application its own.
+fn of_client(client: &StorageClient) -> [Block; 2] {
+    let mut typed =
+        format!("--kind {} --set client_id={} --set folder={}", client.kind, client.client_id, client.folder);
+    client.settings.iter().for_each(|setting| typed.push_str(&format!(" --set {setting}")));
+    [
+        Block::Line(
+            "Only this client id sees them, and asks the owner of the account to link it again:".to_owned(),
+        ),
+        Block::Exact(printable(&format!("backstock recover <title> {typed}"))),
+    ]
 }
 
 fn steps() -> Vec<Block> {
