@@ -191,3 +191,111 @@ impl State {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use super::*;
+    use crate::error::ErrorKind;
+
+    const OTHER: usize = 1;
+    const BYTES: u64 = 100;
+
+    struct Spool {
+        folder: tempfile::TempDir,
+        passing: Arc<Passing>,
+    }
+
+    impl Spool {
+        /// Room for two parts, on their way to the first place and to another one.
+        fn new() -> Self {
+            let passing = Passing::new(&Host::real(), 2 * BYTES);
+            passing.join(HOME);
+            passing.join(OTHER);
+            Self { folder: tempfile::tempdir().unwrap(), passing: Arc::new(passing) }
+        }
+
+        fn path(&self, part: u32) -> PathBuf {
+            self.folder.path().join(part.to_string())
+        }
+
+        fn add(&self, part: u32) {
+            std::fs::write(self.path(part), "a part").unwrap();
+            self.passing.add(&self.path(part), BYTES);
+        }
+
+        fn parts(&self) -> usize {
+            self.folder.path().read_dir().unwrap().count()
+        }
+
+        /// Waits for room on a thread of its own; whether it has it is told.
+        fn wait_beside(&self) -> (std::thread::JoinHandle<()>, Arc<AtomicBool>) {
+            let (passing, has_room) = (Arc::clone(&self.passing), Arc::new(AtomicBool::new(false)));
+            let tell = Arc::clone(&has_room);
+            let thread = std::thread::spawn(move || {
+                passing.wait_for_room();
+                tell.store(true, Ordering::SeqCst);
+            });
+            (thread, has_room)
+        }
+    }
+
+    #[test]
+    fn a_part_goes_when_everybody_is_done_with_it() {
+        let spool = Spool::new();
+        spool.add(1);
+        spool.passing.done(HOME, &spool.path(1));
+        assert_eq!(spool.parts(), 1);
+        spool.passing.done(OTHER, &spool.path(1));
+        assert_eq!(spool.parts(), 0);
+        spool.passing.wait_for_room();
+        spool.passing.wait_for_all(&|| false);
+    }
+
+    #[test]
+    fn a_full_spool_waits_for_the_place_that_the_backup_is_made_at() {
+        let spool = Spool::new();
+        (1..=3).for_each(|part| spool.add(part));
+        let (thread, has_room) = spool.wait_beside();
+        std::thread::sleep(3 * LOOK);
+        assert!(!has_room.load(Ordering::SeqCst), "nobody has the oldest part yet");
+        spool.passing.done(OTHER, &spool.path(1));
+        spool.passing.done(HOME, &spool.path(1));
+        thread.join().unwrap();
+        assert!(spool.passing.has(OTHER) && spool.parts() == 2);
+    }
+
+    #[test]
+    fn who_is_behind_by_the_whole_spool_leaves() {
+        let spool = Spool::new();
+        (1..=3).for_each(|part| spool.add(part));
+        spool.passing.done(HOME, &spool.path(1));
+        spool.passing.wait_for_room();
+        assert!(!spool.passing.has(OTHER));
+        assert_eq!(spool.parts(), 2, "what the first place has goes, and nothing else");
+        spool.passing.done(HOME, &spool.path(2));
+        spool.passing.done(HOME, &spool.path(3));
+        let got = std::sync::atomic::AtomicU64::new(0);
+        let tell = |bytes| drop(got.fetch_add(bytes, Ordering::SeqCst));
+        spool.passing.wait_for_home(&|| false, &tell).unwrap();
+        assert_eq!((got.into_inner(), spool.parts()), (3 * BYTES, 0));
+    }
+
+    #[test]
+    fn when_the_first_place_fails_nobody_waits_for_ever() {
+        let spool = Spool::new();
+        (1..=3).for_each(|part| spool.add(part));
+        let (thread, _) = spool.wait_beside();
+        spool.passing.leave(HOME, Some(OperationError::plain(ErrorKind::Storage, "it is full")));
+        thread.join().unwrap();
+        assert!(spool.passing.has_failed());
+        let failed = spool.passing.wait_for_home(&|| false, &|_| ()).unwrap_err();
+        assert_eq!(failed.to_string(), "it is full");
+        let spool = Spool::new();
+        spool.add(1);
+        let stopped = spool.passing.wait_for_home(&|| true, &|_| ()).unwrap_err();
+        assert_eq!(stopped.kind(), ErrorKind::Interrupted);
+    }
+}
