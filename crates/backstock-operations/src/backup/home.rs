@@ -4,7 +4,7 @@
 use backstock_catalog::{Destination, Set};
 use backstock_vocabulary::{Reason, SetId};
 
-use super::BackupRequest;
+use super::{BackupPlan, BackupRequest};
 use crate::destination::{Place, SetFolder};
 use crate::environment::Environment;
 use crate::error::{Doing, ErrorKind, OperationError, Result, chain};
@@ -75,4 +75,22 @@ fn open_home(environment: &Environment, destination: Destination) -> Result<Home
         return Err(OperationError::plain(ErrorKind::Refused, message));
     }
     Ok(Home { place, destination: Some(destination) })
+}
+
+impl BackupPlan {
+    /// Where it is made: the folder of backups, or the title of a storage.
+    pub fn made_at(&self) -> String {
+        match &self.home {
+            Some(_) => self.place.record.title.clone(),
+            None => self.backups.display().to_string(),
+        }
+    }
+
+    /// The set's folder at the place that the backup is made at.
+    pub fn folder_at_place(&self) -> String {
+        match &self.home {
+            Some(home) => set_folder_at(home, &self.set_folder),
+            None => self.set_folder.clone(),
+        }
+    }
 }

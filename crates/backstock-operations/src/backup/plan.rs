@@ -20,7 +20,6 @@ use crate::dump_files::ImportedDump;
 use crate::environment::Environment;
 use crate::error::{Doing, ErrorKind, OperationError, Result};
 use crate::levels::{LevelChoice, LevelRules};
-use crate::replicate::set_folder_at;
 use crate::restore::open_journals;
 use crate::run::RunSubject;
 use crate::subject::{ShopDatabase, Subject, has_database};
@@ -431,22 +430,6 @@ impl BackupPlan {
         }
         self.place = self.place.clone().recorded(environment)?;
         Ok(())
-    }
-
-    /// Where it is made: the folder of backups, or the title of a storage.
-    pub fn made_at(&self) -> String {
-        match &self.home {
-            Some(_) => self.place.record.title.clone(),
-            None => self.backups.display().to_string(),
-        }
-    }
-
-    /// The set's folder at the place that the backup is made at.
-    pub fn folder_at_place(&self) -> String {
-        match &self.home {
-            Some(home) => set_folder_at(home, &self.set_folder),
-            None => self.set_folder.clone(),
-        }
     }
 
     pub(crate) fn run_subject(&self, kind: RunKind) -> RunSubject {

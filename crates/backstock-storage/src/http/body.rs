@@ -18,7 +18,7 @@ use crate::source::{Source, fill};
 use crate::{Error, ObjectName, Result, Upload};
 
 /// The longest slice that is sent at once, in bytes.
-const SLICE_BYTES: usize = 256 << 10;
+const SLICE_BYTES: usize = 64 << 10;
 /// Bytes that are read from the disk at once.
 const READ_BYTES: usize = 1 << 20;
 /// Slices that wait between the disk and the connection.

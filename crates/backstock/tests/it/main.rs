@@ -36,6 +36,9 @@ mod drill_after_backup;
 mod dry_runs;
 #[cfg(test)]
 #[cfg(feature = "failpoints")]
+mod early_copies;
+#[cfg(test)]
+#[cfg(feature = "failpoints")]
 mod full_disk;
 #[cfg(test)]
 #[cfg(feature = "failpoints")]
