@@ -112,7 +112,7 @@ impl<C: DeserializeOwned> ExportedSettings<C> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use std::sync::Arc;
 
     use backstock_host::Host;
@@ -123,7 +123,7 @@ mod tests {
     use crate::read_at::ReadAt;
     use crate::seal::{PrivateIdentity, Recipient, SealedHeader, Suite, open_settings, seal_settings};
 
-    fn settings(is_sealed: bool, content: String) -> ExportedSettings<String> {
+    pub(crate) fn settings(is_sealed: bool, content: String) -> ExportedSettings<String> {
         ExportedSettings {
             format: ExportedSettings::<String>::format(),
             signer: Digest([0; 32]),
@@ -213,10 +213,8 @@ mod tests {
         let host = Host::real();
         let seal = BackupSeal::new(host.random.as_ref(), BackupId::from_parts(1, [3; 10]), &[recipient]);
         let seal = ArtifactSeal::of(&Arc::new(seal.unwrap()), backstock_vocabulary::ArtifactKind::Files);
-        let options = ArtifactOptions {
-            seal: Some(seal),
-            ..ArtifactOptions::of(backstock_vocabulary::Codec::Zstd, 1)
-        };
+        let options =
+            ArtifactOptions { seal: Some(seal), ..ArtifactOptions::of(backstock_vocabulary::Codec::Zstd, 1) };
         let writer = ArtifactWriter::create(&host, folder.path(), "files.tar.zst", &options).unwrap();
         let artifact = writer.finish().unwrap();
         let bytes = std::fs::read(folder.path().join(&artifact.parts[0].name)).unwrap();

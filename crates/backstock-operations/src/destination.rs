@@ -2,6 +2,7 @@
 
 mod object;
 mod sealed;
+mod settings;
 
 use std::path::Path;
 use std::sync::Arc;

@@ -27,7 +27,7 @@ use crate::spool_folder::SpoolFolder;
 pub(crate) use debts::debts_of;
 pub(crate) use limits::read as read_limits;
 pub use limits::{ByteRate, Hours, Limits};
-pub(crate) use plan::{ReplicationPlan, is_owed, plan_replication};
+pub(crate) use plan::{ReplicationPlan, is_owed, plan_replication, set_folder_at};
 pub use report::{CopiedBackup, DestinationReport, ReplicationReport};
 
 /// Copies what a set's destinations lack, as a run of its own; with `take_over` also to folders that another instance wrote to.

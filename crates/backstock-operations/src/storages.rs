@@ -2,6 +2,7 @@
 
 mod keeper;
 mod new;
+mod recovered;
 mod secrets;
 
 use std::sync::Arc;
@@ -13,10 +14,13 @@ use serde::Serialize;
 use serde_json::Value;
 
 pub use new::{NewStorage, storage_kind};
+pub(crate) use recovered::take_in;
+pub use recovered::{RecoveredStorage, give_secrets, missing_secrets};
 
 use self::keeper::{CatalogKeeper, MemoryKeeper};
 use crate::environment::Environment;
 use crate::error::{Doing, ErrorKind, OperationError, Result};
+use crate::export::Secrets;
 use crate::replicate::is_owed;
 
 /// A storage as lists show it: without secrets.
@@ -64,6 +68,11 @@ pub struct StorageTest {
     pub largest_object_bytes: Option<u64>,
     /// Bytes that may still be stored there, where the place can tell.
     pub free_bytes: Option<u64>,
+}
+
+/// The secrets of a storage, for an export that is sealed at once.
+pub(crate) fn secrets_of(environment: &Environment, record: &StorageRecord) -> Result<Secrets> {
+    secrets::opened(&environment.key, record).map(Secrets)
 }
 
 /// Opens a storage of the catalog with its secrets.

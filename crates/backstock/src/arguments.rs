@@ -26,8 +26,8 @@ pub(crate) use set::{
     ReplicateArguments, SetCommand, ShownSetArguments,
 };
 pub(crate) use storage::{
-    AddStorageArguments, KindsArguments, NamedStorageArguments, RecoverArguments, RemoveStorageArguments,
-    StorageCommand, halves, secret_file,
+    AddStorageArguments, GivenSecretsArguments, KindsArguments, NamedStorageArguments, RecoverArguments,
+    RemoveStorageArguments, StorageCommand, halves, secret_file,
 };
 pub(crate) use verify::{LevelArgument, VerifyArguments};
 

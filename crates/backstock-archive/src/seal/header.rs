@@ -268,7 +268,9 @@ impl SealedHeader {
             return Err(Error::NewerFormat { thing: part.to_owned(), what });
         };
         if suite != identity.suite() {
-            return Err(self.damaged(part, "its key is wrapped by another suite than the identity's".to_owned()));
+            return Err(
+                self.damaged(part, "its key is wrapped by another suite than the identity's".to_owned())
+            );
         }
         let info = wrap_info(self.words.backup, wrapped.identity);
         let key = identity.unwrap_key(&wrapped.encapsulated, &info, &wrapped.sealed_key);

@@ -13,6 +13,8 @@ pub(crate) enum StorageCommand {
     List,
     /// Write, read back, list and delete a small object there, and say what the place can do
     Test(NamedStorageArguments),
+    /// Give a storage its secrets, in the place of those that it has: after a recovery without them, or when they were changed
+    Secrets(GivenSecretsArguments),
     /// Forget a storage that holds no backups; what lies there stays
     Remove(RemoveStorageArguments),
     /// Explain the kinds of storages and their settings
@@ -55,6 +57,12 @@ pub(crate) struct RecoverArguments {
     /// The fingerprint of the identity that vouches for who signed the backups, as the recovery kit shows it
     #[arg(long, value_name = "64 DIGITS")]
     pub(crate) fingerprint: Option<String>,
+    /// Bring back exported settings also where nothing vouches for who signed them
+    #[arg(long, conflicts_with = "without_settings")]
+    pub(crate) trust_settings: bool,
+    /// Leave exported settings (storages, destinations, policy, pins, history) alone
+    #[arg(long)]
+    pub(crate) without_settings: bool,
 }
 
 /// `storage test`.
@@ -62,6 +70,19 @@ pub(crate) struct RecoverArguments {
 pub(crate) struct NamedStorageArguments {
     /// The title of the storage
     pub(crate) title: String,
+}
+
+/// `storage secrets`.
+#[derive(Debug, Args)]
+pub(crate) struct GivenSecretsArguments {
+    /// The title of the storage
+    pub(crate) title: String,
+    /// File that holds a secret of its kind and nothing else (may be repeated); what it lacks and is not given is asked for
+    #[arg(long = "secret-file", value_name = "NAME=FILE")]
+    pub(crate) secret_files: Vec<String>,
+    /// Keep them without trying the storage
+    #[arg(long)]
+    pub(crate) no_test: bool,
 }
 
 /// `storage remove`.
