@@ -4,7 +4,8 @@
     pip install 'cryptography>=48'
     python3 open-backup.py [--identity-file FILE] <folder of the backup> <new folder>
 
-<folder of the backup> is the one that holds manifest.json. Without --identity-file the passphrase is asked for (or taken
+<folder of the backup> is the one that holds manifest.json; an export of settings, catalog/settings-….json.bks, may be
+named in its place. Without --identity-file the passphrase is asked for (or taken
 from BACKSTOCK_PASSPHRASE), and the identity from the folder keys/ beside the backup. What the bytes mean stands in
 format.md. Nothing is written that was not proven to be what was sealed. Exit codes: 0 done, 12 wrong key, 13 damaged, 1 else.
 """
@@ -31,15 +32,12 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 SEGMENT, STREAM_HEADER, HEADER_LIMIT, DOCUMENT_LIMIT = 64 << 10, 40, 64 << 10, 16 << 20
 
-
 class Failure(Exception):
     """What went wrong, and the exit code."""
-
 
 def require(is_right, text, code=13):
     if not is_right:
         raise Failure(text, code)
-
 
 def signed_document(path):
     """The JSON of a signed document, and the key that signed it."""
@@ -54,12 +52,10 @@ def signed_document(path):
         raise Failure(f"{path}: its signature is not one of these bytes", 13)
     return document
 
-
 def fingerprint(identity):
     text = f"backstock identity 1\n{identity['identity']}\n{identity['suite']}\n".encode()
     keys = bytes.fromhex(identity["signer"]) + base64.b64decode(identity["public_key"])
     return hashlib.sha256(text + keys).digest()
-
 
 def unlock(identity, passphrase):
     """The private key in a slot that the passphrase opens, or None."""
@@ -73,7 +69,6 @@ def unlock(identity, passphrase):
             return AESGCM(key).decrypt(bytes.fromhex(slot["nonce"]), sealed, fingerprint(identity))[:32]
         except InvalidTag:
             pass
-
 
 def private_key(folder, recipients, file):
     """The id of an identity that can open the backup, its suite, and its private key."""
@@ -89,7 +84,6 @@ def private_key(folder, recipients, file):
         require(key is not None, "the passphrase does not open the identity", 12)
         return identity["identity"], identity["suite"], key
     raise Failure(f"keys/ has no identity that a passphrase opens; the backup is sealed for {recipients}", 12)
-
 
 def data_key(words, identity, suite, private):
     """The key of the backup, out of the header of a part."""
@@ -115,7 +109,6 @@ def data_key(words, identity, suite, private):
     require(hmac.compare_digest(commitment.hex(), words["key_commitment"]), "the part is bound to another key")
     return opened
 
-
 def read_header(file, name):
     """The JSON of a part's header, and the hash of the whole header."""
     start = file.read(20)
@@ -128,7 +121,6 @@ def read_header(file, name):
     words = json.loads(header[32:32 + json_length])
     require(not words["critical"] and words["stream"] == "AES256_GCM_HKDF_64KB", f"{name}: its seal is not known here", 1)
     return words, hashlib.sha256(header).digest()
-
 
 def open_stream(file, key, header_hash, target, name):
     """Opens the stream behind the header, segment by segment."""
@@ -148,7 +140,6 @@ def open_stream(file, key, header_hash, target, name):
             return
         number, segment = number + 1, following
 
-
 def proven_parts(folder, manifest):
     """Name, header and beginning of the stream of every part, each being there and the right one."""
     for artifact in manifest["artifacts"]:
@@ -164,14 +155,20 @@ def proven_parts(folder, manifest):
                 require(place == (manifest["backup"], artifact["kind"], number), f"{name} is another part")
                 yield name, words, header_hash, stored.tell()
 
-
 def open_backup(folder, target, file):
-    manifest = signed_document(folder / "manifest.json")
-    is_known = manifest["format"]["major"] == 1 and set(manifest["format"]["critical"]) <= {"sealed"}
-    require(is_known, "the backup was made by a newer version", 1)
-    require(manifest["sealed"], "the backup is not sealed: its files are plain already", 1)
-    parts = list(proven_parts(folder, manifest))
-    identity, suite, private = private_key(folder, manifest["sealed"]["recipients"], file)
+    if folder.is_file():
+        with open(folder, "rb") as stored:
+            words, header_hash = read_header(stored, folder.name)
+            require(words["artifact"] == "settings", f"{folder} is a part of a backup: name the folder of that")
+            parts, folder = [(folder.name, words, header_hash, stored.tell())], folder.parent
+        recipients = [key["identity"] for key in words["recipients"]]
+    else:
+        manifest = signed_document(folder / "manifest.json")
+        is_known = manifest["format"]["major"] == 1 and set(manifest["format"]["critical"]) <= {"sealed"}
+        require(is_known, "the backup was made by a newer version", 1)
+        require(manifest["sealed"], "the backup is not sealed: its files are plain already", 1)
+        parts, recipients = list(proven_parts(folder, manifest)), manifest["sealed"]["recipients"]
+    identity, suite, private = private_key(folder, recipients, file)
     require(not target.exists(), f"{target} is there already", 1)
     for name, words, header_hash, stream_begins in parts:
         key, opened = data_key(words, identity, suite, private), target / name.removesuffix(".bks")
@@ -179,8 +176,9 @@ def open_backup(folder, target, file):
         with open(folder / name, "rb") as stored, open(opened, "xb") as plain:
             stored.seek(stream_begins)
             open_stream(stored, key, header_hash, plain, name)
+        if words["artifact"] == "settings":
+            signed_document(opened)
         print(opened)
-
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -193,7 +191,6 @@ def main():
     except Failure as failure:
         print(f"error: {failure.args[0]}", file=sys.stderr)
         sys.exit(failure.args[1])
-
 
 if __name__ == "__main__":
     main()

@@ -3,6 +3,7 @@
 //! ```text
 //! <set folder>/owner-<generation>.json
 //! <set folder>/catalog/tombstone-000000007-4b5a6978.json
+//! <set folder>/catalog/settings-2026-11-20T03.00.00Z-0f1e2d3c.json
 //! <set folder>/2026-11-20T03.00.00Z-0f1e2d3c/manifest.json
 //! <set folder>/2026-11-20T03.00.00Z-0f1e2d3c/db/db.sql.zst
 //! <set folder>/2026-11-20T03.00.00Z-0f1e2d3c/db/index.zst
@@ -79,15 +80,22 @@ impl FromStr for BackupFolder {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let error = || ParseNameError { text: text.to_owned(), expected: "a backup's folder" };
-        let (time, short) = text.split_at_checked(TIME_FORM_BYTES).ok_or_else(error)?;
-        let short = short.strip_prefix('-').ok_or_else(error)?;
-        let started = DateTime::strptime(TIME_FORM, time)
-            .and_then(|time| TimeZone::UTC.to_timestamp(time))
-            .map_err(|_| error())?;
-        let is_hex = short.bytes().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'));
+        let (started, short) = time_and_digits(text).ok_or_else(error)?;
         let folder = Self { started, short: short.to_owned() };
-        if short.len() == 8 && is_hex && folder.to_string() == text { Ok(folder) } else { Err(error()) }
+        if folder.to_string() == text { Ok(folder) } else { Err(error()) }
     }
+}
+
+/// A time in whole seconds and eight hexadecimal digits: `2026-11-20T03.00.00Z-0f1e2d3c`.
+fn time_and_digits(text: &str) -> Option<(Timestamp, &str)> {
+    let (time, digits) = text.split_at_checked(TIME_FORM_BYTES)?;
+    let digits = digits.strip_prefix('-').filter(|digits| is_eight_digits(digits))?;
+    let time = DateTime::strptime(TIME_FORM, time).and_then(|time| TimeZone::UTC.to_timestamp(time));
+    Some((time.ok()?, digits))
+}
+
+fn is_eight_digits(text: &str) -> bool {
+    text.len() == 8 && text.bytes().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 /// The folder of an artifact, in the backup's folder.
@@ -172,9 +180,22 @@ pub fn tombstone_path(sequence: u64, short: &str) -> String {
 pub fn parse_tombstone_path(path: &str) -> Option<u64> {
     let name = path.strip_prefix(CATALOG_FOLDER)?.strip_prefix("/tombstone-")?.strip_suffix(".json")?;
     let (sequence, short) = name.split_once('-')?;
-    let is_short = short.len() == 8 && short.bytes().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'));
     let sequence = sequence.parse().ok()?;
-    (is_short && tombstone_path(sequence, short) == path).then_some(sequence)
+    (is_eight_digits(short) && tombstone_path(sequence, short) == path).then_some(sequence)
+}
+
+/// The path of an export of settings in the set's folder: when it was made in whole seconds, and eight digits.
+pub fn settings_path(made: Timestamp, stamp: &str, is_sealed: bool) -> String {
+    let suffix = if is_sealed { SEALED_SUFFIX } else { "" };
+    format!("{CATALOG_FOLDER}/settings-{}-{stamp}.json{suffix}", made.strftime(TIME_FORM))
+}
+
+/// The time, the digits and whether it is sealed that such a path tells. `None`: it is none.
+pub fn parse_settings_path(path: &str) -> Option<(Timestamp, &str, bool)> {
+    let name = path.strip_prefix(CATALOG_FOLDER)?.strip_prefix("/settings-")?;
+    let (name, is_sealed) = name.strip_suffix(SEALED_SUFFIX).map_or((name, false), |name| (name, true));
+    let (made, stamp) = time_and_digits(name.strip_suffix(".json")?)?;
+    (settings_path(made, stamp, is_sealed) == path).then_some((made, stamp, is_sealed))
 }
 
 #[cfg(test)]
@@ -239,6 +260,25 @@ mod tests {
             "catalog/x/tombstone-000000001-abababab.json",
         ] {
             assert_eq!(parse_tombstone_path(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn paths_of_settings_go_both_ways() {
+        let made: Timestamp = "2026-11-20T03:00:00Z".parse().unwrap();
+        for is_sealed in [false, true] {
+            let path = settings_path(made, "abababab", is_sealed);
+            assert_eq!(parse_settings_path(&path), Some((made, "abababab", is_sealed)));
+        }
+        for other in [
+            "settings-2026-11-20T03.00.00Z-abababab.json",
+            "catalog/settings-2026-11-20T03.00.00Z-ABABABAB.json",
+            "catalog/settings-2026-11-20T03.00.00Z-abababab",
+            "catalog/settings-2026-11-20T03.00.00Z-abababab.json.new",
+            "catalog/settings-2026-13-20T03.00.00Z-abababab.json",
+            "catalog/x/settings-2026-11-20T03.00.00Z-abababab.json",
+        ] {
+            assert_eq!(parse_settings_path(other), None, "{other}");
         }
     }
 

@@ -12,6 +12,7 @@ mod identity;
 mod opened;
 mod sealer;
 mod secret;
+mod settings;
 mod slot;
 mod stream;
 mod suite;
@@ -25,6 +26,7 @@ pub use identity::{
 pub use opened::{OpenedPart, SegmentCache};
 pub(crate) use sealer::PartSealer;
 pub use secret::{Passphrase, Secret};
+pub use settings::{open_settings, seal_settings};
 pub use slot::{Slot, SlotCost};
 pub use suite::{PublicKeyBytes, Suite};
 

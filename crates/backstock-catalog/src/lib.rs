@@ -17,6 +17,7 @@ mod error;
 pub mod escaped;
 mod export;
 mod history;
+mod imports;
 mod leases;
 mod links;
 mod marks;

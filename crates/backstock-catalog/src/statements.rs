@@ -28,6 +28,7 @@ mod tests {
         ("drills", crate::drills::STATEMENTS),
         ("export", crate::export::STATEMENTS),
         ("history", crate::history::STATEMENTS),
+        ("imports", crate::imports::STATEMENTS),
         ("leases", crate::leases::STATEMENTS),
         ("links", crate::links::STATEMENTS),
         ("marks", crate::marks::STATEMENTS),

@@ -8,6 +8,7 @@ mod adoption;
 mod commit;
 mod definition;
 mod home;
+mod numbers;
 mod part_size;
 mod plan;
 mod report;
@@ -20,6 +21,7 @@ use backstock_vocabulary::{Content, Outcome, Reason, RunKind, ShopId};
 
 pub(crate) use adoption::adopt;
 pub use definition::Definition;
+pub use numbers::UnreadDestination;
 pub use part_size::PartSize;
 pub use plan::{
     BackupPlan, BackupRequest, DatabasePlan, FilesPlan, plan_backup, refuse_bad_places,

@@ -3,6 +3,7 @@
 mod listing;
 mod object;
 mod sealed;
+mod settings;
 
 use std::path::Path;
 use std::sync::Arc;

@@ -24,7 +24,7 @@ pub use manage::{
 pub(crate) use objects::put_keys;
 pub(crate) use ring::{KeyRing, ONE_RESTORE_KEY};
 pub use ring::{NobodyToAsk, Unlocker};
-pub(crate) use signers::Signers;
+pub(crate) use signers::{Signers, own};
 pub(crate) use store::IdentityStore;
 
 /// What a person is told wherever a key is made.

@@ -14,6 +14,7 @@ mod drill;
 mod dump_files;
 mod environment;
 mod error;
+mod export;
 mod folders;
 mod history;
 mod keys;
@@ -23,6 +24,7 @@ mod monitor;
 mod open;
 mod read_count;
 mod rebuild;
+mod recovery;
 mod repair;
 mod replicate;
 mod restore;
@@ -48,7 +50,7 @@ pub use backstock_storage::{
 };
 pub use backup::{
     BackupPlan, BackupReport, BackupRequest, DatabasePlan, Definition, FilesPlan, PartSize, ReportedProblem,
-    Sealing, backup, plan_backup, refuse_bad_places, refuse_published_state,
+    Sealing, UnreadDestination, backup, plan_backup, refuse_bad_places, refuse_published_state,
 };
 pub use diff::{
     DatabaseCounts, DiffSide, DiffSummary, Difference, FileChange, FileCounts, LineChange, NamedValue,
@@ -62,6 +64,7 @@ pub use drill::{
 pub use dump_files::{DumpFiles, ImportedDump};
 pub use environment::Environment;
 pub use error::{ErrorKind, OperationError, Result, causes, chain};
+pub use export::{SetRules, SettingsExport, export_settings};
 pub use folders::{StateFolder, UsualPlaces};
 pub use history::forget_old_history;
 pub use keys::{
@@ -74,6 +77,10 @@ pub use levels::{ForeseenLevel, FullDay, FullDays, LevelChoice, LevelRules, Leve
 pub use monitor::{Expected, Monitor, Phase, Unwatched};
 pub use open::{OpenReport, open_backup};
 pub use rebuild::{RebuildReport, SealedSet, SetIrregularity, rebuild_catalog, recover_from};
+pub use recovery::{
+    FoundSettings, HeadDifference, ImportedSettings, PassedOver, PlaceHead, RecoveredRules, SetHeads,
+    SettingsWish, recovered_rules, recovered_rules_of,
+};
 pub use repair::{
     BrokenBlock, BrokenPart, MendedPart, RefusedSource, RepairPlan, RepairReport, ReplicaPlan, TakenBlock,
     chain_to_repair, plan_repair, repair,
@@ -101,9 +108,10 @@ pub use show::{
     find_shop, list, runs, shop_of, shops, show,
 };
 pub use storages::{
-    BegunLink, DueLink, ListedLink, ListedStorage, MadeLink, NewStorage, StorageClient, StorageLink,
-    StorageTest, add_storage, identity_to_pin, link_new_storage, link_of, link_storage, remove_storage,
-    storage_client, storage_kind, storages, test_new_storage, test_storage, troubled_links, try_due_links,
+    BegunLink, DueLink, ListedLink, ListedStorage, MadeLink, NewStorage, RecoveredStorage, StorageClient,
+    StorageLink, StorageTest, add_storage, give_secrets, identity_to_pin, link_new_storage, link_of,
+    link_storage, missing_secrets, remove_storage, storage_client, storage_kind, storages, test_new_storage,
+    test_storage, troubled_links, try_due_links,
 };
 pub use stored::find_backup;
 pub use subject::{SetSettings, ShopDatabase, ShopOverrides, Subject, detect, server_by_hand};

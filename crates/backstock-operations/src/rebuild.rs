@@ -16,6 +16,7 @@ use crate::environment::Environment;
 use crate::error::{Doing, ErrorKind, OperationError, Result, chain};
 use crate::keys::{Fingerprint, Found, Signers, take_over};
 use crate::monitor::{Expected, Monitor, Phase};
+use crate::recovery::{ImportedSettings, PassedOver, SeenFolder, SetHeads, SettingsWish, bring_back};
 use crate::storages;
 use crate::stored::open_index;
 use crate::succession::Irregularity;
@@ -40,6 +41,12 @@ pub struct RebuildReport {
     pub sealed_sets: Vec<SealedSet>,
     /// Backups that somebody signed whom nobody vouches for; they count for nothing.
     pub strangers: u64,
+    /// Settings that were brought back.
+    pub settings: Vec<ImportedSettings>,
+    /// Exports of settings that were not used, and why.
+    pub passed_over: Vec<PassedOver>,
+    /// Where the backups of each set end, at this place and the others that its settings name.
+    pub heads: Vec<SetHeads>,
 }
 
 /// A set whose folder holds identities.
@@ -78,10 +85,11 @@ pub fn rebuild_catalog(
         return Err(OperationError::plain(ErrorKind::NotFound, message));
     }
     let place = Place::local(environment, folder)?.recorded(environment)?;
-    rebuild(environment, &place, fingerprint, monitor)
+    rebuild(environment, &place, fingerprint, &SettingsWish::Skip, monitor)
 }
 
-/// The same from a storage of the catalog, wherever it is.
+/// The same from a storage of the catalog, wherever it is; with the settings that were exported there, and a look at the other places
+/// that they name.
 ///
 /// # Errors
 /// As [`rebuild_catalog`]; [`ErrorKind::Storage`] where it cannot be reached.
@@ -89,17 +97,19 @@ pub fn recover_from(
     environment: &Environment,
     storage: &str,
     fingerprint: Option<&Fingerprint>,
+    wish: &SettingsWish<'_>,
     monitor: &dyn Monitor,
 ) -> Result<RebuildReport> {
     let record = storages::find(environment, storage)?;
     let place = Place::of_record(environment, record.id)?;
-    rebuild(environment, &place, fingerprint, monitor)
+    rebuild(environment, &place, fingerprint, wish, monitor)
 }
 
 fn rebuild(
     environment: &Environment,
     place: &Place,
     fingerprint: Option<&Fingerprint>,
+    wish: &SettingsWish<'_>,
     monitor: &dyn Monitor,
 ) -> Result<RebuildReport> {
     monitor.phase(Phase::Preparing, Expected::default());
@@ -120,9 +130,12 @@ fn rebuild(
         sealed_sets: vouched_sets(environment, &set_folders, fingerprint)?,
         ..RebuildReport::default()
     };
+    let mut seen = Vec::new();
     for (set_folder, inventory) in set_folders {
+        seen.push(SeenFolder::of(environment, &set_folder, &inventory)?);
         record_set(environment, &set_folder, inventory, &mut report, monitor)?;
     }
+    bring_back(environment, seen, wish, &mut report)?;
     Ok(report)
 }
 
@@ -208,17 +221,33 @@ fn record(
             created: header.shop_created,
         };
         environment.wait(environment.catalog.save_shop(&shop)).doing("recording the shop")?;
+        let known =
+            environment.wait(environment.catalog.find_set(manifest.set)).doing("looking for the set")?;
         let set = Set {
             id: manifest.set,
             shop: manifest.shop,
             title: header.set_title.clone(),
-            definition: serde_json::json!({}),
+            definition: known.map_or_else(|| serde_json::json!({}), |known| known.definition),
             created: header.set_created,
         };
         environment.wait(environment.catalog.save_set(&set)).doing("recording the set")?;
     }
     adopt(environment, set_folder, found, is_stranger)?;
     record_problems(environment, manifest, &problems)
+}
+
+/// Records a backup at one more place; of one that is known already nothing more is read.
+pub(crate) fn record_copy(
+    environment: &Environment,
+    set_folder: &SetFolder,
+    found: &FoundManifest,
+    is_stranger: bool,
+) -> Result<()> {
+    let known = environment.wait(environment.catalog.backup(found.signed.manifest.backup));
+    if known.doing("looking for the backup")?.is_some() {
+        return adopt(environment, set_folder, found, is_stranger);
+    }
+    record(environment, set_folder, found, is_stranger)
 }
 
 /// What the names of the folders say of the shop of a sealed backup, unless more is known of it already.

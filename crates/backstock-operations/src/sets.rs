@@ -86,11 +86,15 @@ pub fn known_set(environment: &Environment, subject: &Subject) -> Result<(Shop, 
     Ok((shop, set))
 }
 
+/// The set of a shop, if it is on record.
+pub(crate) fn default_set_of(environment: &Environment, shop: &Shop) -> Result<Option<Set>> {
+    let act = format!("looking for the set of {}", shop.title);
+    environment.wait(environment.catalog.find_set_by_title(shop.id, DEFAULT_SET)).doing(act)
+}
+
 /// The set of a shop that is on record.
 pub fn find_set(environment: &Environment, shop: &Shop) -> Result<Set> {
-    let act = format!("looking for the set of {}", shop.title);
-    let found = environment.wait(environment.catalog.find_set_by_title(shop.id, DEFAULT_SET)).doing(act)?;
-    found.ok_or_else(|| {
+    default_set_of(environment, shop)?.ok_or_else(|| {
         OperationError::plain(ErrorKind::NotFound, format!("{} has no set on record", shop.title))
     })
 }

@@ -4,6 +4,7 @@ mod client;
 mod keeper;
 mod link;
 mod new;
+mod recovered;
 mod secrets;
 
 use std::sync::Arc;
@@ -23,10 +24,13 @@ pub use link::{
     troubled_links, try_due_links,
 };
 pub use new::{NewStorage, storage_kind};
+pub(crate) use recovered::take_in;
+pub use recovered::{RecoveredStorage, give_secrets, missing_secrets};
 
 use self::keeper::{CatalogKeeper, MemoryKeeper};
 use crate::environment::Environment;
 use crate::error::{Doing, ErrorKind, OperationError, Result};
+use crate::export::Secrets;
 use crate::replicate::is_owed;
 
 /// A storage as lists show it: without secrets.
@@ -82,6 +86,11 @@ pub struct StorageTest {
     /// That backups are known to be there and none of them is seen: by which application.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sees_nothing: Option<StorageClient>,
+}
+
+/// The secrets of a storage, for an export that is sealed at once.
+pub(crate) fn secrets_of(environment: &Environment, record: &StorageRecord) -> Result<Secrets> {
+    secrets::opened(&environment.key, record).map(Secrets)
 }
 
 /// Opens a storage of the catalog with its secrets.

@@ -26,8 +26,8 @@ pub(crate) use set::{
     RemoveDestinationArguments, ReplicateArguments, SetCommand, ShownSetArguments,
 };
 pub(crate) use storage::{
-    AddStorageArguments, KindsArguments, LinkArguments, LinkStorageArguments, RecoverArguments,
-    RemoveStorageArguments, StorageCommand, TestStorageArguments, halves, secret_file,
+    AddStorageArguments, GivenSecretsArguments, KindsArguments, LinkArguments, LinkStorageArguments,
+    RecoverArguments, RemoveStorageArguments, StorageCommand, TestStorageArguments, halves, secret_file,
 };
 pub(crate) use verify::{LevelArgument, VerifyArguments};
 

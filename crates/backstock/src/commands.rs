@@ -16,6 +16,7 @@ mod replicate;
 mod restore;
 mod restore_dump;
 mod set;
+mod settings;
 mod show;
 mod storage;
 mod undo;

@@ -7,7 +7,7 @@ use backstock_host::Random;
 use backstock_vocabulary::{ArtifactKind, BackupId, IdentityId};
 use ring::hmac;
 
-use super::header::{SealedHeader, WrappedKey, wrap_info};
+use super::header::{SealedContent, SealedHeader, WrappedKey, wrap_info};
 use super::secret::{Secret, never};
 use super::suite::{PublicKeyBytes, Suite};
 use crate::digest::Digest;
@@ -98,7 +98,7 @@ impl BackupSeal {
     }
 
     /// The header of one part; `number` counts from 1.
-    pub(super) fn header(&self, artifact: ArtifactKind, number: u32) -> Result<SealedHeader> {
+    pub(super) fn header(&self, artifact: SealedContent, number: u32) -> Result<SealedHeader> {
         let recipients = self.recipients.clone();
         SealedHeader::new(self.backup, artifact, number, self.key.commitment(), recipients)
     }
@@ -108,13 +108,18 @@ impl BackupSeal {
 #[derive(Clone)]
 pub struct ArtifactSeal {
     pub(super) seal: Arc<BackupSeal>,
-    pub(super) artifact: ArtifactKind,
+    pub(super) artifact: SealedContent,
 }
 
 impl ArtifactSeal {
     /// That of an artifact.
     pub fn of(seal: &Arc<BackupSeal>, artifact: ArtifactKind) -> Self {
-        Self { seal: Arc::clone(seal), artifact }
+        Self { seal: Arc::clone(seal), artifact: SealedContent::Artifact(artifact) }
+    }
+
+    /// That of an export of settings.
+    pub(super) fn of_settings(seal: &Arc<BackupSeal>) -> Self {
+        Self { seal: Arc::clone(seal), artifact: SealedContent::SETTINGS }
     }
 }
 

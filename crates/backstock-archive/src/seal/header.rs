@@ -9,6 +9,8 @@
 //! last 32 SHA-256 of everything before them: damage is told apart from a key that is not the right one
 //! ```
 
+use std::fmt;
+
 use backstock_vocabulary::{ArtifactKind, BackupId, IdentityId};
 use serde::{Deserialize, Serialize};
 
@@ -50,13 +52,45 @@ pub struct WrappedKey {
     pub sealed_key: Vec<u8>,
 }
 
+/// What a sealed file holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub(super) enum SealedContent {
+    /// A part of an artifact of a backup.
+    Artifact(ArtifactKind),
+    /// An export of settings, which is one part; in the place of the backup's id is its own.
+    Settings(SettingsWord),
+}
+
+/// The word for an export of settings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum SettingsWord {
+    /// The only one.
+    #[serde(rename = "settings")]
+    Settings,
+}
+
+impl SealedContent {
+    /// An export of settings.
+    pub(super) const SETTINGS: Self = Self::Settings(SettingsWord::Settings);
+}
+
+impl fmt::Display for SealedContent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Artifact(artifact) => artifact.fmt(f),
+            Self::Settings(_) => f.write_str("settings"),
+        }
+    }
+}
+
 /// What the JSON of a header says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Words {
     /// What a reader must know besides; it refuses names that it does not know.
     critical: Vec<String>,
     backup: BackupId,
-    artifact: ArtifactKind,
+    artifact: SealedContent,
     part: u32,
     stream: String,
     key_commitment: Digest<32>,
@@ -74,7 +108,7 @@ impl SealedHeader {
     /// Makes the header of a part.
     pub(super) fn new(
         backup: BackupId,
-        artifact: ArtifactKind,
+        artifact: SealedContent,
         part: u32,
         key_commitment: Digest<32>,
         recipients: Vec<WrappedKey>,
@@ -192,7 +226,8 @@ impl SealedHeader {
     /// [`Error::Damaged`] when it is not.
     pub fn require(&self, backup: BackupId, artifact: &ManifestArtifact, number: usize) -> Result<()> {
         let words = &self.words;
-        if words.backup == backup && words.artifact == artifact.kind && words.part as usize == number {
+        let content = SealedContent::Artifact(artifact.kind);
+        if words.backup == backup && words.artifact == content && words.part as usize == number {
             return Ok(());
         }
         let what = format!(
@@ -200,8 +235,16 @@ impl SealedHeader {
             words.part, words.artifact, words.backup
         );
         let part = artifact.parts.get(number.saturating_sub(1)).map(|part| part.name.clone());
-        let part = part.unwrap_or_else(|| artifact.path());
-        Err(Error::Damaged { part, offset: 0, size_bytes: self.bytes.len() as u64, what })
+        Err(self.damaged(&part.unwrap_or_else(|| artifact.path()), what))
+    }
+
+    /// Makes sure that it is the header of an export of settings, which errors call `name`.
+    pub(super) fn require_settings(&self, name: &str) -> Result<()> {
+        if self.words.artifact == SealedContent::SETTINGS && self.words.part == 1 {
+            return Ok(());
+        }
+        let what = format!("it is part {} of the {}, and no settings", self.words.part, self.words.artifact);
+        Err(self.damaged(name, what))
     }
 
     /// What the stream's key is derived with besides the data key.
@@ -225,12 +268,14 @@ impl SealedHeader {
             return Err(Error::NewerFormat { thing: part.to_owned(), what });
         };
         if suite != identity.suite() {
-            return Err(self.wrong_key(part, "its key is wrapped by another suite than the identity's"));
+            return Err(
+                self.damaged(part, "its key is wrapped by another suite than the identity's".to_owned())
+            );
         }
         let info = wrap_info(self.words.backup, wrapped.identity);
         let key = identity.unwrap_key(&wrapped.encapsulated, &info, &wrapped.sealed_key);
         let key = key.ok_or_else(|| {
-            self.wrong_key(part, "its key does not open with the identity that it was wrapped for")
+            self.damaged(part, "its key does not open with the identity that it was wrapped for".to_owned())
         })?;
         let key = DataKey::of(key);
         self.require_key(&key, part)?;
@@ -245,12 +290,11 @@ impl SealedHeader {
         if key.commitment() == self.words.key_commitment {
             return Ok(());
         }
-        Err(self.wrong_key(part, "its key is not the one that its header is bound to"))
+        Err(self.damaged(part, "its key is not the one that its header is bound to".to_owned()))
     }
 
-    fn wrong_key(&self, part: &str, what: &str) -> Error {
-        let size_bytes = self.bytes.len() as u64;
-        Error::Damaged { part: part.to_owned(), offset: 0, size_bytes, what: what.to_owned() }
+    fn damaged(&self, part: &str, what: String) -> Error {
+        Error::Damaged { part: part.to_owned(), offset: 0, size_bytes: self.bytes.len() as u64, what }
     }
 }
 

@@ -66,3 +66,34 @@ async fn a_chore_remembers_when_it_was_done() {
     }
     assert_eq!(catalog.chore_done("wash").await.unwrap(), None);
 }
+
+/// What an export tells of another catalog's runs is recorded once, and never takes the place of what is known.
+#[tokio::test]
+async fn history_of_before_is_recorded_once() {
+    let (scratch, sample) = (Scratch::new(), Sample::new(2));
+    let catalog = scratch.open().await;
+    let (_, set, storage) = sample.settle(&catalog).await;
+    let known = ended(&catalog, &sample, &set, RunKind::Verify, Outcome::Success).await;
+    let of_before = Run { outcome: Outcome::Failed, error: Some("away".to_owned()), ..sample.run(&set) };
+    let told = crate::RunDestination {
+        storage: Some(storage.id),
+        title: "disk".to_owned(),
+        kind: "local".to_owned(),
+        status: Outcome::Failed,
+        message: "away".to_owned(),
+    };
+    let going_on = sample.run(&set);
+    let changed = Run { outcome: Outcome::Failed, ..known.clone() };
+    let runs = [(of_before.clone(), vec![told]), (going_on.clone(), vec![]), (changed, vec![])];
+    assert_eq!(catalog.import_runs(&runs).await.unwrap(), 1);
+    assert_eq!(catalog.import_runs(&runs).await.unwrap(), 0, "once");
+    let found = catalog.find_run(of_before.id).await.unwrap().unwrap();
+    assert_eq!(
+        (found.outcome, found.error.as_deref(), found.set),
+        (Outcome::Failed, Some("away"), Some(set.id))
+    );
+    let destinations = catalog.run_destinations(of_before.id).await.unwrap();
+    assert_eq!((destinations.len(), destinations[0].storage), (1, None), "that storage is another's");
+    assert_eq!(catalog.find_run(known.id).await.unwrap().unwrap().outcome, Outcome::Success);
+    assert!(catalog.find_run(going_on.id).await.unwrap().is_none(), "one that had not ended");
+}

@@ -17,6 +17,7 @@ use backstock_catalog::{Problem, Replica, RunArtifact};
 use backstock_vocabulary::{BackupId, Outcome, ReplicaState};
 
 use super::adoption::{Counted, adopt, described, record};
+use super::numbers::{UnreadDestination, told_elsewhere};
 use super::plan::BackupPlan;
 use super::report::BackupReport;
 use super::spool::{RESERVE_BYTES, Spooled};
@@ -40,6 +41,7 @@ pub(super) struct Commit<'a> {
     name: String,
     head: Option<Head>,
     sequence: u64,
+    unread: Vec<UnreadDestination>,
 }
 
 impl<'a> Commit<'a> {
@@ -62,6 +64,8 @@ impl<'a> Commit<'a> {
         let machine = environment.machine_id();
         reconcile(environment, &folder, &inventory, &machine)?;
         let head = head_of(environment, plan, &folder, &inventory)?;
+        let told = told_elsewhere(environment, plan, head.as_ref().map_or(0, |head| head.sequence))?;
+        let head = told.head.or(head);
         if inventory.manifests.is_empty() && has_replicas_here(environment, plan)? {
             tracing::warn!(
                 "none of the backups that were put to {} are there any more: is the right disk mounted?",
@@ -81,7 +85,7 @@ impl<'a> Commit<'a> {
         let backup = environment.host.new_id(BackupId::from_parts);
         let started = environment.host.clock.now();
         let name = BackupFolder::of(started, backup).to_string();
-        Ok(Self { plan, folder, backup, started, name, head, sequence })
+        Ok(Self { plan, folder, backup, started, name, head, sequence, unread: told.unread })
     }
 
     /// The set's folder at the place that it is made at.
@@ -310,6 +314,7 @@ impl<'a> Commit<'a> {
             parent: manifest.parent.as_ref().map(|parent| parent.backup),
             why_full: None,
             shortage: None,
+            unread_destinations: self.unread.clone(),
             grace_cut: None,
             destinations: Vec::new(),
             content: manifest.content,

@@ -4,6 +4,7 @@ use backstock_catalog::Severity;
 use backstock_vocabulary::{BackupId, Content, Level, Outcome};
 use serde::{Deserialize, Serialize};
 
+use super::numbers::UnreadDestination;
 use crate::error::{ErrorKind, OperationError, Result};
 use crate::replicate::DestinationReport;
 use crate::retention::{GraceCut, Shortage};
@@ -37,6 +38,9 @@ pub struct BackupReport {
     /// What copies it lacks that its set requires; the run failed then, and nothing older goes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shortage: Option<Shortage>,
+    /// Destinations whose numbers could not be read: one of them may hold a newer backup, and nothing older is to go after this one.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unread_destinations: Vec<UnreadDestination>,
     /// What went before its grace was over, to make room for it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub grace_cut: Option<GraceCut>,

@@ -91,7 +91,7 @@ impl SetFolder {
     }
 
     /// The path of an object within this folder.
-    fn path_of<'a>(&self, object: &'a ObjectName) -> Option<&'a str> {
+    pub(super) fn path_of<'a>(&self, object: &'a ObjectName) -> Option<&'a str> {
         object.as_str().strip_prefix(self.name.as_str())?.strip_prefix('/')
     }
 }

@@ -5,6 +5,7 @@
 //! destination was off).
 
 use backstock_archive::layout::{parse_tombstone_path, tombstone_path};
+use backstock_catalog::Backup;
 
 use super::plan::{DestinationPlan, LackingBackup};
 use crate::destination::{Listing, Place, SetFolder};
@@ -21,7 +22,10 @@ pub(super) fn explain(
     (begins, nearest): (u64, Option<SetFolder>),
 ) -> Result<()> {
     let is_told = |path: &str| listing.tombstones.iter().any(|told| told == path);
-    for backup in destination.elsewhere.iter().filter(|backup| backup.sequence >= begins) {
+    // What this catalog has not seen there may be there all the same: after a recovery from another place.
+    let is_there = |backup: &&Backup| listing.with_manifest.contains(&backup.folder);
+    let elsewhere = destination.elsewhere.iter().filter(|backup| backup.sequence >= begins);
+    for backup in elsewhere.filter(|backup| !is_there(backup)) {
         if !is_told(&tombstone_path(backup.sequence, &backup.id.short())) {
             target.bury(environment, None, backup)?;
         }

@@ -89,7 +89,40 @@ impl Default for RetentionPolicy {
     }
 }
 
+impl From<RetentionPolicy> for RetentionSettings {
+    /// Settings that mean that very policy.
+    fn from(policy: RetentionPolicy) -> Self {
+        Self {
+            keep_last: Some(policy.keep_last).filter(|count| *count > 0),
+            delete_after_days: policy.delete_after_days,
+            daily: Some(policy.daily),
+            weekly: Some(policy.weekly),
+            monthly: Some(policy.monthly),
+            yearly: Some(policy.yearly),
+            keep_snapshots: Some(policy.keep_snapshots),
+            count_exceptions: Some(policy.count_exceptions),
+            grace_hours: Some(policy.grace_hours),
+            required_copies: Some(policy.required_copies),
+            after_backup: None,
+        }
+    }
+}
+
 impl RetentionSettings {
+    /// These settings where they say anything of a policy; else those that mean the one that stood with the set of before.
+    #[must_use]
+    pub fn or_recovered(self, policy: Option<RetentionPolicy>) -> Self {
+        let Self { required_copies, after_backup, .. } = self;
+        match policy {
+            Some(policy) if self == (Self { required_copies, after_backup, ..Self::default() }) => {
+                let recovered = Self::from(policy);
+                let required_copies = required_copies.or(recovered.required_copies);
+                Self { required_copies, after_backup, ..recovered }
+            }
+            _ => self,
+        }
+    }
+
     /// Whether the policy acts after each backup.
     pub fn acts_after_backup(&self) -> bool {
         self.after_backup.unwrap_or(true)

@@ -90,7 +90,7 @@ pub struct VerifySettings {
 }
 
 /// How often each replica is looked at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VerifySchedule {
     /// Days between looks for the parts; none: never.
     pub present_days: Option<u32>,
@@ -103,6 +103,23 @@ pub struct VerifySchedule {
 }
 
 impl VerifySettings {
+    /// These settings where they say anything of a schedule; else those that mean the one that stood with the set of before.
+    #[must_use]
+    pub fn or_recovered(self, schedule: Option<VerifySchedule>) -> Self {
+        let every = |days: Option<u32>| Some(days.map_or(Every::Off, Every::Days));
+        let after_backup = self.after_backup;
+        match schedule {
+            Some(schedule) if self == (Self { after_backup, ..Self::default() }) => Self {
+                present_days: every(schedule.present_days),
+                bytes_days: every(schedule.bytes_days),
+                decoded_days: every(schedule.decoded_days),
+                read_limit_gib: u32::try_from(schedule.read_limit_bytes >> 30).ok(),
+                after_backup,
+            },
+            _ => self,
+        }
+    }
+
     /// Whether what is due is checked after each backup.
     pub fn acts_after_backup(&self) -> bool {
         self.after_backup.unwrap_or(true)

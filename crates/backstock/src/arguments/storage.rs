@@ -15,6 +15,8 @@ pub(crate) enum StorageCommand {
     Test(TestStorageArguments),
     /// Link a storage of a cloud with its account again; what it holds stays where it is
     Link(LinkStorageArguments),
+    /// Give a storage its secrets, in the place of those that it has: after a recovery without them, or when they were changed
+    Secrets(GivenSecretsArguments),
     /// Forget a storage that holds no backups; what lies there stays
     Remove(RemoveStorageArguments),
     /// Explain the kinds of storages and their settings
@@ -94,6 +96,12 @@ pub(crate) struct RecoverArguments {
     /// How it is linked with an account.
     #[command(flatten)]
     pub(crate) link: LinkArguments,
+    /// Bring back exported settings also where nothing vouches for who signed them
+    #[arg(long, conflicts_with = "without_settings")]
+    pub(crate) trust_settings: bool,
+    /// Leave exported settings (storages, destinations, policy, pins, history) alone
+    #[arg(long)]
+    pub(crate) without_settings: bool,
 }
 
 /// `storage test`.
@@ -105,6 +113,19 @@ pub(crate) struct TestStorageArguments {
     /// Try the links with accounts that no call has used with success for a day, and those that were taken back; for a scheduler
     #[arg(long)]
     pub(crate) due: bool,
+}
+
+/// `storage secrets`.
+#[derive(Debug, Args)]
+pub(crate) struct GivenSecretsArguments {
+    /// The title of the storage
+    pub(crate) title: String,
+    /// File that holds a secret of its kind and nothing else (may be repeated); what it lacks and is not given is asked for
+    #[arg(long = "secret-file", value_name = "NAME=FILE")]
+    pub(crate) secret_files: Vec<String>,
+    /// Keep them without trying the storage
+    #[arg(long)]
+    pub(crate) no_test: bool,
 }
 
 /// `storage remove`.

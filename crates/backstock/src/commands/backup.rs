@@ -1,10 +1,10 @@
 //! `backstock backup`: database and files of a shop.
 
 use backstock_operations::{
-    AfterBackup, BackupPlan, BackupReport, BackupRequest, DrillReport, DueReport, ErrorKind, ForeseenLevel,
-    LevelChoice, LevelRules, OperationError, PruneReport, ReadBack, RetentionPolicy, Sealing, SetSettings,
-    Subject, Unwatched, accept_expired, backup, chain, foresee_level, plan_backup, prune_after_backup,
-    refuse_bad_places,
+    AfterBackup, BackupPlan, BackupReport, BackupRequest, DrillReport, DueReport, Environment, ErrorKind,
+    ForeseenLevel, LevelChoice, LevelRules, OperationError, PruneReport, ReadBack, RetentionPolicy, Sealing,
+    SetSettings, SettingsExport, Subject, Unwatched, accept_expired, backup, chain, foresee_level,
+    plan_backup, prune_after_backup, recovered_rules_of, refuse_bad_places,
 };
 use backstock_vocabulary::{Codec, Content, IdentityId, Reason, Scope};
 use serde::Serialize;
@@ -12,6 +12,7 @@ use serde::Serialize;
 use super::drill::drill_after_backup;
 use super::prune::{settings_of, what_was_done};
 use super::replicate::show_destination;
+use super::settings::export_after;
 use super::verify::{after_backup, schedule_after_backup, show_after_backup};
 use super::{Document, Result, WithPhases, forget_history, tell_of_links};
 use crate::arguments::{BackupArguments, BackupLevel, CodecArgument, Only};
@@ -45,10 +46,11 @@ pub(super) fn run(session: &Session, arguments: &BackupArguments) -> Result {
     for note in &subject.notes {
         session.terminal.say(&format!("note: {}", printable(note)));
     }
-    let request = said_of_set(session, &subject, &set, request(session, arguments, set.clone()))?;
+    let request =
+        said_of_set(session, &environment, &subject, &set, request(session, arguments, set.clone()))?;
     let plan = plan_backup(&environment, &subject, &request)?;
-    let retention = retention(session, arguments, &plan)?;
-    let schedule = schedule_after_backup(session, &plan.shop)?;
+    let retention = retention(session, &environment, arguments, &plan)?;
+    let schedule = schedule_after_backup(session, &environment, &plan.shop)?;
     if arguments.dry_run {
         show_plan(session, &plan, foresee_level(&environment, &plan)?);
         return Ok(Code::Done);
@@ -57,7 +59,7 @@ pub(super) fn run(session: &Session, arguments: &BackupArguments) -> Result {
     let progress = session.progress();
     let result = backup(&environment, plan, &progress).map(|report| {
         let act = |policy| prune_after_backup(&environment, &shop, report.backup, policy, &progress);
-        let pruned = retention.map(act);
+        let pruned = retention.filter(|_| report.unread_destinations.is_empty()).map(act);
         let check = |schedule| after_backup(&environment, &shop, schedule, &progress);
         let checked = schedule.map_or(Ok(None), check);
         let new = (report.backup, report.content, arguments.drill);
@@ -72,6 +74,7 @@ pub(super) fn run(session: &Session, arguments: &BackupArguments) -> Result {
         retention: pruned.as_ref().ok().and_then(Option::as_ref).map(|pruned| &pruned.report),
         checks: checked.as_ref().ok().and_then(Option::as_ref),
         drill: drilled.as_ref().ok().and_then(Option::as_ref),
+        settings: &export_after(session, &environment, &shop),
     };
     show(session, &made, pruned.as_ref().ok().and_then(Option::as_ref), &phases);
     let found = show_after_backup(session, &checked);
@@ -109,10 +112,11 @@ fn left_undone(session: &Session, error: OperationError) -> Result {
 /// The policy that acts after the backup, checked before it: a contradiction is told at once.
 fn retention(
     session: &Session,
+    environment: &Environment,
     arguments: &BackupArguments,
     plan: &BackupPlan,
 ) -> std::result::Result<Option<RetentionPolicy>, CommandError> {
-    let settings = settings_of(session, &plan.shop);
+    let settings = settings_of(session, environment, &plan.shop)?;
     let policy = settings.policy()?;
     Ok((settings.acts_after_backup() && !arguments.no_prune).then_some(policy))
 }
@@ -166,6 +170,7 @@ fn request(session: &Session, arguments: &BackupArguments, set: SetSettings) -> 
 /// The request with what the configuration says of the levels of a shop's backups, and of which count.
 fn said_of_set(
     session: &Session,
+    environment: &Environment,
     subject: &Subject,
     set: &SetSettings,
     request: BackupRequest,
@@ -173,7 +178,8 @@ fn said_of_set(
     let folder = subject.layout.as_ref().map(|layout| layout.root.as_path());
     let title = if set.title.is_empty() { &subject.title } else { &set.title };
     let levels = session.configuration.levels(folder, title).rules()?;
-    let policy = session.configuration.retention(folder, title).policy()?;
+    let written = session.configuration.retention(folder, title);
+    let policy = written.or_recovered(recovered_rules_of(environment, subject)?.policy).policy()?;
     let (count_exceptions, required_copies) = (policy.count_exceptions, policy.required_copies);
     Ok(BackupRequest { levels, count_exceptions, required_copies, ..request })
 }
@@ -267,6 +273,7 @@ struct Made<'a> {
     checks: Option<&'a DueReport>,
     #[serde(skip_serializing_if = "Option::is_none")]
     drill: Option<&'a DrillReport>,
+    settings: &'a [SettingsExport],
 }
 
 fn show(session: &Session, made: &Made<'_>, pruned: Option<&AfterBackup>, phases: &[PhaseAccount]) {
@@ -320,6 +327,13 @@ fn show(session: &Session, made: &Made<'_>, pruned: Option<&AfterBackup>, phases
     ));
     for destination in &report.destinations {
         show_destination(session, destination);
+    }
+    for unread in &report.unread_destinations {
+        terminal.warn(&format!(
+            "no older backup goes in this run: what {} holds cannot be read, and it may hold a newer one: {}",
+            printable(&unread.storage),
+            printable(&unread.problem)
+        ));
     }
     if let Some(pruned) = pruned {
         show_retention(session, pruned);

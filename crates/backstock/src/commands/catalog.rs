@@ -1,7 +1,10 @@
 //! `backstock catalog` and `backstock recover`: the catalog made anew from what is stored.
 
+mod recovered;
+
 use backstock_operations::{
-    Fingerprint, RebuildReport, SealedSet, rebuild_catalog, recover_from, storage_client,
+    Environment, Fingerprint, FoundSettings, RebuildReport, SealedSet, SettingsWish, StorageSecret,
+    give_secrets, rebuild_catalog, recover_from, storage_client,
 };
 
 use super::storage::define;
@@ -37,9 +40,12 @@ pub(super) fn recover(session: &Session, arguments: &RecoverArguments) -> Result
         define(session, &environment, &defined)?;
     }
     let progress = session.progress();
-    let result = recover_from(&environment, &arguments.title, fingerprint.as_ref(), &progress);
+    let is_right = |found: &FoundSettings| arguments.trust_settings || trusts(session, found);
+    let wish = if arguments.without_settings { SettingsWish::Skip } else { SettingsWish::Ask(&is_right) };
+    let result = recover_from(&environment, &arguments.title, fingerprint.as_ref(), &wish, &progress);
     progress.close();
-    let report = result?;
+    let mut report = result?;
+    ask_for_secrets(session, &environment, &mut report)?;
     let code = show(session, "backstock.recover/1", &report);
     if report.backups == 0 && report.unreadable.is_empty() {
         let title = printable(&arguments.title);
@@ -59,6 +65,50 @@ pub(super) fn recover(session: &Session, arguments: &RecoverArguments) -> Result
             .say("`backstock list` shows them; `backstock restore`, `open` and `verify` take any of them");
     }
     Ok(code)
+}
+
+/// Whether a person says that settings are right for which nothing vouches.
+fn trusts(session: &Session, found: &FoundSettings) -> bool {
+    let terminal = session.terminal;
+    let (folder, machine) = (printable(&found.set_folder), printable(&found.machine));
+    terminal.warn(&format!(
+        "{folder}: its settings of {:.0} are UNAUTHENTICATED: no identity vouches for the key {} of the machine {machine} that signed \
+         them; they name the storages {}",
+        found.made,
+        found.signer,
+        printable(&found.storages.join(", "))
+    ));
+    match terminal.ask("Bring them back all the same?") {
+        Some(answer) => answer,
+        None => {
+            terminal.warn("they are left alone; --trust-settings brings them back all the same");
+            false
+        }
+    }
+}
+
+/// Secrets that an export does not tell are asked for, where there is somebody to ask.
+fn ask_for_secrets(
+    session: &Session,
+    environment: &Environment,
+    report: &mut RebuildReport,
+) -> std::result::Result<(), CommandError> {
+    for storage in report.settings.iter_mut().flat_map(|settings| &mut settings.storages) {
+        if storage.missing_secrets.is_empty() || storage.problem.is_some() {
+            continue;
+        }
+        let mut secrets = std::collections::BTreeMap::new();
+        for name in &storage.missing_secrets {
+            let question = format!("{name} of the storage {}: ", printable(&storage.title));
+            let Some(secret) = session.terminal.secret(&question, StorageSecret::new) else { break };
+            secrets.insert(name.clone(), secret);
+        }
+        if secrets.len() == storage.missing_secrets.len() {
+            give_secrets(environment, &storage.title, secrets)?;
+            storage.missing_secrets.clear();
+        }
+    }
+    Ok(())
 }
 
 fn show(session: &Session, schema: &'static str, report: &RebuildReport) -> Code {
@@ -84,8 +134,10 @@ fn show(session: &Session, schema: &'static str, report: &RebuildReport) -> Code
         for folder in &report.without_manifest {
             terminal.say(&format!("note: {} has no manifest: it is no backup", printable(folder)));
         }
+        recovered::show(*terminal, report);
     }
-    let is_right = report.unreadable.is_empty() && report.irregularities.is_empty();
+    let is_forked = report.heads.iter().any(backstock_operations::SetHeads::is_forked);
+    let is_right = report.unreadable.is_empty() && report.irregularities.is_empty() && !is_forked;
     if is_right { Code::Done } else { Code::Partial }
 }
 

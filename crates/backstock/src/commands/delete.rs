@@ -13,7 +13,7 @@ pub(super) fn run(session: &Session, arguments: &DeleteArguments) -> Result {
     let environment = if arguments.dry_run { session.open_to_look()? } else { session.open()? };
     let backup = meant_backup(&environment, &arguments.id, arguments.shop.as_deref())?;
     let shop = shop_of(&environment, backup.shop)?;
-    let policy = policy_of(session, &shop)?;
+    let policy = policy_of(session, &environment, &shop)?;
     let plan = plan_delete(&environment, &backup, policy)?;
     let terminal = &session.terminal;
     let when = if arguments.now { "at once" } else { &*format!("after {} hours", policy.grace_hours) };

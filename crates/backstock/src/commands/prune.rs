@@ -7,7 +7,7 @@ use std::path::Path;
 use backstock_catalog::Shop;
 use backstock_operations::{
     DestinationPlan, Environment, PrunePlan, PruneReport, Pruned, RetentionPlan, RetentionPolicy,
-    RetentionSettings, Verdict, find_shop, plan_prune, prune, shops,
+    RetentionSettings, Verdict, find_shop, plan_prune, prune, recovered_rules, shops,
 };
 use backstock_vocabulary::BackupId;
 use serde::Serialize;
@@ -43,7 +43,7 @@ pub(super) fn run(session: &Session, arguments: &PruneArguments) -> Result {
     let mut reports = Vec::new();
     let mut is_unanswered = false;
     for shop in &shops {
-        let plan = plan_prune(&environment, shop, policy_of(session, shop)?)?;
+        let plan = plan_prune(&environment, shop, policy_of(session, &environment, shop)?)?;
         if arguments.dry_run {
             plans.push(plan);
             continue;
@@ -90,18 +90,25 @@ pub(super) fn shop_of_set(
     Ok(find_shop(environment, folder.as_ref().map_or(given, |folder| folder.as_os_str()))?)
 }
 
-/// The policy for a shop: what its set in the configuration file says, else what the file says for all, else the default.
+/// The policy for a shop: what its set in the configuration file says, else what the file says for all, else what was brought back
+/// with its settings, else the default.
 pub(super) fn policy_of(
     session: &Session,
+    environment: &Environment,
     shop: &Shop,
 ) -> std::result::Result<RetentionPolicy, CommandError> {
-    Ok(settings_of(session, shop).policy()?)
+    Ok(settings_of(session, environment, shop)?.policy()?)
 }
 
 /// What is written down of a shop's retention.
-pub(super) fn settings_of(session: &Session, shop: &Shop) -> RetentionSettings {
+pub(super) fn settings_of(
+    session: &Session,
+    environment: &Environment,
+    shop: &Shop,
+) -> std::result::Result<RetentionSettings, CommandError> {
     let folder = shop.root.as_deref().map(|root| Path::new(OsStr::from_bytes(root)));
-    session.configuration.retention(folder, &shop.title)
+    let written = session.configuration.retention(folder, &shop.title);
+    Ok(written.or_recovered(recovered_rules(environment, shop)?.policy))
 }
 
 /// Whether a person confirms what the brakes ask.

@@ -1,10 +1,13 @@
 //! `backstock replicate`: what is owed to destinations is brought there.
 
-use backstock_operations::{DestinationReport, ReplicationReport, find_set, replicate, shops};
+use backstock_operations::{
+    DestinationReport, ReplicationReport, SettingsExport, find_set, replicate, shops,
+};
 use backstock_vocabulary::Outcome;
 use serde::Serialize;
 
 use super::prune::shop_of_set;
+use super::settings::export_after;
 use super::{Document, Result, tell_of_links};
 use crate::arguments::ReplicateArguments;
 use crate::exit::Code;
@@ -19,12 +22,14 @@ pub(super) fn run(session: &Session, arguments: &ReplicateArguments) -> Result {
         None => shops(&environment)?,
     };
     let mut reports: Vec<ReplicationReport> = Vec::new();
+    let mut settings = Vec::new();
     for shop in &shops {
         let set = find_set(&environment, shop)?;
         let progress = session.progress();
         let result = replicate(&environment, shop, &set, arguments.take_over, &progress);
         progress.close();
         reports.push(result?);
+        settings.extend(export_after(session, &environment, shop));
     }
     let code = code_of(&reports);
     let terminal = session.terminal;
@@ -32,8 +37,9 @@ pub(super) fn run(session: &Session, arguments: &ReplicateArguments) -> Result {
         #[derive(Serialize)]
         struct Replicated {
             sets: Vec<ReplicationReport>,
+            settings: Vec<SettingsExport>,
         }
-        terminal.document(&Document::new("backstock.replicate/1", Replicated { sets: reports }));
+        terminal.document(&Document::new("backstock.replicate/1", Replicated { sets: reports, settings }));
         return Ok(code);
     }
     for report in &reports {

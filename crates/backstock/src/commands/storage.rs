@@ -9,16 +9,16 @@ use std::path::Path;
 
 use backstock_operations::{
     Environment, ListedStorage, NewStorage, STORAGE_KINDS, SeenIdentity, StorageField, StorageKind,
-    StorageSecret, StorageTest, add_storage, identity_to_pin, link_new_storage, remove_storage, storage_kind,
-    storages, test_new_storage, test_storage,
+    StorageSecret, StorageTest, add_storage, give_secrets, identity_to_pin, link_new_storage,
+    missing_secrets, remove_storage, storage_kind, storages, test_new_storage, test_storage,
 };
 use serde::Serialize;
 
 pub(super) use self::link::warn_of_link;
 use super::{Document, Result, confirm};
 use crate::arguments::{
-    AddStorageArguments, KindsArguments, RemoveStorageArguments, StorageCommand, TestStorageArguments,
-    halves, secret_file,
+    AddStorageArguments, GivenSecretsArguments, KindsArguments, RemoveStorageArguments, StorageCommand,
+    TestStorageArguments, halves, secret_file,
 };
 use crate::exit::{Code, CommandError};
 use crate::session::Session;
@@ -34,6 +34,7 @@ pub(super) fn run(session: &Session, command: &StorageCommand) -> Result {
         StorageCommand::Test(TestStorageArguments { title: Some(title), .. }) => test(session, title),
         StorageCommand::Test(_) => due::run(session),
         StorageCommand::Link(arguments) => link::run(session, arguments),
+        StorageCommand::Secrets(arguments) => secrets(session, arguments),
         StorageCommand::Remove(arguments) => remove(session, arguments),
         StorageCommand::Kinds(arguments) => kinds(session.terminal, arguments),
     }
@@ -84,20 +85,12 @@ fn asked(
     terminal: Terminal,
     arguments: &AddStorageArguments,
 ) -> std::result::Result<NewStorage, CommandError> {
-    let usage = |what: &str, text: &str| {
-        let name = text.split('=').next().unwrap_or_default();
-        CommandError::usage(format!("{} is not {what}", printable(name)), format!("write {what}"))
-    };
     let mut settings = BTreeMap::new();
     for text in &arguments.settings {
-        let (name, value) = halves(text).ok_or_else(|| usage("--set NAME=VALUE", text))?;
+        let (name, value) = halves(text).ok_or_else(|| unlike("--set NAME=VALUE", text))?;
         settings.insert(name, value);
     }
-    let mut secrets = BTreeMap::new();
-    for text in &arguments.secret_files {
-        let (name, file) = secret_file(text).ok_or_else(|| usage("--secret-file NAME=FILE", text))?;
-        secrets.insert(name, read_secret(&file)?);
-    }
+    let secrets = given_secrets(&arguments.secret_files)?;
     let (title, kind) = (arguments.title.clone(), arguments.kind.clone());
     let mut new = NewStorage { title, kind, settings, secrets, link: None };
     for field in new.missing_secrets()? {
@@ -109,6 +102,57 @@ fn asked(
         new.secrets.insert(field.name, secret);
     }
     Ok(new)
+}
+
+fn unlike(what: &str, text: &str) -> CommandError {
+    let name = text.split('=').next().unwrap_or_default();
+    CommandError::usage(format!("{} is not {what}", printable(name)), format!("write {what}"))
+}
+
+/// Secrets that were given as files.
+fn given_secrets(files: &[String]) -> std::result::Result<BTreeMap<String, StorageSecret>, CommandError> {
+    let mut secrets = BTreeMap::new();
+    for text in files {
+        let (name, file) = secret_file(text).ok_or_else(|| unlike("--secret-file NAME=FILE", text))?;
+        secrets.insert(name, read_secret(&file)?);
+    }
+    Ok(secrets)
+}
+
+/// `backstock storage secrets`.
+fn secrets(session: &Session, arguments: &GivenSecretsArguments) -> Result {
+    #[derive(Serialize)]
+    struct Given<'a> {
+        title: &'a str,
+        test: Option<StorageTest>,
+    }
+    let environment = session.open()?;
+    let (terminal, title) = (session.terminal, &arguments.title);
+    let mut secrets = given_secrets(&arguments.secret_files)?;
+    let lacking = missing_secrets(&environment, title)?;
+    for name in lacking.into_iter().filter(|name| !secrets.contains_key(name)).collect::<Vec<_>>() {
+        let question = format!("{name} of the storage {}: ", printable(title));
+        let secret = terminal.secret(&question, StorageSecret::new).ok_or_else(|| {
+            let hint = format!("give it with --secret-file {name}=FILE");
+            CommandError::usage(format!("{name} is needed, and there is nobody to ask"), hint)
+        })?;
+        secrets.insert(name, secret);
+    }
+    if secrets.is_empty() {
+        let hint = "name the file of each with --secret-file NAME=FILE";
+        return Err(CommandError::usage("no secret was given, and none is missing", hint));
+    }
+    give_secrets(&environment, title, secrets)?;
+    let test = if arguments.no_test { None } else { Some(test_storage(&environment, title)?) };
+    if terminal.json() {
+        terminal.document(&Document::new("backstock.storage-secrets/1", Given { title, test }));
+        return Ok(Code::Done);
+    }
+    if let Some(test) = &test {
+        say_test(terminal, test);
+    }
+    terminal.data(&format!("the storage {} has its secrets", printable(title)));
+    Ok(Code::Done)
 }
 
 /// The fingerprint that a server shows, once a person says that it is the right one.

@@ -15,7 +15,7 @@ use crate::progress::PhaseAccount;
 use crate::session::Session;
 use crate::terminal::{bytes_text, contents_text, printable};
 
-pub(super) use due::{after_backup, schedule_after_backup, show_after_backup};
+pub(super) use due::{after_backup, schedule_after_backup, schedule_of, show_after_backup};
 
 pub(super) fn run(session: &Session, arguments: &VerifyArguments) -> Result {
     if arguments.due {

@@ -69,8 +69,15 @@ fn backups_lie_where_the_design_says_and_follow_each_other() {
             assert_eq!(mode, if is_folder { 0o700 } else { 0o600 }, "{} {name}", root.display());
         }
     }
-    let found: Vec<String> = walk(&shop.place.backups()).into_keys().collect();
+    let found = walk(&shop.place.backups()).into_keys();
+    let (remembered, found): (Vec<String>, Vec<String>) = found.partition(|name| name.contains("/catalog"));
     assert_eq!(found, expected);
+    // Settings that stay as they are are put there once a day.
+    let [folder, settings] = &remembered[..] else { panic!("{remembered:?}") };
+    assert!(
+        settings.starts_with(&format!("{folder}/settings-")) && settings.ends_with(".json"),
+        "{settings}"
+    );
     let manifests: Vec<_> = backups.iter().map(|backup| manifest(backup)).collect();
     for (number, (backup, (document, signed))) in backups.iter().zip(&manifests).enumerate() {
         assert_eq!(signed.manifest.sequence, number as u64 + 1);

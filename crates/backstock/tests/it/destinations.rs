@@ -53,7 +53,9 @@ fn recovered_from_each(is_sealed: bool) {
         let other = Place::new();
         fs::copy(place.folder().join("passphrase"), other.folder().join("passphrase")).ok();
         let key: &[&str] = if is_sealed { &["--passphrase-file", "passphrase"] } else { &[] };
-        let run = away.typed(&other, &["recover"], &[key, &["--json"]].concat()).expect(0);
+        // Its settings name the other places, and nothing is to be read from those.
+        let more = [key, &["--without-settings", "--json"]].concat();
+        let run = away.typed(&other, &["recover"], &more).expect(0);
         assert_eq!(
             (&run.json()["schema"], &run.json()["backups"]),
             (&"backstock.recover/1".into(), &2.into())

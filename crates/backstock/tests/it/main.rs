@@ -94,6 +94,9 @@ mod processes;
 mod random_kills;
 #[cfg(test)]
 #[cfg(feature = "failpoints")]
+mod recovered_settings;
+#[cfg(test)]
+#[cfg(feature = "failpoints")]
 mod repair;
 #[cfg(test)]
 mod restore_dump;

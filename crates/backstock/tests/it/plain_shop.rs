@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use backstock_archive::SettingsName;
 use backstock_testbed::{Server, ServerKind, ServerOptions};
 
 use super::harness::{Place, Run};
@@ -128,7 +129,8 @@ pub(crate) fn leftovers(place: &Place) -> Vec<String> {
         let steps: Vec<&str> = name.split('/').collect();
         let is_owner = steps.len() == 2 && steps[1].starts_with("owner-");
         let is_remembered = steps.len() > 1 && steps[1] == "catalog";
-        if is_remembered && (steps.len() == 2 || steps[2].starts_with("tombstone-")) {
+        let is_settings = is_remembered && SettingsName::parse(&steps[1..].join("/")).is_some();
+        if is_remembered && (steps.len() == 2 || steps[2].starts_with("tombstone-") || is_settings) {
             continue;
         }
         let of_keys = ["identity-", "certificate-", "format.md", "open-backup.py"];

@@ -79,11 +79,15 @@ impl Stored {
     }
 
     fn open(&self, python: &Path, target: &str, more: &[&str], passphrase: &str) -> Output {
+        self.open_at(python, "backup", target, more, passphrase)
+    }
+
+    fn open_at(&self, python: &Path, path: &str, target: &str, more: &[&str], passphrase: &str) -> Output {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/open-backup.py");
         Command::new(python)
             .arg(script)
             .args(more)
-            .args(["backup", target])
+            .args([path, target])
             .env("BACKSTOCK_PASSPHRASE", passphrase)
             .current_dir(self.set.path())
             .output()
@@ -119,6 +123,37 @@ fn the_published_script_opens_a_sealed_backup_in_parts() {
             assert!(fs::read_to_string(opened.join("index")).unwrap().contains("\"key\":\"a\""));
         }
     }
+}
+
+#[test]
+fn the_published_script_opens_an_export_of_settings() {
+    let Some(python) = peer("python3") else { return };
+    let stored = Stored::new(Suite::XWing);
+    let (random, settings) = (Predictable::of(3), crate::settings::tests::settings(true, "daily".to_owned()));
+    let (name, export) = (settings.name().path(), settings.export);
+    let key = InstanceKey::load_or_create(&Host::real(), &stored.set.path().join("instance.key")).unwrap();
+    let text = settings.sign(&key).unwrap();
+    let identity = fs::read(stored.set.path().join("private")).unwrap();
+    let identity = PrivateIdentity::of_file(&identity, "private").unwrap();
+    let recipient = identity.public(jiff::Timestamp::UNIX_EPOCH).unwrap().recipient();
+    let mut bytes = crate::seal::seal_settings(&random, export, &[recipient], &text).unwrap();
+    fs::create_dir(stored.set.path().join("catalog")).unwrap();
+    fs::write(stored.set.path().join(&name), &bytes).unwrap();
+    for (target, more, passphrase) in
+        [("one", &[][..], PASSPHRASE), ("two", &["--identity-file", "private"][..], "")]
+    {
+        let output = stored.open_at(&python, &name, target, more, passphrase);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let opened = fs::read_dir(stored.set.path().join(target)).unwrap().next().unwrap().unwrap().path();
+        assert_eq!(fs::read(opened).unwrap(), *text);
+    }
+    let end = bytes.len() - 1;
+    bytes[end] ^= 1;
+    fs::write(stored.set.path().join(&name), &bytes).unwrap();
+    let output = stored.open_at(&python, &name, "three", &[], PASSPHRASE);
+    assert_eq!(output.status.code(), Some(13), "{}", String::from_utf8_lossy(&output.stderr));
+    let part = "backup/files/files.tar.zst.001.bks";
+    assert_eq!(stored.open_at(&python, part, "four", &[], PASSPHRASE).status.code(), Some(13));
 }
 
 #[test]

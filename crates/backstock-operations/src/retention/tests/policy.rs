@@ -51,3 +51,24 @@ fn f117_zero_copies_and_contradictions_are_refused() {
     let large = RetentionSettings { keep_last: Some(u32::MAX), delete_after_days: Some(u32::MAX), ..usual };
     assert!(large.policy().is_ok());
 }
+
+/// A policy that was brought back is the one that it was, and gives way to what is written down.
+#[test]
+fn a_policy_of_before_holds_where_nothing_is_written() {
+    let written =
+        RetentionSettings { weekly: Some(3), required_copies: Some(2), ..RetentionSettings::default() };
+    for settings in
+        [RetentionSettings::default(), written, RetentionSettings { keep_last: Some(4), ..written }]
+    {
+        let policy = settings.policy().unwrap();
+        let recovered = RetentionSettings::default().or_recovered(Some(policy));
+        assert_eq!(recovered.policy().unwrap(), policy);
+    }
+    let before = written.policy().unwrap();
+    let other = RetentionSettings { daily: Some(9), ..RetentionSettings::default() };
+    assert_eq!(other.or_recovered(Some(before)), other);
+    let copies = RetentionSettings { required_copies: Some(3), ..RetentionSettings::default() };
+    let policy = copies.or_recovered(Some(before)).policy().unwrap();
+    assert_eq!((policy.weekly, policy.daily, policy.required_copies), (3, 0, 3));
+    assert_eq!(copies.or_recovered(None), copies);
+}

@@ -7,7 +7,7 @@ use std::path::Path;
 use backstock_catalog::Shop;
 use backstock_operations::{
     DueCheck, DuePlan, DueReport, Environment, ErrorKind, Monitor, OperationError, VerifyPlan,
-    VerifySchedule, VerifySettings, chain, plan_due, shops, verify_due,
+    VerifySchedule, VerifySettings, chain, plan_due, recovered_rules, shops, verify_due,
 };
 use serde::Serialize;
 
@@ -20,10 +20,24 @@ use crate::progress::PhaseAccount;
 use crate::session::Session;
 use crate::terminal::{bytes_text, count_text, printable};
 
-/// What the configuration says of the checks of a shop.
-fn settings_of(session: &Session, shop: &Shop) -> VerifySettings {
+/// What the configuration says of the checks of a shop, else what was brought back with its settings.
+fn settings_of(
+    session: &Session,
+    environment: &Environment,
+    shop: &Shop,
+) -> std::result::Result<VerifySettings, OperationError> {
     let folder = shop.root.as_deref().map(|root| Path::new(OsStr::from_bytes(root)));
-    session.configuration.verify(folder, &shop.title)
+    let written = session.configuration.verify(folder, &shop.title);
+    Ok(written.or_recovered(recovered_rules(environment, shop)?.schedule))
+}
+
+/// How often the backups of a shop are checked.
+pub(in super::super) fn schedule_of(
+    session: &Session,
+    environment: &Environment,
+    shop: &Shop,
+) -> std::result::Result<VerifySchedule, CommandError> {
+    Ok(settings_of(session, environment, shop)?.schedule()?)
 }
 
 pub(super) fn run(session: &Session, arguments: &VerifyArguments) -> Result {
@@ -38,8 +52,8 @@ pub(super) fn run(session: &Session, arguments: &VerifyArguments) -> Result {
     // A schedule that makes no sense is told before anything is done.
     let schedules: Vec<VerifySchedule> = shops
         .iter()
-        .map(|shop| settings_of(session, shop).schedule())
-        .collect::<std::result::Result<_, _>>()?;
+        .map(|shop| settings_of(session, &environment, shop)?.schedule())
+        .collect::<std::result::Result<_, OperationError>>()?;
     let mut plans = Vec::new();
     for (shop, schedule) in shops.iter().zip(schedules) {
         if schedule.is_off() {
@@ -82,9 +96,10 @@ fn code_of(reports: &[DueReport]) -> Code {
 /// What is checked after a backup, read before it: a contradiction is told at once.
 pub(in super::super) fn schedule_after_backup(
     session: &Session,
+    environment: &Environment,
     shop: &Shop,
 ) -> std::result::Result<Option<VerifySchedule>, CommandError> {
-    let settings = settings_of(session, shop);
+    let settings = settings_of(session, environment, shop)?;
     let schedule = settings.schedule()?;
     Ok(settings.acts_after_backup().then_some(schedule))
 }
