@@ -40,7 +40,7 @@ pub fn read_block(
 ) -> Result<Option<String>> {
     block.clear();
     let mut keep = |piece: &[u8]| block.extend_from_slice(piece);
-    each_piece(source, part, number, READ_SIZE_BYTES, (&mut keep, progress))
+    each_piece(source, part, number, READ_SIZE_BYTES, &mut keep, progress)
 }
 
 /// The same without keeping it, in longer pieces: for a place that is asked for each of them.
@@ -53,7 +53,7 @@ pub fn check_block(
     number: usize,
     progress: &mut dyn FnMut(u64) -> ControlFlow<()>,
 ) -> Result<Option<String>> {
-    each_piece(source, part, number, FAR_READ_SIZE_BYTES, (&mut |_| (), progress))
+    each_piece(source, part, number, FAR_READ_SIZE_BYTES, &mut |_| (), progress)
 }
 
 /// Reads a block piece by piece, and compares its hash.
@@ -62,7 +62,8 @@ fn each_piece(
     part: &Part,
     number: usize,
     read_size_bytes: u64,
-    (see, progress): (&mut dyn FnMut(&[u8]), &mut dyn FnMut(u64) -> ControlFlow<()>),
+    see: &mut dyn FnMut(&[u8]),
+    progress: &mut dyn FnMut(u64) -> ControlFlow<()>,
 ) -> Result<Option<String>> {
     let (begins, size_bytes) = part.block(number);
     let mut hasher = part.block_hashes.hasher();

@@ -31,10 +31,7 @@ pub(super) fn run(session: &Session, arguments: &BackupArguments) -> Result {
     let environment = if arguments.dry_run { session.open_to_look()? } else { session.open()? };
     tell_of_links(session, &environment);
     if !arguments.dry_run {
-        for line in accept_expired(&environment, &Unwatched)? {
-            session.terminal.warn(&printable(&line));
-        }
-        forget_history(session, &environment);
+        accept_and_forget(session, &environment)?;
     }
     let (subject, set) = match (by_itself, &arguments.shop) {
         (Some(found), _) => found,
@@ -91,6 +88,18 @@ pub(super) fn run(session: &Session, arguments: &BackupArguments) -> Result {
             left_undone(session, error).map(|undone| if undone == Code::Done { code } else { undone })
         }
     }
+}
+
+/// Ends restores whose time to be undone is over, and what was logged long ago.
+fn accept_and_forget(
+    session: &Session,
+    environment: &Environment,
+) -> std::result::Result<(), OperationError> {
+    for line in accept_expired(environment, &Unwatched)? {
+        session.terminal.warn(&printable(&line));
+    }
+    forget_history(session, environment);
+    Ok(())
 }
 
 /// The backup stands, and older ones could not be let go.

@@ -267,6 +267,12 @@ async fn a_connection_that_was_lost_is_made_again() {
     let storage = open_with(&with(&server, &json!({ "port": wire.port() })));
     let name = ObjectName::new("a").unwrap();
     storage.put_small(&name, b"x").await.unwrap();
+    // What is sent behind the last answer shall not be what is cut.
+    let mut sent_bytes = None;
+    while sent_bytes != Some(wire.sent_bytes()) {
+        sent_bytes = Some(wire.sent_bytes());
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
     wire.break_after(0, Break::Cut);
     let lost = storage.stat(&name).await;
     assert!(lost.is_err_and(|error| error.class() == ErrorClass::Retry));
