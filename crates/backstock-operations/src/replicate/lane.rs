@@ -59,6 +59,7 @@ pub(super) struct Lane<'env> {
 impl Lane<'_> {
     pub(super) fn run(self, offered: &Receiver<Whole>) -> EarlyParts {
         let mut parts = EarlyParts::default();
+        let _leaves = Leaves(self.passing.as_deref().map(|passing| (passing, self.number)));
         let monitor = UntilMade {
             monitor: self.monitor,
             is_over: &self.is_over,
@@ -84,7 +85,8 @@ impl Lane<'_> {
             }
             Ok(()) => None,
         };
-        if let Some(passing) = &self.passing {
+        // Told before it leaves: nobody shall take what it lacks for done.
+        if let (Some(passing), Some(_)) = (&self.passing, &failure) {
             passing.leave(self.number, failure);
         }
         parts
@@ -170,6 +172,17 @@ impl Lane<'_> {
         match &self.home {
             Some(home) if !path.exists() => home.join(&self.folder).join(&part.name),
             _ => path.to_owned(),
+        }
+    }
+}
+
+/// Leaves the run when its thread ends, even by a panic: nobody waits for ever for a lane that is gone.
+struct Leaves<'a>(Option<(&'a Passing, usize)>);
+
+impl Drop for Leaves<'_> {
+    fn drop(&mut self) {
+        if let Some((passing, number)) = self.0 {
+            passing.leave(number, None);
         }
     }
 }
