@@ -13,6 +13,9 @@ use super::plain_shop::leftovers;
 const KILLS: u64 = 24;
 /// Where the sequence of delays begins: printed with every failure by its number.
 const SEED: u64 = 0x2026_1122;
+/// With more backups than this a prune comes to its end: on a busy machine each may be killed before that, and every
+/// round reads back all that there is.
+const MANY: usize = 20;
 
 /// What opens a sealed backup.
 const KEY: [&str; 2] = ["--identity-file", "key"];
@@ -63,6 +66,9 @@ fn killed_at_random_times(is_sealed: bool) {
     for number in 0..asked.unwrap_or(KILLS) {
         let at = usize::try_from(number % 3).unwrap();
         fs::write(&page, format!("state {number}")).unwrap();
+        if there(&scene).len() > MANY {
+            scene.place.run(&["prune", "--yes"]).expect(0);
+        }
         // Each was read back after the kill before this one, or is read back after it.
         let before = sequences(&there(&scene));
         let mut child = scene.place.command(cases[at]).spawn().unwrap();
