@@ -34,7 +34,10 @@ statements! {
         AND EXISTS (SELECT 1 FROM marks
             WHERE marks.backup_id = replicas.backup_id AND marks.storage_id = replicas.storage_id)";
     FORGET_CHECKS = "DELETE FROM checks WHERE backup_id = $1 AND storage_id = $2";
-    TAKE_BACK = "UPDATE replicas SET state = $3 WHERE backup_id = $1 AND storage_id = $2 AND state = 'deleting'";
+    TAKE_BACK = "UPDATE replicas SET state = $3 WHERE backup_id = $1 AND storage_id = $2
+        AND state IN ('deleting', 'retained-by-storage')";
+    RETAIN = "UPDATE replicas SET state = 'retained-by-storage'
+        WHERE backup_id = $1 AND storage_id = $2 AND state = 'deleting'";
     FORGET_REPLICA = "DELETE FROM replicas WHERE backup_id = $1 AND storage_id = $2";
     /// With the last replica that is there nothing is left to be copied.
     FORGET_DEBTS = "DELETE FROM replicas WHERE backup_id = $1 AND NOT EXISTS (SELECT 1 FROM replicas there
@@ -105,6 +108,13 @@ impl Catalog {
         let query = sqlx::query(REMOVE).bind(backup.to_string()).bind(storage.to_string());
         query.execute(&mut *transaction).await.map_err(self.failed(act))?;
         transaction.commit().await.map_err(self.failed(act))
+    }
+
+    /// Says that a storage keeps a replica whose deletion had begun, whole. Its mark stays: the next prune tries again.
+    pub async fn retain_replica(&self, backup: BackupId, storage: StorageId) -> Result<()> {
+        let query = sqlx::query(RETAIN).bind(backup.to_string()).bind(storage.to_string());
+        let done = query.execute(self.pool()).await;
+        done.map_err(self.failed("record what the storage keeps")).map(drop)
     }
 
     /// Forgets a replica of which nothing is left, and with the last one the backup.

@@ -2,6 +2,7 @@
 
 mod listing;
 mod object;
+mod refusal;
 mod sealed;
 mod settings;
 
@@ -19,6 +20,7 @@ use backstock_storage::{
 use backstock_vocabulary::{BackupId, SetId, StorageId};
 
 pub(crate) use self::listing::{Inventory, Listing};
+pub use self::refusal::Refusal;
 use crate::environment::Environment;
 use crate::error::{Doing, ErrorKind, OperationError, Result};
 use crate::storages;

@@ -11,7 +11,7 @@ use backstock_archive::seal::{Recipient, seal_settings};
 use backstock_archive::{Digest, ExportedSettings, SettingsName, Sha256};
 use backstock_catalog::{Backup, Shop};
 use backstock_host::hex;
-use backstock_vocabulary::{BackupId, IdentityId, Reason, ReplicaState};
+use backstock_vocabulary::{BackupId, IdentityId, Reason};
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use zeroize::Zeroizing;
@@ -81,7 +81,7 @@ pub fn export_settings(
         };
         for replica in environment.wait(environment.catalog.replicas(newest.id)).doing(act())? {
             let Some((name, _)) = replica.folder.rsplit_once('/') else { continue };
-            if !matches!(replica.state, ReplicaState::Present | ReplicaState::Verified) {
+            if !replica.state.is_there() {
                 continue;
             }
             let record = environment.wait(environment.catalog.find_storage(replica.storage)).doing(act())?;

@@ -52,6 +52,7 @@ pub use backup::{
     BackupPlan, BackupReport, BackupRequest, DatabasePlan, Definition, FilesPlan, PartSize, ReportedProblem,
     Sealing, UnreadDestination, backup, plan_backup, refuse_bad_places, refuse_published_state,
 };
+pub use destination::Refusal;
 pub use diff::{
     DatabaseCounts, DiffSide, DiffSummary, Difference, FileChange, FileCounts, LineChange, NamedValue,
     ObjectName, OneFile, RowName, ShownValue, Side, ToldDifference, ValueChange, diff, diff_with_live,
@@ -94,10 +95,10 @@ pub use restore::{
     transfer_rows, undo,
 };
 pub use retention::{
-    AfterBackup, Brake, Decision, DestinationPlan, GoReason, GraceCut, KeepReason, KnownBackup, PrunePlan,
-    PruneReport, Pruned, Remembered, RetentionFacts, RetentionPlan, RetentionPolicy, RetentionSettings,
-    Shortage, SlotRule, Verdict, Wish, pin, plan_delete, plan_prune, plan_retention, prune,
-    prune_after_backup, unpin,
+    AfterBackup, Brake, Buried, BuriedInSet, Decision, DestinationPlan, FinishPlan, FinishReport, GoReason,
+    GraceCut, KeepReason, KnownBackup, PrunePlan, PruneReport, Pruned, Remembered, RetentionFacts,
+    RetentionPlan, RetentionPolicy, RetentionSettings, Shortage, SlotRule, Verdict, Wish, finish, pin,
+    plan_delete, plan_finish, plan_prune, plan_retention, prune, prune_after_backup, unpin,
 };
 pub use sets::{
     ChangedDestination, ListedDestination, ListedSet, NewDestination, add_destination, change_destination,
@@ -108,10 +109,10 @@ pub use show::{
     find_shop, list, runs, shop_of, shops, show,
 };
 pub use storages::{
-    BegunLink, DueLink, ListedLink, ListedStorage, MadeLink, NewStorage, RecoveredStorage, StorageClient,
-    StorageLink, StorageTest, add_storage, give_secrets, identity_to_pin, link_new_storage, link_of,
-    link_storage, missing_secrets, remove_storage, storage_client, storage_kind, storages, test_new_storage,
-    test_storage, troubled_links, try_due_links,
+    BegunLink, DueLink, LentAccess, ListedLink, ListedStorage, MadeLink, NewStorage, RecoveredStorage,
+    StorageClient, StorageLink, StorageTest, add_storage, give_secrets, identity_to_pin, link_new_storage,
+    link_of, link_storage, missing_secrets, remove_storage, storage_client, storage_kind, storages,
+    test_new_storage, test_storage, troubled_links, try_due_links,
 };
 pub use stored::find_backup;
 pub use subject::{SetSettings, ShopDatabase, ShopOverrides, Subject, detect, server_by_hand};

@@ -2,6 +2,7 @@
 
 mod client;
 mod keeper;
+mod lent;
 mod link;
 mod new;
 mod recovered;
@@ -11,13 +12,15 @@ use std::sync::Arc;
 
 use backstock_archive::layout::MANIFEST_NAME;
 use backstock_catalog::{Replica, Storage as StorageRecord};
-use backstock_storage::{ObjectName, Properties, SeenIdentity, Storage, StorageSettings};
-use backstock_vocabulary::{ReplicaState, StorageId};
+use backstock_storage::{ObjectName, Properties, SeenIdentity, Storage};
+use backstock_vocabulary::StorageId;
 use serde::Serialize;
 use serde_json::Value;
 
 pub use client::{StorageClient, storage_client};
 pub(crate) use client::{client_of, nothing_seen};
+pub use lent::LentAccess;
+pub(crate) use lent::open_with;
 pub(crate) use link::find_link;
 pub use link::{
     BegunLink, DueLink, ListedLink, MadeLink, StorageLink, link_new_storage, link_of, link_storage,
@@ -27,7 +30,7 @@ pub use new::{NewStorage, storage_kind};
 pub(crate) use recovered::take_in;
 pub use recovered::{RecoveredStorage, give_secrets, missing_secrets};
 
-use self::keeper::{CatalogKeeper, MemoryKeeper};
+use self::keeper::MemoryKeeper;
 use crate::environment::Environment;
 use crate::error::{Doing, ErrorKind, OperationError, Result};
 use crate::export::Secrets;
@@ -95,11 +98,7 @@ pub(crate) fn secrets_of(environment: &Environment, record: &StorageRecord) -> R
 
 /// Opens a storage of the catalog with its secrets.
 pub(crate) fn open(environment: &Environment, record: &StorageRecord) -> Result<Arc<dyn Storage>> {
-    let act = || format!("opening the storage {}", record.title);
-    let settings = secrets::with_secrets(environment, record)?;
-    let settings = StorageSettings { kind: record.kind.clone(), settings };
-    let keep = Arc::new(CatalogKeeper::of(environment, record.id));
-    backstock_storage::open(&environment.host, &settings, keep).doing(act())
+    open_with(environment, record, &LentAccess::default())
 }
 
 /// Every storage, the oldest first.
@@ -166,10 +165,7 @@ pub fn test_storage(environment: &Environment, title: &str) -> Result<StorageTes
 fn sees_anything(environment: &Environment, record: &StorageRecord, storage: &dyn Storage) -> Result<bool> {
     let act = || format!("looking for the backups at the storage {}", record.title);
     let replicas = environment.wait(environment.catalog.list_replicas()).doing(act())?;
-    let is_there = |replica: &&Replica| {
-        replica.storage == record.id
-            && matches!(replica.state, ReplicaState::Present | ReplicaState::Verified)
-    };
+    let is_there = |replica: &&Replica| replica.storage == record.id && replica.state.is_there();
     let mut known = replicas.iter().filter(is_there).peekable();
     if known.peek().is_none() {
         return Ok(true);

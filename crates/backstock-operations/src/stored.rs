@@ -114,14 +114,17 @@ impl StoredBackup {
         let act = || format!("looking for the replicas of backup {}", record.id.short());
         let mut replicas = environment.wait(environment.catalog.replicas(record.id)).doing(act())?;
         replicas.retain(|replica| {
-            matches!(replica.state, ReplicaState::Present | ReplicaState::Verified | ReplicaState::Damaged)
+            replica.state.is_there()
+                || matches!(replica.state, ReplicaState::Damaged | ReplicaState::RetainedByStorage)
         });
         let storages = environment.wait(environment.catalog.list_storages()).doing(act())?;
         let is_far =
             |id: StorageId| storages.iter().any(|storage| storage.id == id && storage.kind != LOCAL_KIND);
         replicas.sort_by_key(|replica| {
             let is_damaged = replica.state == ReplicaState::Damaged;
-            (is_damaged, is_far(replica.storage), replica.state != ReplicaState::Verified)
+            // What should be gone is read where nothing else is left.
+            let is_retained = replica.state == ReplicaState::RetainedByStorage;
+            (is_damaged, is_retained, is_far(replica.storage), replica.state != ReplicaState::Verified)
         });
         Ok(replicas)
     }

@@ -57,3 +57,15 @@ words! {
         Drilled = "drilled",
     }
 }
+
+impl ReplicaState {
+    /// Whether manifest and parts are there, as far as is known, and are to stay.
+    pub fn is_there(self) -> bool {
+        matches!(self, Self::Present | Self::Verified)
+    }
+
+    /// Whether it is to be gone: its deletion has begun, and may have been refused.
+    pub fn is_going(self) -> bool {
+        matches!(self, Self::Deleting | Self::RetainedByStorage)
+    }
+}

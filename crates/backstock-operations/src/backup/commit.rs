@@ -399,7 +399,7 @@ fn refuse_an_empty_place(environment: &Environment, folder: &SetFolder) -> Resul
     let count = known
         .iter()
         .filter(|replica| replica.storage == folder.place.record.id && replica.folder.starts_with(&begin))
-        .filter(|replica| matches!(replica.state, ReplicaState::Present | ReplicaState::Verified))
+        .filter(|replica| replica.state.is_there())
         .count();
     if count == 0 {
         return Ok(());

@@ -14,7 +14,7 @@ use backstock_archive::owner::Head;
 use backstock_archive::signed::PublicKey;
 use backstock_catalog::Replica;
 use backstock_storage::{ObjectName, SMALL_LIMIT_BYTES, Storage};
-use backstock_vocabulary::{BackupId, ReplicaState, SetId, StorageId};
+use backstock_vocabulary::{BackupId, SetId, StorageId};
 use serde::Serialize;
 
 use super::plan::BackupPlan;
@@ -66,10 +66,7 @@ pub(super) fn told_elsewhere(environment: &Environment, plan: &BackupPlan, above
     let replicas = environment.wait(environment.catalog.list_replicas()).doing(act)?;
     let ids: HashSet<BackupId> =
         known.iter().filter(|backup| backup.set == plan.set.id).map(|backup| backup.id).collect();
-    let is_there = |replica: &&Replica| {
-        matches!(replica.state, ReplicaState::Present | ReplicaState::Verified)
-            && ids.contains(&replica.backup)
-    };
+    let is_there = |replica: &&Replica| replica.state.is_there() && ids.contains(&replica.backup);
     let held: Vec<StorageId> = replicas.iter().filter(is_there).map(|replica| replica.storage).collect();
     let known: Arc<HashSet<String>> = Arc::new(known.into_iter().map(|backup| backup.folder).collect());
     let mut told = Told::default();

@@ -2,7 +2,7 @@
 
 use backstock_archive::seal::{parse_certificate_name, parse_identity_name};
 
-use crate::destination::SetFolder;
+use crate::destination::{Refusal, SetFolder};
 use crate::environment::Environment;
 use crate::error::{ErrorKind, OperationError, Result};
 use crate::keys::IdentityStore;
@@ -36,8 +36,12 @@ pub(crate) fn put_keys(environment: &Environment, folder: &SetFolder) -> Result<
     for (name, bytes) in PAGES {
         match folder.key_document(environment, name)? {
             Some(found) if found == bytes => {}
-            // A page of an older version of this program.
-            Some(_) => folder.replace_key_document(environment, name, bytes)?,
+            // A page of an older version of this program. Where nothing can be deleted it stays: it tells how to open what was
+            // there then, and what is there now tells its own form.
+            Some(_) => match folder.replace_key_document(environment, name, bytes) {
+                Err(error) if Refusal::of(&error).is_some() => {}
+                other => other?,
+            },
             None => folder.put_key_document(environment, name, bytes)?,
         }
     }

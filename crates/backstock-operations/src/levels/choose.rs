@@ -2,7 +2,7 @@
 //! the reason is told.
 
 use backstock_catalog::Backup;
-use backstock_vocabulary::{BackupId, Content, Level, Reason, ReplicaState};
+use backstock_vocabulary::{BackupId, Content, Level, Reason};
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -96,7 +96,7 @@ fn candidates(environment: &Environment, plan: &BackupPlan) -> Result<Vec<Backup
     let is_here = |backup: &Backup| {
         let mut of_it =
             replicas.iter().filter(|replica| replica.backup == backup.id && replica.storage == storage);
-        of_it.any(|replica| matches!(replica.state, ReplicaState::Present | ReplicaState::Verified))
+        of_it.any(|replica| replica.state.is_there())
             && !marks.iter().any(|mark| mark.backup == backup.id)
             && !strangers.contains(&backup.id)
     };

@@ -151,7 +151,7 @@ impl Known {
             .get(&backup.id)
             .into_iter()
             .flatten()
-            .filter(|replica| matches!(replica.state, ReplicaState::Present | ReplicaState::Verified))
+            .filter(|replica| replica.state.is_there())
             .filter(|replica| replica.storage != destination.storage)
             .cloned()
             .collect();

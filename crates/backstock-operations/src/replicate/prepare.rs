@@ -1,7 +1,6 @@
 //! Before anything goes to a destination: this instance is the writer there, keys and numbers are told, leftovers of dead runs are gone.
 
 use backstock_catalog::Replica;
-use backstock_vocabulary::ReplicaState;
 
 use super::numbers::{explain, nearest};
 use super::patience::Patience;
@@ -129,9 +128,7 @@ impl Preparation<'_> {
         let known = environment.wait(environment.catalog.list_replicas()).doing(act())?;
         let begin = format!("{}/", target.name);
         let is_there = |replica: &Replica| {
-            replica.storage == record.id
-                && replica.folder.starts_with(&begin)
-                && matches!(replica.state, ReplicaState::Present | ReplicaState::Verified)
+            replica.storage == record.id && replica.folder.starts_with(&begin) && replica.state.is_there()
         };
         if known.iter().any(is_there) {
             return Err(nothing_seen(record, &format!("of the set {}", target.name)));

@@ -7,13 +7,13 @@
 use std::collections::BTreeSet;
 
 use backstock_catalog::{Confirmation, Mark};
-use backstock_vocabulary::{BackupId, MarkCause, ReplicaState, RunKind, StorageId};
+use backstock_vocabulary::{BackupId, MarkCause, RunKind, StorageId};
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
 use super::begun::settle_begun;
 use super::brake::Brake;
-use super::deletion::Target;
+use super::deletion::{Deleted, Target};
 use super::facts::Wish;
 use super::gather::{DestinationPlan, PrunePlan};
 use super::reasons::{Decision, GoReason, KeepReason};
@@ -47,6 +47,8 @@ pub struct Pruned {
     pub waiting: Vec<BackupId>,
     /// Whose deletion had begun, and that are there again, since nothing verified is left.
     pub given_back: Vec<BackupId>,
+    /// That should be gone, and that the storage does not let go of: they stay, and each prune tries again.
+    pub retained: Vec<BackupId>,
     /// Deleted.
     pub deleted: Vec<BackupId>,
     /// Length of what was deleted, in bytes.
@@ -128,7 +130,7 @@ pub(super) fn delete_marked(
     act.require_safe_ground(&place)?;
     for verdict in marked {
         let Some(copy) = destination.copies.get(&verdict.backup) else { continue };
-        if Target::of(&place, copy)?.delete(environment)? {
+        if Target::of(&place, copy)?.delete(environment)? == Deleted::Gone {
             pruned.deleted.push(verdict.backup);
             pruned.freed_bytes += copy.0.stored_bytes;
         }
@@ -231,10 +233,11 @@ impl Act<'_> {
     /// Deletes what was marked long enough, and what is being deleted already; children before what they build on.
     fn delete_what_is_due(&self, place: &Place, now: Timestamp, pruned: &mut Pruned) -> Result<()> {
         let grace = SignedDuration::from_hours(i64::from(self.destination.plan.policy.grace_hours));
+        let mut refusal = None;
         for verdict in self.destination.plan.going() {
             let Some(copy) = self.destination.copies.get(&verdict.backup) else { continue };
             let since = self.destination.marks.get(&verdict.backup).map_or(now, |mark| mark.marked);
-            let is_due = verdict.state == ReplicaState::Deleting
+            let is_due = verdict.state.is_going()
                 || (self.skips_grace && self.is_asked_now(verdict.backup))
                 || since.checked_add(grace).is_ok_and(|end| end <= now);
             if !is_due {
@@ -245,12 +248,17 @@ impl Act<'_> {
                 let message = "stopped by a signal; what was begun is finished by the next prune";
                 return Err(OperationError::plain(ErrorKind::Interrupted, message));
             }
-            if Target::of(place, copy)?.delete(self.environment)? {
-                pruned.deleted.push(verdict.backup);
-                pruned.freed_bytes += copy.0.stored_bytes;
-                self.monitor.item(&copy.0.folder);
-            } else {
-                pruned.kept_again.push(verdict.backup);
+            match Target::of(place, copy)?.delete_unless_refused(self.environment, refusal)? {
+                Deleted::Gone => {
+                    pruned.deleted.push(verdict.backup);
+                    pruned.freed_bytes += copy.0.stored_bytes;
+                    self.monitor.item(&copy.0.folder);
+                }
+                Deleted::NotAny => pruned.kept_again.push(verdict.backup),
+                Deleted::Retained(why) => {
+                    refusal = Some(why);
+                    pruned.retained.push(verdict.backup);
+                }
             }
         }
         Ok(())

@@ -7,11 +7,11 @@
 use backstock_vocabulary::ReplicaState;
 
 use super::act::Pruned;
-use super::deletion::Target;
+use super::deletion::{Deleted, Target};
 use super::gather::DestinationPlan;
 use crate::destination::Place;
 use crate::environment::Environment;
-use crate::error::{Doing, Result};
+use crate::error::{Doing, Result, chain};
 
 /// Gives back what is whole of the deletions that have begun at a destination without a floor, and ends the others.
 pub(super) fn settle_begun(
@@ -19,7 +19,7 @@ pub(super) fn settle_begun(
     destination: &DestinationPlan,
     pruned: &mut Pruned,
 ) -> Result<()> {
-    let begun = destination.plan.backups.iter().filter(|verdict| verdict.state == ReplicaState::Deleting);
+    let begun = destination.plan.backups.iter().filter(|verdict| verdict.state.is_going());
     let begun: Vec<_> = begun.filter_map(|verdict| destination.copies.get(&verdict.backup)).collect();
     if begun.is_empty() {
         return Ok(());
@@ -32,7 +32,8 @@ pub(super) fn settle_begun(
         if target.has_manifest(environment)? {
             give_back(environment, &target, copy)?;
             pruned.given_back.push(copy.0.id);
-        } else if target.delete(environment)? {
+        } else if target.delete(environment)? == Deleted::Gone {
+            // Without a manifest there is nothing that a storage could retain as a backup.
             pruned.deleted.push(copy.0.id);
             pruned.freed_bytes += copy.0.stored_bytes;
         }
@@ -47,7 +48,14 @@ fn give_back(
 ) -> Result<()> {
     let act = || format!("giving back the backup {}", backup.id.short());
     let is_whole = target.require_present(environment).is_ok();
-    target.set_folder().unbury(environment, backup)?;
+    if replica.state == ReplicaState::RetainedByStorage {
+        // Where nothing can be deleted, its tombstone stays too, and says nothing of what is decided now.
+        if let Err(error) = target.set_folder().unbury(environment, backup) {
+            tracing::info!(backup = backup.id.short(), error = chain(&error), "a tombstone stays");
+        }
+    } else {
+        target.set_folder().unbury(environment, backup)?;
+    }
     backstock_host::failpoint::reach("prune.before_give_back").doing(act())?;
     let state = if is_whole { ReplicaState::Present } else { ReplicaState::Damaged };
     let taken_back = [(backup.id, replica.storage)];

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use std::fmt;
 
 use backstock_catalog::{Backup, Replica};
-use backstock_vocabulary::{BackupId, ReplicaState, StorageId};
+use backstock_vocabulary::{BackupId, StorageId};
 use serde::Serialize;
 
 use crate::environment::Environment;
@@ -69,10 +69,7 @@ fn whole_copies(backups: &[&Backup], replicas: &HashMap<BackupId, Vec<Replica>>,
     let parents: HashMap<BackupId, Option<BackupId>> =
         backups.iter().map(|backup| (backup.id, backup.parent)).collect();
     let is_at = |backup: BackupId, storage: StorageId| {
-        let is_good = |replica: &&Replica| {
-            matches!(replica.state, ReplicaState::Present | ReplicaState::Verified)
-                && replica.storage == storage
-        };
+        let is_good = |replica: &&Replica| replica.state.is_there() && replica.storage == storage;
         replicas.get(&backup).into_iter().flatten().any(|replica| is_good(&replica))
     };
     let is_whole_at = |storage: StorageId| {
@@ -95,7 +92,7 @@ fn whole_copies(backups: &[&Backup], replicas: &HashMap<BackupId, Vec<Replica>>,
 
 #[cfg(test)]
 mod tests {
-    use backstock_vocabulary::{Content, InstanceId, Level, Reason, RunId, SetId, ShopId};
+    use backstock_vocabulary::{Content, InstanceId, Level, Reason, ReplicaState, RunId, SetId, ShopId};
 
     use super::*;
 

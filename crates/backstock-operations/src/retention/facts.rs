@@ -84,6 +84,6 @@ pub struct RetentionFacts {
 impl KnownBackup {
     /// Whether a manifest and all parts are there, as far as is known.
     pub(super) fn is_there(&self) -> bool {
-        matches!(self.state, ReplicaState::Present | ReplicaState::Verified)
+        self.state.is_there()
     }
 }

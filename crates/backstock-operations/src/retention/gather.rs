@@ -180,8 +180,7 @@ fn policy_at(policy: RetentionPolicy, row: &Destination) -> RetentionPolicy {
 
 /// Whether something of the backup is at the destination, as far as is known.
 fn is_here(replica: &Replica) -> bool {
-    use ReplicaState::{Damaged, Deleting, Present, Verified};
-    matches!(replica.state, Present | Verified | Damaged | Deleting)
+    replica.state.is_there() || replica.state.is_going() || replica.state == ReplicaState::Damaged
 }
 
 /// What is asked for, and what stands against it at every destination of the set.

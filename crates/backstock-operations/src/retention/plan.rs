@@ -99,7 +99,7 @@ pub fn plan_retention(facts: &RetentionFacts) -> RetentionPlan {
     let brakes = if facts.wish == Wish::Policy {
         let by_policy = |verdict: &&Verdict| {
             !verdict.decision.is_keep()
-                && verdict.state != ReplicaState::Deleting
+                && !verdict.state.is_going()
                 && verdict.mark != Some(MarkCause::ByHand)
         };
         let newly = backups.iter().filter(by_policy).filter(|verdict| verdict.mark.is_none()).count();

@@ -1,6 +1,6 @@
 //! How each backup stands before any rule of the policy: which count, and which are a matter of their own.
 
-use backstock_vocabulary::{Content, MarkCause, Reason, ReplicaState};
+use backstock_vocabulary::{Content, MarkCause, Reason};
 
 use super::chains::Chains;
 use super::dates;
@@ -9,7 +9,7 @@ use super::facts::{RetentionFacts, Wish};
 /// How a backup stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Standing {
-    /// Its deletion has begun: for everything else it is not there any more.
+    /// Its deletion has begun, whether or not the storage lets go of it: for everything else it is not there any more.
     UnderWay,
     /// A person asked for its deletion: nothing rests on it.
     ByHand,
@@ -44,7 +44,7 @@ fn standing(facts: &RetentionFacts, chains: &Chains, at: usize, is_undated: bool
     };
     let is_suspect = backup.content == Content::Suspect && !backup.is_confirmed;
     let is_whole = facts.policy.count_exceptions || !backup.has_open_exceptions;
-    if backup.state == ReplicaState::Deleting {
+    if backup.state.is_going() {
         Standing::UnderWay
     } else if is_asked || backup.mark == Some(MarkCause::ByHand) {
         Standing::ByHand

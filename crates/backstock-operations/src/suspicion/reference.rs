@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use backstock_catalog::Backup;
-use backstock_vocabulary::{BackupId, Content, ReplicaState};
+use backstock_vocabulary::{BackupId, Content};
 
 use crate::accepted::Accepted;
 use crate::backup::BackupPlan;
@@ -27,11 +27,8 @@ pub(crate) fn references(environment: &Environment, plan: &BackupPlan) -> Result
     let strangers: HashSet<BackupId> =
         environment.wait(catalog.list_strangers()).doing(act())?.into_iter().collect();
     let replicas = environment.wait(catalog.list_replicas()).doing(act())?;
-    let here: HashSet<BackupId> = replicas
-        .iter()
-        .filter(|replica| matches!(replica.state, ReplicaState::Present | ReplicaState::Verified))
-        .map(|replica| replica.backup)
-        .collect();
+    let here: HashSet<BackupId> =
+        replicas.iter().filter(|replica| replica.state.is_there()).map(|replica| replica.backup).collect();
     backups.retain(|backup| {
         backup.set == plan.set.id
             && can_be_a_parent(backup.reason)

@@ -34,7 +34,9 @@ pub(crate) fn mark(
         match finding {
             Finding::Damaged => replica.state = ReplicaState::Damaged,
             Finding::ReadBack => {
-                replica.state = ReplicaState::Verified;
+                if replica.state != ReplicaState::RetainedByStorage {
+                    replica.state = ReplicaState::Verified;
+                }
                 replica.proof = Some(Proof::ReadBack);
             }
             Finding::Unproven if replica.state == ReplicaState::Verified => {

@@ -18,6 +18,15 @@ pub(crate) struct PruneArguments {
     /// Show every backup with its verdict, and do nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
+    /// Delete at this storage what its writer has let go and may not delete there, on whatever machine that was decided
+    #[arg(long, value_name = "STORAGE", conflicts_with_all = ["shop", "now"])]
+    pub(crate) finish: Option<String>,
+    /// With --finish: a setting of the storage in the place of the one that is kept, such as the id of a key (may be repeated)
+    #[arg(long = "set", value_name = "NAME=VALUE", requires = "finish")]
+    pub(crate) settings: Vec<String>,
+    /// With --finish: file that holds a secret of the storage, used this once in the place of the one that is kept (may be repeated)
+    #[arg(long = "secret-file", value_name = "NAME=FILE", requires = "finish")]
+    pub(crate) secret_files: Vec<String>,
 }
 
 /// `delete`.

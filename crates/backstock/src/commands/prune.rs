@@ -1,5 +1,7 @@
 //! `backstock prune`: what the policy keeps, and what goes.
 
+mod finish;
+
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -30,6 +32,9 @@ struct Planned<'a> {
 }
 
 pub(super) fn run(session: &Session, arguments: &PruneArguments) -> Result {
+    if let Some(storage) = &arguments.finish {
+        return finish::run(session, arguments, storage);
+    }
     let environment = if arguments.dry_run { session.open_to_look()? } else { session.open()? };
     let shops = match &arguments.shop {
         Some(given) => vec![shop_of_set(session, &environment, given)?],
@@ -224,6 +229,7 @@ pub(super) fn what_was_done(pruned: &Pruned) -> Vec<String> {
         (&pruned.kept_again, "kept again"),
         (&pruned.given_back, "given back: nothing verified is left"),
         (&pruned.waiting, "within their grace"),
+        (&pruned.retained, "retained by the storage"),
     ] {
         if !ids.is_empty() {
             done.push(format!("{} {word}", ids.len()));

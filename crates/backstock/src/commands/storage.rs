@@ -85,11 +85,7 @@ fn asked(
     terminal: Terminal,
     arguments: &AddStorageArguments,
 ) -> std::result::Result<NewStorage, CommandError> {
-    let mut settings = BTreeMap::new();
-    for text in &arguments.settings {
-        let (name, value) = halves(text).ok_or_else(|| unlike("--set NAME=VALUE", text))?;
-        settings.insert(name, value);
-    }
+    let settings = given_settings(&arguments.settings)?;
     let secrets = given_secrets(&arguments.secret_files)?;
     let (title, kind) = (arguments.title.clone(), arguments.kind.clone());
     let mut new = NewStorage { title, kind, settings, secrets, link: None };
@@ -109,8 +105,18 @@ fn unlike(what: &str, text: &str) -> CommandError {
     CommandError::usage(format!("{} is not {what}", printable(name)), format!("write {what}"))
 }
 
+/// Settings that were given by name.
+pub(super) fn given_settings(
+    texts: &[String],
+) -> std::result::Result<BTreeMap<String, String>, CommandError> {
+    let halved = texts.iter().map(|text| halves(text).ok_or_else(|| unlike("--set NAME=VALUE", text)));
+    halved.collect()
+}
+
 /// Secrets that were given as files.
-fn given_secrets(files: &[String]) -> std::result::Result<BTreeMap<String, StorageSecret>, CommandError> {
+pub(super) fn given_secrets(
+    files: &[String],
+) -> std::result::Result<BTreeMap<String, StorageSecret>, CommandError> {
     let mut secrets = BTreeMap::new();
     for text in files {
         let (name, file) = secret_file(text).ok_or_else(|| unlike("--secret-file NAME=FILE", text))?;

@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::fs;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
@@ -72,6 +73,29 @@ impl Away {
             objects,
             server: Box::new(server),
         })
+    }
+
+    /// The same bucket at another address, under another title.
+    pub(super) fn behind(&self, address: SocketAddr, title: &'static str) -> Self {
+        let settings = self.settings.iter().map(|setting| match setting.starts_with("endpoint=") {
+            true => format!("endpoint=http://{address}"),
+            false => setting.clone(),
+        });
+        let (settings, objects) = (settings.collect(), self.objects.clone());
+        Self {
+            title,
+            kind: self.kind,
+            settings,
+            secrets: self.secrets.clone(),
+            account: None,
+            objects,
+            server: Box::new(()),
+        }
+    }
+
+    /// Where the server of a bucket listens.
+    pub(super) fn bucket_address(&self) -> SocketAddr {
+        self.server.downcast_ref::<S3Server>().unwrap().address()
     }
 
     pub(super) fn sftp() -> Option<Self> {

@@ -2,6 +2,9 @@
 
 #[cfg(test)]
 #[cfg(feature = "failpoints")]
+mod append_only;
+#[cfg(test)]
+#[cfg(feature = "failpoints")]
 mod away;
 #[cfg(test)]
 mod backup_beginnings;
