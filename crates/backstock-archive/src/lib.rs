@@ -34,6 +34,6 @@ pub use index::{IndexEntry, IndexReader, IndexWriter};
 pub use layout::BackupFolder;
 pub use manifest::{Manifest, ManifestArtifact, SignedManifest, manifest_hash};
 pub use owner::Owner;
-pub use read_at::ReadAt;
+pub use read_at::{ReadAt, read_fully};
 pub use settings::{ExportedSettings, SettingsName};
 pub use tombstone::Tombstone;

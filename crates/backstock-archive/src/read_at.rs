@@ -82,7 +82,7 @@ impl ReadAt for Box<dyn ReadAt> {
 }
 
 /// Fills the buffer from `offset` on; returns how many bytes there were before the end.
-pub(crate) fn read_fully(source: &dyn ReadAt, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+pub fn read_fully(source: &dyn ReadAt, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
     let mut filled = 0;
     while filled < buffer.len() {
         match source.read_at(&mut buffer[filled..], offset + filled as u64) {

@@ -38,6 +38,7 @@ statements! {
         AND state IN ('deleting', 'retained-by-storage')";
     RETAIN = "UPDATE replicas SET state = 'retained-by-storage'
         WHERE backup_id = $1 AND storage_id = $2 AND state = 'deleting'";
+    FORGET_LOCK = "DELETE FROM locks WHERE backup_id = $1 AND storage_id = $2";
     FORGET_REPLICA = "DELETE FROM replicas WHERE backup_id = $1 AND storage_id = $2";
     /// With the last replica that is there nothing is left to be copied.
     FORGET_DEBTS = "DELETE FROM replicas WHERE backup_id = $1 AND NOT EXISTS (SELECT 1 FROM replicas there
@@ -121,7 +122,7 @@ impl Catalog {
     pub async fn forget_replica(&self, backup: BackupId, storage: StorageId) -> Result<()> {
         let act = "forget the deleted backup";
         let mut transaction = self.write(act).await?;
-        for sql in [REMOVE, FORGET_CHECKS, FORGET_REPLICA] {
+        for sql in [REMOVE, FORGET_CHECKS, FORGET_LOCK, FORGET_REPLICA] {
             let query = sqlx::query(sql).bind(backup.to_string()).bind(storage.to_string());
             query.execute(&mut *transaction).await.map_err(self.failed(act))?;
         }

@@ -30,6 +30,7 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
     Migration { version: 9, sql: include_str!("../migrations/0009_storage_secrets.sql") },
     Migration { version: 10, sql: include_str!("../migrations/0010_destinations.sql") },
     Migration { version: 11, sql: include_str!("../migrations/0011_links.sql") },
+    Migration { version: 12, sql: include_str!("../migrations/0012_locks.sql") },
 ];
 
 /// The schema that this version of the program writes.

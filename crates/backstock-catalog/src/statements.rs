@@ -31,6 +31,7 @@ mod tests {
         ("imports", crate::imports::STATEMENTS),
         ("leases", crate::leases::STATEMENTS),
         ("links", crate::links::STATEMENTS),
+        ("locks", crate::locks::STATEMENTS),
         ("marks", crate::marks::STATEMENTS),
         ("migrations", crate::migrations::STATEMENTS),
         ("pins", crate::pins::STATEMENTS),

@@ -7,6 +7,7 @@ mod destinations;
 mod find;
 mod history;
 mod links;
+mod locks;
 mod rebuild;
 mod records;
 mod retention;

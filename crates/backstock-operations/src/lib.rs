@@ -96,9 +96,10 @@ pub use restore::{
 };
 pub use retention::{
     AfterBackup, Brake, Buried, BuriedInSet, Decision, DestinationPlan, FinishPlan, FinishReport, GoReason,
-    GraceCut, KeepReason, KnownBackup, PrunePlan, PruneReport, Pruned, Remembered, RetentionFacts,
-    RetentionPlan, RetentionPolicy, RetentionSettings, Shortage, SlotRule, Verdict, Wish, finish, pin,
-    plan_delete, plan_finish, plan_prune, plan_retention, prune, prune_after_backup, unpin,
+    GraceCut, KeepReason, KnownBackup, LockReport, PrunePlan, PruneReport, Pruned, Remembered,
+    RetentionFacts, RetentionPlan, RetentionPolicy, RetentionSettings, Shortage, SlotRule, Verdict, Wish,
+    finish, lock_kept, pin, plan_delete, plan_finish, plan_prune, plan_retention, prune, prune_after_backup,
+    unpin,
 };
 pub use sets::{
     ChangedDestination, ListedDestination, ListedSet, NewDestination, add_destination, change_destination,

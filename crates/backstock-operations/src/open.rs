@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-use backstock_archive::{ReadAt, check_part, layout};
+use backstock_archive::{ReadAt, check_part, layout, read_fully};
 use backstock_catalog::Backup;
 use backstock_vocabulary::BackupId;
 use serde::Serialize;
@@ -145,7 +145,7 @@ fn write_text(
         if monitor.is_cancelled() {
             return Err(io::ErrorKind::Interrupted.into());
         }
-        let count = text.read_at(&mut buffer, offset)?;
+        let count = read_fully(text, &mut buffer, offset)?;
         if count == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }

@@ -86,6 +86,9 @@ pub struct ListedReplica {
     pub checks: Vec<ListedCheck>,
     /// Since when it is marked for deletion, where it is.
     pub marked: Option<jiff::Timestamp>,
+    /// Until when the storage lets nobody delete it, where that was asked of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub locked_until: Option<jiff::Timestamp>,
 }
 
 /// The last look at a replica down to one level.
@@ -164,6 +167,7 @@ struct Kept {
     strangers: HashSet<BackupId>,
     pins: HashMap<BackupId, String>,
     marks: HashMap<(BackupId, StorageId), jiff::Timestamp>,
+    locks: HashMap<(BackupId, StorageId), jiff::Timestamp>,
     drills: HashMap<BackupId, ListedDrill>,
     checks: HashMap<(BackupId, StorageId), Vec<ListedCheck>>,
     accepted: Accepted,
@@ -175,6 +179,7 @@ impl Kept {
         let pins = environment.wait(environment.catalog.list_pins()).doing(act)?;
         let marks = environment.wait(environment.catalog.list_marks()).doing(act)?;
         let strangers = environment.wait(environment.catalog.list_strangers()).doing(act)?;
+        let locks = environment.wait(environment.catalog.list_locks()).doing(act)?;
         let drills = environment.wait(environment.catalog.list_drills()).doing(act)?;
         let mut checks: HashMap<_, Vec<ListedCheck>> = HashMap::new();
         for check in environment.wait(environment.catalog.list_checks()).doing(act)? {
@@ -183,6 +188,7 @@ impl Kept {
         }
         checks.values_mut().for_each(|checks| checks.sort_by_key(|check| check.level));
         Ok(Self {
+            locks: locks.into_iter().map(|lock| ((lock.backup, lock.storage), lock.until)).collect(),
             checks,
             accepted: Accepted::read(environment)?,
             strangers: strangers.into_iter().collect(),
@@ -250,6 +256,7 @@ fn listed_replica(environment: &Environment, kept: &Kept, replica: &Replica) -> 
         checked: replica.checked,
         checks: kept.checks.get(&(replica.backup, replica.storage)).cloned().unwrap_or_default(),
         marked: kept.marks.get(&(replica.backup, replica.storage)).copied(),
+        locked_until: kept.locks.get(&(replica.backup, replica.storage)).copied(),
     })
 }
 

@@ -49,10 +49,16 @@ impl SetFolder {
 
     /// The names of the documents in `keys/`.
     pub(crate) fn key_documents(&self, environment: &Environment) -> Result<Vec<String>> {
+        let objects = self.key_objects(environment)?;
+        Ok(objects.iter().map(|name| name.last_step().to_owned()).collect())
+    }
+
+    /// The objects in `keys/`.
+    pub(crate) fn key_objects(&self, environment: &Environment) -> Result<Vec<ObjectName>> {
         let folder = self.object(KEYS_FOLDER)?;
         let act = format!("listing {KEYS_FOLDER}/ of {}", self.name);
         let objects = environment.wait(self.place.storage.list(Some(&folder))).doing(act)?;
-        Ok(objects.iter().map(|object| object.name.last_step().to_owned()).collect())
+        Ok(objects.into_iter().map(|object| object.name).collect())
     }
 
     /// A document in `keys/`; `None` when it is not there.

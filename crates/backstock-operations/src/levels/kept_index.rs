@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet};
 
 use backstock_archive::manifest::Manifest;
 use backstock_archive::tree::Rehash;
-use backstock_archive::{IndexReader, ReadAt};
+use backstock_archive::{IndexReader, ReadAt, read_fully};
 use backstock_vocabulary::{ArtifactKind, BackupId, Level, SetId, StorageId};
 
 use super::choose::{has_files, holds};
@@ -37,7 +37,7 @@ pub(crate) fn keep(
     let mut buffer = vec![0; COPY_BYTES];
     let mut offset = 0;
     loop {
-        let count = index.read_at(&mut buffer, offset).doing(act())?;
+        let count = read_fully(index, &mut buffer, offset).doing(act())?;
         if count == 0 {
             break;
         }

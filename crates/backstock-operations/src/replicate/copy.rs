@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use backstock_archive::artifact::{BLOCK_SIZE_BYTES, BlockHashes};
 use backstock_archive::layout::{MANIFEST_NAME, tombstone_path};
 use backstock_archive::manifest::{SignedManifest, manifest_hash};
-use backstock_archive::{Part, ReadAt, check_block};
+use backstock_archive::{Part, ReadAt, check_block, read_fully};
 use backstock_catalog::Replica;
 use backstock_storage::{Error, SpooledPart};
 use backstock_vocabulary::{Proof, ReplicaState};
@@ -171,7 +171,7 @@ impl Copier<'_> {
             if self.monitor.is_cancelled() {
                 return Err(crate::backup::interrupted().into());
             }
-            let count = source.read_at(&mut buffer, position).doing(act()).map_err(Failure::Source)?;
+            let count = read_fully(&*source, &mut buffer, position).doing(act()).map_err(Failure::Source)?;
             if count == 0 {
                 break;
             }

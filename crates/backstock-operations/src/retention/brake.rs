@@ -82,6 +82,19 @@ pub(super) fn brakes(
     brakes
 }
 
+/// Whether what the clock says may not be built upon: it is ahead of the time or behind it, or the newest backup was dated by
+/// one that jumped.
+pub(super) fn clock_is_doubted(facts: &RetentionFacts, chains: &Chains) -> bool {
+    let newest: Vec<i64> =
+        chains.backups.iter().rev().take(2).map(|backup| backup.started.as_second()).collect();
+    let jumps = matches!(newest[..], [last, before] if last.saturating_sub(before) > GAP_SECONDS);
+    let moved = facts.remembered.is_some_and(|remembered| {
+        let back = remembered.acted.as_second().saturating_sub(facts.now.as_second());
+        back > CLOCK_BACK_SECONDS || has_gone_forward(facts, remembered, chains)
+    });
+    jumps || moved
+}
+
 /// Whether the clock is ahead of the time (F105): a grace would end before it is over. By the machine's own count since its
 /// start to a day; where that tells nothing, by what was seen last, to a month.
 fn has_gone_forward(facts: &RetentionFacts, remembered: Remembered, chains: &Chains) -> bool {

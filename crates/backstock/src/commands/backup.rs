@@ -2,15 +2,15 @@
 
 use backstock_operations::{
     AfterBackup, BackupPlan, BackupReport, BackupRequest, DrillReport, DueReport, Environment, ErrorKind,
-    ForeseenLevel, LevelChoice, LevelRules, OperationError, PruneReport, ReadBack, RetentionPolicy, Sealing,
-    SetSettings, SettingsExport, Subject, Unwatched, accept_expired, backup, chain, foresee_level,
-    plan_backup, prune_after_backup, recovered_rules_of, refuse_bad_places,
+    ForeseenLevel, LevelChoice, LevelRules, LockReport, OperationError, PruneReport, ReadBack,
+    RetentionPolicy, Sealing, SetSettings, SettingsExport, Subject, Unwatched, accept_expired, backup, chain,
+    foresee_level, lock_kept, plan_backup, prune_after_backup, recovered_rules_of, refuse_bad_places,
 };
 use backstock_vocabulary::{Codec, Content, IdentityId, Reason, Scope};
 use serde::Serialize;
 
 use super::drill::drill_after_backup;
-use super::prune::{settings_of, what_was_done};
+use super::prune::{settings_of, show_locks, what_was_done};
 use super::replicate::show_destination;
 use super::settings::export_after;
 use super::verify::{after_backup, schedule_after_backup, show_after_backup};
@@ -46,7 +46,7 @@ pub(super) fn run(session: &Session, arguments: &BackupArguments) -> Result {
     let request =
         said_of_set(session, &environment, &subject, &set, request(session, arguments, set.clone()))?;
     let plan = plan_backup(&environment, &subject, &request)?;
-    let retention = retention(session, &environment, arguments, &plan)?;
+    let (policy, retention) = retention(session, &environment, arguments, &plan)?;
     let schedule = schedule_after_backup(session, &environment, &plan.shop)?;
     if arguments.dry_run {
         show_plan(session, &plan, foresee_level(&environment, &plan)?);
@@ -57,14 +57,16 @@ pub(super) fn run(session: &Session, arguments: &BackupArguments) -> Result {
     let result = backup(&environment, plan, &progress).map(|report| {
         let act = |policy| prune_after_backup(&environment, &shop, report.backup, policy, &progress);
         let pruned = retention.filter(|_| report.unread_destinations.is_empty()).map(act);
+        let locked = lock_kept(&environment, &shop, policy);
         let check = |schedule| after_backup(&environment, &shop, schedule, &progress);
         let checked = schedule.map_or(Ok(None), check);
         let new = (report.backup, report.content, arguments.drill);
         let drilled = drill_after_backup(session, &environment, &shop, new, &progress);
-        (report, pruned, checked, drilled)
+        (report, pruned, locked, checked, drilled)
     });
     let phases = progress.close();
-    let (report, pruned, checked, drilled) = result?;
+    let (report, pruned, locked, checked, drilled) = result?;
+    let locked = locked?;
     let pruned = pruned.transpose();
     let made = Made {
         report: &report,
@@ -72,13 +74,14 @@ pub(super) fn run(session: &Session, arguments: &BackupArguments) -> Result {
         checks: checked.as_ref().ok().and_then(Option::as_ref),
         drill: drilled.as_ref().ok().and_then(Option::as_ref),
         settings: &export_after(session, &environment, &shop),
+        locks: &locked,
     };
     show(session, &made, pruned.as_ref().ok().and_then(Option::as_ref), &phases);
     let found = show_after_backup(session, &checked);
     let drilled = super::drill::show_after_backup(session, &drilled);
     // Damage weighs more than anything that could not be done.
     let found = found.filter(|code| *code == Code::Damaged).or(drilled).or(found);
-    let is_whole = report.content == Content::Whole && report.is_everywhere();
+    let is_whole = report.content == Content::Whole && report.is_everywhere() && show_locks(session, &locked);
     let code = if is_whole { Code::Done } else { Code::Partial };
     let code = found.unwrap_or(code);
     report.require_copies()?;
@@ -118,16 +121,16 @@ fn left_undone(session: &Session, error: OperationError) -> Result {
     }
 }
 
-/// The policy that acts after the backup, checked before it: a contradiction is told at once.
+/// The policy, checked before the backup: a contradiction is told at once; and again where it acts after it.
 fn retention(
     session: &Session,
     environment: &Environment,
     arguments: &BackupArguments,
     plan: &BackupPlan,
-) -> std::result::Result<Option<RetentionPolicy>, CommandError> {
+) -> std::result::Result<(RetentionPolicy, Option<RetentionPolicy>), CommandError> {
     let settings = settings_of(session, environment, &plan.shop)?;
     let policy = settings.policy()?;
-    Ok((settings.acts_after_backup() && !arguments.no_prune).then_some(policy))
+    Ok((policy, (settings.acts_after_backup() && !arguments.no_prune).then_some(policy)))
 }
 
 fn request(session: &Session, arguments: &BackupArguments, set: SetSettings) -> BackupRequest {
@@ -283,6 +286,8 @@ struct Made<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     drill: Option<&'a DrillReport>,
     settings: &'a [SettingsExport],
+    #[serde(skip_serializing_if = "<[LockReport]>::is_empty")]
+    locks: &'a [LockReport],
 }
 
 fn show(session: &Session, made: &Made<'_>, pruned: Option<&AfterBackup>, phases: &[PhaseAccount]) {

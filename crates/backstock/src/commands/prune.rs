@@ -8,8 +8,8 @@ use std::path::Path;
 
 use backstock_catalog::Shop;
 use backstock_operations::{
-    DestinationPlan, Environment, PrunePlan, PruneReport, Pruned, RetentionPlan, RetentionPolicy,
-    RetentionSettings, Verdict, find_shop, plan_prune, prune, recovered_rules, shops,
+    DestinationPlan, Environment, LockReport, PrunePlan, PruneReport, Pruned, RetentionPlan, RetentionPolicy,
+    RetentionSettings, Verdict, find_shop, lock_kept, plan_prune, prune, recovered_rules, shops,
 };
 use backstock_vocabulary::BackupId;
 use serde::Serialize;
@@ -46,9 +46,11 @@ pub(super) fn run(session: &Session, arguments: &PruneArguments) -> Result {
     let terminal = &session.terminal;
     let mut plans = Vec::new();
     let mut reports = Vec::new();
+    let mut locks = Vec::new();
     let mut is_unanswered = false;
     for shop in &shops {
-        let plan = plan_prune(&environment, shop, policy_of(session, &environment, shop)?)?;
+        let policy = policy_of(session, &environment, shop)?;
+        let plan = plan_prune(&environment, shop, policy)?;
         if arguments.dry_run {
             plans.push(plan);
             continue;
@@ -65,15 +67,19 @@ pub(super) fn run(session: &Session, arguments: &PruneArguments) -> Result {
             show_report(session, &report);
         }
         reports.push(report);
+        locks.extend(lock_kept(&environment, shop, policy)?);
     }
+    let is_locked = show_locks(session, &locks);
     if arguments.dry_run {
         show_plans(session, &plans);
     } else if terminal.json() {
         #[derive(Serialize)]
         struct Reports {
             shops: Vec<PruneReport>,
+            #[serde(skip_serializing_if = "Vec::is_empty")]
+            locks: Vec<LockReport>,
         }
-        terminal.document(&Document::new("backstock.prune/1", Reports { shops: reports }));
+        terminal.document(&Document::new("backstock.prune/1", Reports { shops: reports, locks }));
     }
     if is_unanswered {
         return Err(CommandError::usage(
@@ -81,7 +87,7 @@ pub(super) fn run(session: &Session, arguments: &PruneArguments) -> Result {
             "look at `backstock prune --dry-run`, then give --yes once",
         ));
     }
-    Ok(Code::Done)
+    Ok(if is_locked { Code::Done } else { Code::Partial })
 }
 
 /// A set of the configuration file by its title, or a shop.
@@ -207,6 +213,22 @@ fn row(verdict: &Verdict) -> Vec<String> {
         if verdict.decision.is_keep() { "keep" } else { "go" }.to_owned(),
         verdict.decision.texts().join("; "),
     ]
+}
+
+/// Says what was locked; tells whether all that should be is.
+pub(super) fn show_locks(session: &Session, locks: &[LockReport]) -> bool {
+    for report in locks {
+        let storage = printable(&report.storage);
+        if let Some(until) = report.until.filter(|_| !report.locked.is_empty()) {
+            let count = count_text(report.locked.len() as u64, "backup");
+            let until = until.strftime("%Y-%m-%d");
+            session.terminal.say(&format!("{count} locked at {storage}, the longest until {until}"));
+        }
+        if let Some(problem) = &report.problem {
+            session.terminal.warn(&format!("not everything is locked at {storage}: {}", printable(problem)));
+        }
+    }
+    locks.iter().all(|report| report.problem.is_none())
 }
 
 /// What was done, a line for each destination.

@@ -1,12 +1,12 @@
 //! `backstock replicate`: what is owed to destinations is brought there.
 
 use backstock_operations::{
-    DestinationReport, ReplicationReport, SettingsExport, find_set, replicate, shops,
+    DestinationReport, ReplicationReport, SettingsExport, find_set, lock_kept, replicate, shops,
 };
 use backstock_vocabulary::Outcome;
 use serde::Serialize;
 
-use super::prune::shop_of_set;
+use super::prune::{policy_of, shop_of_set, show_locks};
 use super::settings::export_after;
 use super::{Document, Result, tell_of_links};
 use crate::arguments::ReplicateArguments;
@@ -23,15 +23,20 @@ pub(super) fn run(session: &Session, arguments: &ReplicateArguments) -> Result {
     };
     let mut reports: Vec<ReplicationReport> = Vec::new();
     let mut settings = Vec::new();
+    let mut locks = Vec::new();
     for shop in &shops {
         let set = find_set(&environment, shop)?;
         let progress = session.progress();
         let result = replicate(&environment, shop, &set, arguments.take_over, &progress);
         progress.close();
         reports.push(result?);
+        locks.extend(lock_kept(&environment, shop, policy_of(session, &environment, shop)?)?);
         settings.extend(export_after(session, &environment, shop));
     }
-    let code = code_of(&reports);
+    let code = match code_of(&reports) {
+        Code::Done if !show_locks(session, &locks) => Code::Partial,
+        code => code,
+    };
     let terminal = session.terminal;
     if terminal.json() {
         #[derive(Serialize)]

@@ -278,8 +278,7 @@ impl Folder {
         let mut folder = parent(path);
         self.files.sync_folder(folder).map_err(self.failed("make the deletion durable of", &shown))?;
         while folder != self.path && folder.starts_with(&self.path) {
-            // Not empty, or taken by someone else: it stays, and no harm is done.
-            if self.files.remove_folder(folder).is_err() {
+            if !self.remove_if_empty(folder)? {
                 break;
             }
             folder = parent(folder);
@@ -325,7 +324,8 @@ impl Folder {
         Ok(())
     }
 
-    /// Removes the folders below a folder that hold nothing: a run that died had made them and stored nothing yet.
+    /// Removes a folder and those below it where they hold nothing: a run that died had made them and stored nothing yet, or
+    /// had deleted what was there. The storage's own folder stays.
     pub(super) fn remove_empty_folders(&self, below: Option<&ObjectName>) -> Result<()> {
         let mut found = vec![below.map_or_else(|| self.path.clone(), |name| self.path_of(name))];
         let mut next = 0;
@@ -339,11 +339,31 @@ impl Folder {
                 }
             }
         }
-        for path in found.iter().skip(1).rev() {
-            // One that is not empty stays.
-            let _ = self.files.remove_folder(path);
+        for path in found.iter().rev().filter(|path| **path != self.path) {
+            self.remove_if_empty(path)?;
         }
         Ok(())
+    }
+
+    /// Removes a folder that holds nothing, and tells whether it is gone. One that is not empty, or that somebody else has taken,
+    /// stays, and no harm is done; a disk that fails is told, so that whoever deletes comes back.
+    fn remove_if_empty(&self, path: &Path) -> Result<bool> {
+        use io::ErrorKind::{
+            DirectoryNotEmpty, Interrupted, NotFound, PermissionDenied, ReadOnlyFilesystem, ResourceBusy,
+        };
+        loop {
+            let Err(error) = self.files.remove_folder(path) else { return Ok(true) };
+            match error.kind() {
+                Interrupted => {}
+                DirectoryNotEmpty | NotFound | PermissionDenied | ReadOnlyFilesystem | ResourceBusy => {
+                    return Ok(false);
+                }
+                _ => {
+                    let shown = path.strip_prefix(&self.path).unwrap_or(path).display().to_string();
+                    return Err(self.failed("remove the empty folder", &shown)(error));
+                }
+            }
+        }
     }
 
     /// Free space where the folder lies or, before its first use, where it will lie.
