@@ -12,6 +12,7 @@ use backstock_testbed::clouds::google_drive::{self, GoogleDriveServer};
 use backstock_testbed::clouds::oauth::OAuth;
 use backstock_testbed::clouds::onedrive::{self, OneDriveServer};
 use backstock_testbed::storages::ftp::{FtpManner, FtpServer, FtpServerKind};
+use backstock_testbed::storages::moto::{LOCKS_BUCKET, MotoServer};
 use backstock_testbed::storages::s3::{ACCESS_KEY_ID, BUCKET, S3Server, SECRET_ACCESS_KEY};
 use backstock_testbed::storages::sftp::SftpServer;
 use backstock_testbed::storages::webdav::{PASSWORD, USER, WebDavKind, WebDavServer};
@@ -96,6 +97,32 @@ impl Away {
     /// Where the server of a bucket listens.
     pub(super) fn bucket_address(&self) -> SocketAddr {
         self.server.downcast_ref::<S3Server>().unwrap().address()
+    }
+
+    /// A bucket with Object Lock, whose settings ask for locks.
+    pub(super) fn vault() -> Option<Self> {
+        let server = MotoServer::for_test()?;
+        let settings = [
+            format!("endpoint=http://{}", server.address()),
+            format!("bucket={LOCKS_BUCKET}"),
+            "prefix=shops".to_owned(),
+            "access_key_id=anybody".to_owned(),
+            "lock=governance".to_owned(),
+        ];
+        Some(Self {
+            title: "vault",
+            kind: "s3",
+            settings: settings.to_vec(),
+            secrets: vec![("secret_access_key", "anything".to_owned())],
+            account: None,
+            objects: PathBuf::new(),
+            server: Box::new(server),
+        })
+    }
+
+    /// Where the server of a vault listens.
+    pub(super) fn vault_address(&self) -> SocketAddr {
+        self.server.downcast_ref::<MotoServer>().unwrap().address()
     }
 
     pub(super) fn sftp() -> Option<Self> {

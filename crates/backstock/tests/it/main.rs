@@ -70,6 +70,9 @@ mod limits;
 #[cfg(feature = "failpoints")]
 mod links;
 #[cfg(test)]
+#[cfg(feature = "failpoints")]
+mod locked;
+#[cfg(test)]
 mod machine_id;
 #[cfg(test)]
 mod main_job;
