@@ -133,6 +133,8 @@ pub enum Cause {
     Unlinked,
     /// It knows us and does not allow this.
     Denied,
+    /// What is to be deleted or changed is locked until a time that has not come: until then nobody can, whatever their rights.
+    Locked,
     /// There is no room, or the quota is used up.
     Full,
     /// It is not who it was, or cannot prove who it is: its key or certificate is another one or not to be trusted.
@@ -151,6 +153,7 @@ impl std::fmt::Display for Cause {
             Self::SignIn => "it does not accept the credentials",
             Self::Unlinked => "the link with the account has ended",
             Self::Denied => "it does not allow it",
+            Self::Locked => "it is locked there",
             Self::Full => "it is full",
             Self::Untrusted => "it cannot be trusted",
             Self::NoPlace => "the place that the settings name is not there",

@@ -7,6 +7,7 @@ use std::sync::Mutex;
 use std::sync::PoisonError;
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 
 use crate::{Error, ObjectFacts, ObjectName, Properties, PutReceipt, Result, SpooledPart, Storage, Upload};
 
@@ -181,6 +182,18 @@ impl Storage for Faulty {
 
     async fn free_bytes(&self) -> Result<Option<u64>> {
         self.call("ask for the free space of", "", self.inner.free_bytes()).await
+    }
+
+    fn locks(&self) -> bool {
+        self.inner.locks()
+    }
+
+    async fn lock(&self, name: &ObjectName, until: Timestamp) -> Result<()> {
+        self.call("lock", name.as_str(), self.inner.lock(name, until)).await
+    }
+
+    async fn locked_until(&self, name: &ObjectName) -> Result<Option<Timestamp>> {
+        self.call("ask for the lock of", name.as_str(), self.inner.locked_until(name)).await
     }
 
     fn local_path(&self, name: &ObjectName) -> Option<PathBuf> {

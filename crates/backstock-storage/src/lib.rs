@@ -31,11 +31,13 @@ mod upload;
 mod xml;
 
 use std::fmt::Debug;
+use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use backstock_host::Host;
+use jiff::Timestamp;
 
 pub use error::{Cause, Error, Result};
 pub use keep::{KeepSecrets, KeptNowhere, LinkNews};
@@ -88,7 +90,8 @@ pub trait Storage: Send + Sync + Debug {
     /// [`RANGE_LIMIT_BYTES`] may be asked for.
     async fn read_range(&self, name: &ObjectName, offset_bytes: u64, length_bytes: u64) -> Result<Vec<u8>>;
 
-    /// Deletes an object. One that is not there is no error.
+    /// Deletes an object. One that is not there is no error. What the place refuses to delete stays as it is, and is listed and
+    /// read as before: [`Cause::Denied`] where the credentials may not, [`Cause::Locked`] where nobody may.
     async fn delete(&self, name: &ObjectName) -> Result<()>;
 
     /// Removes what unfinished uploads have left below a folder (`None`: everywhere), and folders that hold nothing;
@@ -102,6 +105,27 @@ pub trait Storage: Send + Sync + Debug {
 
     /// Bytes that may still be stored, where the place can tell.
     async fn free_bytes(&self) -> Result<Option<u64>>;
+
+    /// Whether the settings ask for objects to be locked. It asks nobody; [`Properties::locks`] tells whether the place can.
+    fn locks(&self) -> bool {
+        false
+    }
+
+    /// Lets nobody delete or change what a name holds before `until`. A lock that is longer already stays as it is, and is
+    /// success. Only for a storage that [`Storage::locks`].
+    async fn lock(&self, name: &ObjectName, _until: Timestamp) -> Result<()> {
+        Err(Error::Io {
+            act: "lock",
+            name: name.as_str().to_owned(),
+            place: "a storage that knows no locks".to_owned(),
+            source: ErrorKind::Unsupported.into(),
+        })
+    }
+
+    /// Until when the place lets nobody delete or change what a name holds; none where nothing is locked.
+    async fn locked_until(&self, _name: &ObjectName) -> Result<Option<Timestamp>> {
+        Ok(None)
+    }
 
     /// Where an object lies as a file of this machine, for kinds that keep it so. It may not exist.
     fn local_path(&self, _name: &ObjectName) -> Option<PathBuf> {

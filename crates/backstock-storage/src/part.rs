@@ -47,6 +47,8 @@ pub struct Properties {
     pub resumes: bool,
     /// Whether what was stored can be deleted with these credentials. If not, the place is append-only: a state, not an error.
     pub deletes: bool,
+    /// Whether objects can be locked here: the settings ask for it, and the place can.
+    pub locks: bool,
     /// The largest object it takes, in bytes, if there is a limit.
     pub largest_object_bytes: Option<u64>,
 }
@@ -54,6 +56,6 @@ pub struct Properties {
 impl Properties {
     /// The properties of a folder of this machine.
     pub fn local() -> Self {
-        Self { is_local: true, resumes: true, deletes: true, largest_object_bytes: None }
+        Self { is_local: true, resumes: true, deletes: true, locks: false, largest_object_bytes: None }
     }
 }

@@ -182,7 +182,7 @@ impl<T: RemoteTree> Storage for TreeStorage<T> {
             Err(error) => return Err(error),
         };
         let resumes = self.tree.can_resume().await?;
-        Ok(Properties { is_local: false, resumes, deletes, largest_object_bytes: None })
+        Ok(Properties { is_local: false, resumes, deletes, locks: false, largest_object_bytes: None })
     }
 
     async fn free_bytes(&self) -> Result<Option<u64>> {

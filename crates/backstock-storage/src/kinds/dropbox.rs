@@ -187,6 +187,7 @@ impl Storage for Dropbox {
             is_local: false,
             resumes: true,
             deletes,
+            locks: false,
             largest_object_bytes: Some(LARGEST_OBJECT_BYTES),
         })
     }

@@ -238,7 +238,7 @@ impl Storage for OneDrive {
             Err(error) => return Err(error),
         };
         let largest_object_bytes = Some(LARGEST_OBJECT_BYTES);
-        Ok(Properties { is_local: false, resumes: true, deletes, largest_object_bytes })
+        Ok(Properties { is_local: false, resumes: true, deletes, locks: false, largest_object_bytes })
     }
 
     async fn free_bytes(&self) -> Result<Option<u64>> {

@@ -149,6 +149,7 @@ impl Storage for S3 {
             is_local: false,
             resumes: true,
             deletes,
+            locks: false,
             largest_object_bytes: Some(LARGEST_OBJECT_BYTES),
         })
     }
