@@ -49,7 +49,7 @@ pub(crate) async fn write_read_delete(
 }
 
 /// Looks at what was written: its length, its content, whether it is listed.
-pub(crate) async fn compare(
+async fn compare(
     storage: &dyn Storage,
     place: &str,
     folder: Option<&ObjectName>,
@@ -69,6 +69,6 @@ pub(crate) async fn compare(
     Ok(())
 }
 
-fn unreliable(place: &str, difference: &'static str) -> Error {
+pub(crate) fn unreliable(place: &str, difference: &'static str) -> Error {
     Error::Unreliable { place: place.to_owned(), difference }
 }

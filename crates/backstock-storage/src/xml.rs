@@ -33,8 +33,8 @@ impl Element {
     }
 }
 
-/// Reads a document. Each child of its root that bears the name `record` is handed to `each`; what comes back is the root
-/// with all other children. With a `namespace`, elements of others are passed over.
+/// Reads a document. Each child of its root that bears one of the names `records` is handed to `each`; what comes back is the
+/// root with all other children. With a `namespace`, elements of others are passed over.
 ///
 /// # Errors
 ///
@@ -42,7 +42,7 @@ impl Element {
 pub(crate) fn read(
     bytes: &[u8],
     namespace: Option<&str>,
-    record: &str,
+    records: &[&str],
     each: &mut dyn FnMut(Element) -> Result<(), String>,
 ) -> Result<Element, String> {
     let text = std::str::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned())?;
@@ -76,7 +76,7 @@ pub(crate) fn read(
                 let depth = open.len();
                 match open.last_mut() {
                     None => return Ok(element),
-                    Some(_) if depth == 1 && element.name == record => {
+                    Some(_) if depth == 1 && records.contains(&element.name.as_str()) => {
                         elements = 0;
                         each(element)?;
                     }
@@ -145,7 +145,7 @@ mod tests {
 
     fn records(text: &str, namespace: Option<&str>, record: &str) -> Result<(Element, Vec<Element>), String> {
         let mut found = Vec::new();
-        let root = read(text.as_bytes(), namespace, record, &mut |element| {
+        let root = read(text.as_bytes(), namespace, &[record], &mut |element| {
             found.push(element);
             Ok(())
         })?;
@@ -192,7 +192,7 @@ mod tests {
 
         #[test]
         fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
-            let _ = read(&bytes, Some("DAV:"), "r", &mut |_| Ok(()));
+            let _ = read(&bytes, Some("DAV:"), &["r"], &mut |_| Ok(()));
         }
     }
 }

@@ -2,22 +2,26 @@
 //!
 //! Protocol: the Amazon S3 API reference, requests signed by version 4 with the signature in the address. An object is
 //! visible when its PUT or its CompleteMultipartUpload is done, never before. Nothing rests on conditional requests, trailing
-//! checksums or multipart etags: servers differ too much in them.
+//! checksums or multipart etags: servers differ too much in them. Where the bucket keeps versions, the oldest of a key is the object.
 
 mod bucket;
 mod failure;
 mod listing;
+mod lock;
 mod multipart;
 mod objects;
+mod versions;
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use backstock_host::{Host, Random, hex};
+use jiff::Timestamp;
 use schemars::{JsonSchema, schema_for};
 use serde::Deserialize;
 
 use self::bucket::Bucket;
+use self::lock::LockMode;
 use super::Kind;
 use crate::{
     Cause, Error, KeepSecrets, ObjectFacts, ObjectName, Properties, PutReceipt, Result, Secret, SpooledPart,
@@ -61,6 +65,9 @@ pub(crate) struct S3Settings {
     session_token: Option<Secret>,
     /// The storage class of what is stored, such as STANDARD_IA; none is that of the bucket.
     storage_class: Option<String>,
+    /// Whether backups are locked by Object Lock until their retention ends: governance (only keys with the right to bypass
+    /// governance may delete them before) or compliance (nobody may, and not the owner of the account); none is no locks.
+    lock: Option<LockMode>,
     /// A file of PEM certificates to trust beside the usual ones, as an absolute path.
     ca_file: Option<String>,
     /// The address of an HTTP proxy to go through.
@@ -133,7 +140,7 @@ impl Storage for S3 {
         let mut count = self.bucket.abort_uploads(folder).await?;
         for facts in self.bucket.list(folder).await?.iter().filter(|facts| probe::is_probe(&facts.name)) {
             match self.bucket.delete(&facts.name).await {
-                Err(Error::Refused { cause: Cause::Denied, .. }) => {}
+                Err(Error::Refused { cause: Cause::Denied | Cause::Locked, .. }) => {}
                 other => {
                     other?;
                     count += 1;
@@ -144,18 +151,31 @@ impl Storage for S3 {
     }
 
     async fn probe(&self, folder: Option<&ObjectName>) -> Result<Properties> {
+        let locks = self.bucket.expect_object_lock().await?;
         let deletes = self.probe_deletion(folder).await?;
         Ok(Properties {
             is_local: false,
             resumes: true,
             deletes,
-            locks: false,
+            locks,
             largest_object_bytes: Some(LARGEST_OBJECT_BYTES),
         })
     }
 
     async fn free_bytes(&self) -> Result<Option<u64>> {
         Ok(None)
+    }
+
+    fn locks(&self) -> bool {
+        self.bucket.lock.is_some()
+    }
+
+    async fn lock(&self, name: &ObjectName, until: Timestamp) -> Result<()> {
+        self.bucket.lock(name, until).await
+    }
+
+    async fn locked_until(&self, name: &ObjectName) -> Result<Option<Timestamp>> {
+        self.bucket.locked_until(name).await
     }
 }
 
@@ -165,7 +185,7 @@ impl S3 {
     async fn probe_deletion(&self, folder: Option<&ObjectName>) -> Result<bool> {
         let place = self.bucket.http.place();
         let kept = probe::kept_name(folder)?;
-        if !is_denied(self.bucket.delete(&kept).await)? {
+        if !is_denied(self.ask_to_delete(&kept).await)? {
             let tested = probe::write_read_delete(self, place, folder, &*self.random).await;
             if !is_denied(tested)? {
                 return Ok(true);
@@ -173,17 +193,28 @@ impl S3 {
         }
         let mut content = hex::encode(&[0; 32]).into_bytes();
         self.random.fill(&mut content);
-        self.bucket.overwrite(&kept, &content).await?;
-        probe::compare(self, place, folder, &kept, &content).await?;
+        if !self.bucket.keeps(&kept, &content).await? {
+            return Err(probe::unreliable(place, "an object reads back different from what was written"));
+        }
+        if !self.bucket.list(folder).await?.iter().any(|facts| facts.name == kept) {
+            return Err(probe::unreliable(place, "an object that was written is not listed"));
+        }
         Ok(false)
+    }
+
+    async fn ask_to_delete(&self, kept: &ObjectName) -> Result<()> {
+        if self.bucket.has_versions().await? {
+            self.bucket.delete_no_version(kept).await?;
+        }
+        self.bucket.delete(kept).await
     }
 }
 
-/// Whether an act was refused for want of a right. Other failures stay failures.
+/// Whether a deletion was refused: for want of a right, or by a lock that the bucket lays on everything. Other failures stay failures.
 fn is_denied(result: Result<()>) -> Result<bool> {
     match result {
         Ok(()) => Ok(false),
-        Err(Error::Refused { act: "delete", cause: Cause::Denied, .. }) => Ok(true),
+        Err(Error::Refused { act: "delete", cause: Cause::Denied | Cause::Locked, .. }) => Ok(true),
         Err(error) => Err(error),
     }
 }

@@ -9,6 +9,8 @@ use rusty_s3::signing::sign;
 
 use super::S3Settings;
 use super::failure::Refusal;
+use super::lock::LockMode;
+use super::versions::Versions;
 use crate::http::{Act, Answer, Http, Way};
 use crate::{ObjectName, Result, Secret};
 
@@ -30,6 +32,9 @@ pub(super) struct Bucket {
     pub(super) prefix: String,
     /// Whether anything was ever seen in the bucket: then what is missing is an object, not the bucket.
     pub(super) was_seen: AtomicBool,
+    /// How objects are locked, where the settings ask for it.
+    pub(super) lock: Option<LockMode>,
+    pub(super) versions: Versions,
 }
 
 /// One request to be.
@@ -96,6 +101,8 @@ impl Bucket {
             storage_class: settings.storage_class.clone().filter(|class| !class.is_empty()),
             prefix,
             was_seen: AtomicBool::new(false),
+            lock: settings.lock,
+            versions: Versions::default(),
         })
     }
 

@@ -38,7 +38,7 @@ impl Refusal {
 
     /// The same with what its body tells.
     pub(super) fn with_body(mut self, body: &[u8]) -> Self {
-        match xml::read(body, None, "", &mut |_| Ok(())) {
+        match xml::read(body, None, &[], &mut |_| Ok(())) {
             Ok(root) if root.name == "Error" => {
                 self.code = root.text_of("Code").unwrap_or_default().to_owned();
                 self.message = root.text_of("Message").unwrap_or_default().to_owned();
@@ -125,13 +125,18 @@ impl Refusal {
                 && self.ahead_seconds.is_some_and(|ahead| ahead.abs() > CLOCK_TOLERANCE_SECONDS))
     }
 
-    /// It as one of our errors.
-    pub(super) fn into_error(self, http: &Http, act: Act<'_>) -> Error {
-        let mut answer = match (self.code.as_str(), self.message.as_str()) {
+    /// What the service says, in its own words.
+    pub(super) fn words(&self) -> String {
+        match (self.code.as_str(), self.message.as_str()) {
             ("", "") => format!("status {}", self.status.as_u16()),
             ("", message) => format!("status {}: {message}", self.status.as_u16()),
             (code, message) => format!("{code}: {message}"),
-        };
+        }
+    }
+
+    /// It as one of our errors.
+    pub(super) fn into_error(self, http: &Http, act: Act<'_>) -> Error {
+        let mut answer = self.words();
         if self.is_about_the_clock() {
             let ahead = self.ahead_seconds.unwrap_or(0);
             let direction = if ahead < 0 { "behind" } else { "ahead of" };

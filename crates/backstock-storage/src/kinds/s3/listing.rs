@@ -20,6 +20,9 @@ const PAGE_LIMIT_BYTES: usize = 8 << 20;
 impl Bucket {
     /// Every object below a folder, sorted. What does not have an object's name was put there by others.
     pub(super) async fn list(&self, folder: Option<&ObjectName>) -> Result<Vec<ObjectFacts>> {
+        if self.has_versions().await? {
+            return self.list_versions(folder).await;
+        }
         let act = Act { verb: "list", name: folder.map_or("", ObjectName::as_str) };
         let below = self.keys_below(folder);
         let (mut found, mut token) = (Vec::new(), None::<String>);
@@ -32,12 +35,12 @@ impl Bucket {
             }
             let mut entries = Vec::new();
             let mut keep = |entry: Element| {
-                let key = entry.text_of("Key").ok_or("an entry has no key")?;
+                let key = key_of(&entry).ok_or("an entry has no key")?;
                 let size = entry.text_of("Size").and_then(|size| size.parse().ok());
                 entries.push((key.to_owned(), size.ok_or("an entry has no size")?));
                 Ok(())
             };
-            let root = self.page(act, call, "Contents", &mut keep).await?;
+            let root = self.page(act, call, &["Contents"], &mut keep).await?;
             found.extend(entries.into_iter().filter_map(|(key, size_bytes)| self.facts(&key, size_bytes)));
             self.was_seen.store(true, Ordering::Relaxed);
             if found.len() > LIST_LIMIT_OBJECTS {
@@ -57,7 +60,7 @@ impl Bucket {
         Ok(found)
     }
 
-    fn facts(&self, key: &str, size_bytes: u64) -> Option<ObjectFacts> {
+    pub(super) fn facts(&self, key: &str, size_bytes: u64) -> Option<ObjectFacts> {
         let name = ObjectName::new(key.strip_prefix(&self.prefix)?).ok()?;
         Some(ObjectFacts { name, size_bytes })
     }
@@ -67,13 +70,13 @@ impl Bucket {
         &self,
         act: Act<'_>,
         call: Call<'_>,
-        entry: &str,
+        entries: &[&str],
         each: &mut (dyn FnMut(Element) -> std::result::Result<(), String> + Send),
     ) -> Result<Element> {
         let answer = self.ask(act, call).await?;
         let answer = answer.map_err(|refusal| refusal.into_error(&self.http, act))?;
         let body = self.http.read(act, answer, PAGE_LIMIT_BYTES).await?;
-        xml::read(&body, None, entry, each)
+        xml::read(&body, None, entries, each)
             .map_err(|problem| self.http.refused(act, Cause::Garbled, &problem, None))
     }
 
@@ -92,12 +95,12 @@ impl Bucket {
             }
             let mut uploads = Vec::new();
             let mut keep = |entry: Element| {
-                let key = entry.text_of("Key").ok_or("an upload has no key")?.to_owned();
+                let key = key_of(&entry).ok_or("an upload has no key")?.to_owned();
                 let id = entry.text_of("UploadId").ok_or("an upload has no id")?.to_owned();
                 uploads.push((key, id));
                 Ok(())
             };
-            let root = match self.page(act, call, "Upload", &mut keep).await {
+            let root = match self.page(act, call, &["Upload"], &mut keep).await {
                 Err(Error::Refused { cause: Cause::Denied | Cause::Unexpected, .. }) => return Ok(count),
                 other => other?,
             };
@@ -126,6 +129,11 @@ impl Bucket {
     }
 }
 
+/// The key of an entry. Blanks around it are its own: without them it would be another key.
+pub(super) fn key_of(entry: &Element) -> Option<&str> {
+    entry.child("Key").map(|key| key.text.as_str())
+}
+
 /// Where a list goes on, if it does.
 pub(super) fn next_of(root: &Element, marker: &str) -> Option<String> {
     let goes_on = root.text_of("IsTruncated").is_some_and(|text| text.eq_ignore_ascii_case("true"));
@@ -138,7 +146,7 @@ mod tests {
     use super::*;
 
     fn page(text: &str) -> Element {
-        xml::read(text.as_bytes(), None, "Contents", &mut |_| Ok(())).unwrap()
+        xml::read(text.as_bytes(), None, &["Contents"], &mut |_| Ok(())).unwrap()
     }
 
     #[test]

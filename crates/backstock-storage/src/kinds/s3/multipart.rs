@@ -5,7 +5,7 @@
 //! can come of it; where the owner must do something first, or wanted it to stop, it waits.
 
 use backstock_host::hex;
-use backstock_vocabulary::{ErrorClass, Proof};
+use backstock_vocabulary::ErrorClass;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use futures_util::{Stream, TryStreamExt, stream};
@@ -16,9 +16,10 @@ use serde::{Deserialize, Serialize};
 use super::bucket::{Bucket, Call};
 use super::failure::Refusal;
 use super::objects::etag_of;
+use super::versions::version_of;
 use crate::check::Check;
 use crate::http::{Act, Piece, read_piece};
-use crate::{Cause, Error, InOneGo, ObjectName, PutReceipt, Result, ResumeState, SpooledPart, Upload, xml};
+use crate::{Cause, Error, InOneGo, ObjectName, Result, ResumeState, SpooledPart, Upload, xml};
 
 /// The longest part that is put in one request, in bytes.
 pub(super) const SINGLE_LIMIT_BYTES: u64 = 100 << 20;
@@ -53,6 +54,9 @@ enum Failed {
     Otherwise(Error),
 }
 
+/// The version that an upload has become, where the service says so, or how it failed.
+type Made = std::result::Result<Option<String>, Failed>;
+
 impl From<Error> for Failed {
     fn from(error: Error) -> Self {
         Self::Otherwise(error)
@@ -77,13 +81,14 @@ struct Hashed {
 }
 
 impl Bucket {
-    /// Puts a part in pieces, and goes on with an earlier try where there is one.
+    /// Puts a part in pieces, and goes on with an earlier try where there is one; tells the version that it has become, where
+    /// the service says so.
     pub(super) async fn put_in_parts(
         &self,
         name: &ObjectName,
         part: &SpooledPart<'_>,
         upload: &dyn Upload,
-    ) -> Result<PutReceipt> {
+    ) -> Result<Option<String>> {
         let key = self.key(name);
         let sending = Sending { bucket: self, name, key: &key, part, upload };
         if let Some(mut progress) = sending.earlier().await? {
@@ -97,12 +102,12 @@ impl Bucket {
         sending.settle(sent, &progress, waits_for_a_later_try).await
     }
 
-    /// Puts a part in pieces; what fails is ended, since nobody remembers it.
+    /// The same from the beginning; what fails is ended, since nobody remembers it.
     pub(super) async fn put_in_parts_or_abort(
         &self,
         name: &ObjectName,
         part: &SpooledPart<'_>,
-    ) -> Result<PutReceipt> {
+    ) -> Result<Option<String>> {
         let key = self.key(name);
         let sending = Sending { bucket: self, name, key: &key, part, upload: &InOneGo };
         let mut progress = sending.begin().await?;
@@ -180,7 +185,7 @@ impl<'a> Sending<'a> {
             };
             let body = self.bucket.http.read(act, answer, 1 << 20).await?;
             let before = pieces.len();
-            let read = xml::read(&body, None, "Part", &mut |entry| {
+            let read = xml::read(&body, None, &["Part"], &mut |entry| {
                 let number = entry.text_of("PartNumber").and_then(|text| text.parse().ok());
                 let size = entry.text_of("Size").and_then(|text| text.parse().ok());
                 pieces.push(KnownPiece {
@@ -211,7 +216,7 @@ impl<'a> Sending<'a> {
         let answer = self.bucket.sort_out(act, answer).await?;
         let answer = answer.map_err(|refusal| refusal.into_error(http, act))?;
         let body = http.read(act, answer, ANSWER_LIMIT_BYTES).await?;
-        let root = xml::read(&body, None, "", &mut |_| Ok(()));
+        let root = xml::read(&body, None, &[], &mut |_| Ok(()));
         let upload_id = root.ok().and_then(|root| root.text_of("UploadId").map(str::to_owned));
         let upload_id = upload_id.filter(|id| !id.is_empty()).ok_or_else(|| {
             http.refused(act, Cause::Garbled, "it does not tell the id of the upload", None)
@@ -234,7 +239,7 @@ impl<'a> Sending<'a> {
     }
 
     /// Sends what is missing and completes the upload.
-    async fn finish(&self, progress: &mut Progress) -> std::result::Result<PutReceipt, Failed> {
+    async fn finish(&self, progress: &mut Progress) -> Made {
         let hashed = self.hashed_pieces(progress).await?;
         let upload_id = progress.upload_id.clone();
         let mut sent = std::pin::pin!(
@@ -244,10 +249,7 @@ impl<'a> Sending<'a> {
             progress.etags.push(etag);
             self.reached(progress)?;
         }
-        self.complete(progress).await?;
-        self.bucket.confirm(self.name, self.part.size_bytes).await?;
-        // The etag of such an object is no hash of its bytes: nothing but their number is proven here.
-        Ok(PutReceipt::new(Proof::Size))
+        self.complete(progress).await
     }
 
     /// The pieces that are missing, each when it is hashed. The last one comes only when the whole part is what was promised.
@@ -306,7 +308,7 @@ impl<'a> Sending<'a> {
 
     /// Makes the object of its pieces. A success may carry a failure in its body, since it begins before the work is done
     /// (F89).
-    async fn complete(&self, progress: &Progress) -> std::result::Result<(), Failed> {
+    async fn complete(&self, progress: &Progress) -> Made {
         let act = self.act("complete the upload of");
         let pieces = (1..).zip(&progress.etags).map(|(number, etag): (u64, _)| {
             format!("<Part><PartNumber>{number}</PartNumber><ETag>{}</ETag></Part>", xml::escape(etag))
@@ -318,10 +320,10 @@ impl<'a> Sending<'a> {
         let request = self.bucket.signed(call).header("content-type", "application/xml").body(body);
         let answer = http.send_patiently(act, request).await?;
         let answer = self.bucket.sort_out(act, answer).await?.map_err(|refusal| self.fail(act, refusal))?;
-        let told = Refusal::of_head(http, &answer);
+        let (told, version) = (Refusal::of_head(http, &answer), version_of(&answer));
         let body = http.read(act, answer, ANSWER_LIMIT_BYTES).await?;
-        match xml::read(&body, None, "", &mut |_| Ok(())) {
-            Ok(root) if root.name == "CompleteMultipartUploadResult" => Ok(()),
+        match xml::read(&body, None, &[], &mut |_| Ok(())) {
+            Ok(root) if root.name == "CompleteMultipartUploadResult" => Ok(version),
             Ok(root) if root.name == "Error" => Err(self.fail(act, told.with_body(&body))),
             _ => Err(http.refused(act, Cause::Garbled, "its answer is cut off", None).into()),
         }
@@ -330,12 +332,12 @@ impl<'a> Sending<'a> {
     /// Ends an upload that failed and that nobody goes on with. The first error tells more than one from cleaning up.
     async fn settle(
         &self,
-        sent: std::result::Result<PutReceipt, Failed>,
+        sent: Made,
         progress: &Progress,
         waits: fn(&Error) -> bool,
-    ) -> Result<PutReceipt> {
+    ) -> Result<Option<String>> {
         let error = match sent {
-            Ok(receipt) => return Ok(receipt),
+            Ok(version) => return Ok(version),
             Err(Failed::Gone(error) | Failed::Otherwise(error)) => error,
         };
         if !waits(&error) {

@@ -15,6 +15,7 @@ use ring::digest::{Context, SHA256};
 
 use super::bucket::{Bucket, Call};
 use super::multipart;
+use super::versions::{Version, version_of};
 use crate::http::{Act, Answer, Piece, read_piece};
 use crate::{
     Cause, Error, InOneGo, ObjectName, PutReceipt, RANGE_LIMIT_BYTES, Result, SMALL_LIMIT_BYTES, SpooledPart,
@@ -24,12 +25,31 @@ use crate::{
 /// The header that carries the SHA-256 of an object, in hexadecimal digits.
 pub(super) const SHA256_HEADER: &str = "x-amz-meta-sha256";
 
-/// What a HEAD tells.
+/// What a HEAD tells, or a list of versions.
 #[derive(Debug)]
 pub(super) struct Head {
     pub(super) size_bytes: u64,
     sha256: Option<String>,
     etag: Option<String>,
+    /// The version whose HEAD would tell more.
+    version: Option<String>,
+}
+
+/// A part that was put, before anybody has looked whether it is there.
+struct Put {
+    /// The version that it has become, where the service says so.
+    version: Option<String>,
+    /// Its MD5, where it went in one request.
+    md5: Option<[u8; 16]>,
+}
+
+impl Put {
+    /// What its being there rests on. The etag of what was put in pieces is no hash of its bytes: nothing but their number is
+    /// proven then.
+    fn receipt(&self, head: &Head) -> PutReceipt {
+        let is_proven = self.md5.is_some_and(|md5| head.has_md5(md5));
+        PutReceipt::new(if is_proven { Proof::ProviderHash } else { Proof::Size })
+    }
 }
 
 /// The two hashes of what goes into one request.
@@ -60,20 +80,44 @@ impl Bucket {
         if let Some(head) = self.head("look at", name).await? {
             return self.compare_with_part(name, part, &head).await;
         }
-        if part.size_bytes <= multipart::SINGLE_LIMIT_BYTES {
-            self.put_at_once(name, part, upload).await
+        let put = if part.size_bytes <= multipart::SINGLE_LIMIT_BYTES {
+            self.put_at_once(name, part, upload).await?
         } else {
-            self.put_in_parts(name, part, upload).await
-        }
+            Put { version: self.put_in_parts(name, part, upload).await?, md5: None }
+        };
+        let head = self.confirm(name, part.size_bytes, put.version.as_deref()).await?;
+        Ok(put.receipt(&head))
     }
 
-    /// Lets a part take the place of whatever the name holds: S3 exchanges objects in one step.
+    /// Lets a part take the place of whatever the name holds: S3 exchanges objects in one step. Where there are versions, the
+    /// one that stood there is the object until it is deleted.
     pub(super) async fn replace(&self, name: &ObjectName, part: &SpooledPart<'_>) -> Result<PutReceipt> {
         self.look_at_spool(name, part).await?;
-        if part.size_bytes <= multipart::SINGLE_LIMIT_BYTES {
-            self.put_at_once(name, part, &InOneGo).await
+        let has_versions = self.has_versions().await?;
+        if has_versions {
+            self.expect_replaceable(name).await?;
+        }
+        let put = if part.size_bytes <= multipart::SINGLE_LIMIT_BYTES {
+            self.put_at_once(name, part, &InOneGo).await?
         } else {
-            self.put_in_parts_or_abort(name, part).await
+            Put { version: self.put_in_parts_or_abort(name, part).await?, md5: None }
+        };
+        let version = put.version.as_deref();
+        let head = if has_versions {
+            self.take_place(name, part.size_bytes, version).await?.into()
+        } else {
+            self.confirm(name, part.size_bytes, version).await?
+        };
+        Ok(put.receipt(&head))
+    }
+
+    /// Says so before anything is sent where what stands there is locked.
+    async fn expect_replaceable(&self, name: &ObjectName) -> Result<()> {
+        let act = Act { verb: "replace", name: name.as_str() };
+        let Some(ours) = self.ours(act, name).await? else { return Ok(()) };
+        match self.held(act, &self.key(name), &ours.id).await? {
+            None => Ok(()),
+            Some(held) => Err(self.http.refused(act, Cause::Locked, &held, None)),
         }
     }
 
@@ -102,7 +146,7 @@ impl Bucket {
         name: &ObjectName,
         part: &SpooledPart<'_>,
         upload: &dyn Upload,
-    ) -> Result<PutReceipt> {
+    ) -> Result<Put> {
         let md5 = self.hash(name, part).await?;
         let act = Act { verb: "put", name: name.as_str() };
         let key = self.key(name);
@@ -110,10 +154,9 @@ impl Bucket {
         let call = call.header("content-md5", STANDARD.encode(md5));
         let piece = Piece { name, path: part.path, offset_bytes: 0, length_bytes: part.size_bytes };
         let answer = self.http.send_piece(act, self.signed(call), piece, upload).await?;
-        self.sort_out(act, answer).await?.map_err(|refusal| refusal.into_error(&self.http, act))?;
-        let head = self.confirm(name, part.size_bytes).await?;
-        let proof = if head.has_md5(md5) { Proof::ProviderHash } else { Proof::Size };
-        Ok(PutReceipt::new(proof))
+        let answer = self.sort_out(act, answer).await?;
+        let answer = answer.map_err(|refusal| refusal.into_error(&self.http, act))?;
+        Ok(Put { version: version_of(&answer), md5: Some(md5) })
     }
 
     /// What is said about an object when it is made.
@@ -125,8 +168,11 @@ impl Bucket {
         }
     }
 
-    /// Looks at what was just put. An object of another length is taken away again.
-    pub(super) async fn confirm(&self, name: &ObjectName, size_bytes: u64) -> Result<Head> {
+    /// Looks at what was just put, as the version that is named. An object of another length is taken away again.
+    async fn confirm(&self, name: &ObjectName, size_bytes: u64, version: Option<&str>) -> Result<Head> {
+        if self.has_versions().await? {
+            return Ok(self.confirm_version(name, size_bytes, version).await?.into());
+        }
         let head = self.head("confirm", name).await?;
         match head {
             Some(head) if head.size_bytes == size_bytes => Ok(head),
@@ -155,8 +201,22 @@ impl Bucket {
         self.overwrite(name, bytes).await
     }
 
-    /// Puts bytes under a name, whatever it holds.
-    pub(super) async fn overwrite(&self, name: &ObjectName, bytes: &[u8]) -> Result<()> {
+    async fn overwrite(&self, name: &ObjectName, bytes: &[u8]) -> Result<()> {
+        let version = self.send_small(name, bytes).await?;
+        self.confirm(name, bytes.len() as u64, version.as_deref()).await.map(|_| ())
+    }
+
+    /// Sends bytes for a name, whatever it holds, and reads them back: as the version that they have become, where there are
+    /// versions. What a test of a place does where nothing may be deleted.
+    pub(super) async fn keeps(&self, name: &ObjectName, bytes: &[u8]) -> Result<bool> {
+        let act = Act { verb: "read", name: name.as_str() };
+        let version = self.send_small(name, bytes).await?;
+        let length_bytes = bytes.len() as u64;
+        Ok(self.read_version(act, name, version.as_deref(), 0, length_bytes).await? == bytes)
+    }
+
+    /// Sends bytes for a name; tells the version that they have become, where the service says so.
+    async fn send_small(&self, name: &ObjectName, bytes: &[u8]) -> Result<Option<String>> {
         let act = Act { verb: "put", name: name.as_str() };
         let key = self.key(name);
         let mut hashes = Hashes::new();
@@ -165,8 +225,9 @@ impl Bucket {
         let call = call.header("content-md5", STANDARD.encode(hashes.md5.finalize()));
         let request = self.signed(call).header("content-length", bytes.len()).body(bytes.to_vec());
         let answer = self.http.send_patiently(act, request).await?;
-        self.sort_out(act, answer).await?.map_err(|refusal| refusal.into_error(&self.http, act))?;
-        self.confirm(name, bytes.len() as u64).await.map(|_| ())
+        let answer = self.sort_out(act, answer).await?;
+        let answer = answer.map_err(|refusal| refusal.into_error(&self.http, act))?;
+        Ok(version_of(&answer))
     }
 
     /// The name is taken: by these very bytes, or it is a conflict.
@@ -183,12 +244,20 @@ impl Bucket {
         if head.has_md5(md5) {
             return Ok(PutReceipt::new(Proof::ProviderHash));
         }
-        let (there, proof) = match &head.sha256 {
+        let (there, proof) = match self.sha256_of(name, head).await? {
             Some(sha256) => (sha256.to_lowercase(), Proof::Size),
             // It was put there by other means: only its bytes can tell.
             None => (self.read_and_hash(name, head.size_bytes).await?, Proof::ReadBack),
         };
         if there == hex::encode(&part.sha256) { Ok(PutReceipt::new(proof)) } else { Err(self.conflict(name)) }
+    }
+
+    /// The SHA-256 that an object carries beside it. A list of versions does not tell it.
+    async fn sha256_of(&self, name: &ObjectName, head: &Head) -> Result<Option<String>> {
+        let Some(version) = &head.version else { return Ok(head.sha256.clone()) };
+        let act = Act { verb: "look at", name: name.as_str() };
+        let answer = self.head_of_version(act, &self.key(name), version).await?;
+        Ok(answer.header(SHA256_HEADER).map(str::to_owned))
     }
 
     async fn read_and_hash(&self, name: &ObjectName, size_bytes: u64) -> Result<String> {
@@ -208,6 +277,9 @@ impl Bucket {
     /// What is under a name. A HEAD says nothing about why it failed: then the same is asked with a GET.
     pub(super) async fn head(&self, verb: &'static str, name: &ObjectName) -> Result<Option<Head>> {
         let act = Act { verb, name: name.as_str() };
+        if self.has_versions().await? {
+            return Ok(self.ours(act, name).await?.map(Head::from));
+        }
         let key = self.key(name);
         let refusal = match self.ask(act, Call::object(Method::HEAD, &key)).await? {
             Ok(answer) => {
@@ -217,7 +289,8 @@ impl Bucket {
                     return Err(self.http.refused(act, Cause::Unexpected, problem, None));
                 };
                 let text = |name| answer.header(name).map(str::to_owned);
-                return Ok(Some(Head { size_bytes, sha256: text(SHA256_HEADER), etag: text("etag") }));
+                let (sha256, etag) = (text(SHA256_HEADER), text("etag"));
+                return Ok(Some(Head { size_bytes, sha256, etag, version: None }));
             }
             Err(refusal) => refusal,
         };
@@ -253,9 +326,36 @@ impl Bucket {
             let head = self.head(act.verb, name).await?;
             return head.map(|_| Vec::new()).ok_or_else(|| self.not_found(name));
         }
+        if !self.has_versions().await? {
+            return self.read_version(act, name, None, offset_bytes, length_bytes).await;
+        }
         let key = self.key(name);
-        let last = offset_bytes.saturating_add(length_bytes - 1);
-        let request = self.signed(Call::object(Method::GET, &key));
+        if let Some(id) = self.remembered(&key) {
+            match self.read_version(act, name, Some(&id), offset_bytes, length_bytes).await {
+                Err(Error::NotFound { .. }) => self.forget(&key),
+                other => return other,
+            }
+        }
+        let ours = self.ours(act, name).await?.ok_or_else(|| self.not_found(name))?;
+        self.read_version(act, name, Some(&ours.id), offset_bytes, length_bytes).await
+    }
+
+    /// Reads from one version, or from the newest where none is named.
+    async fn read_version(
+        &self,
+        act: Act<'_>,
+        name: &ObjectName,
+        version: Option<&str>,
+        offset_bytes: u64,
+        length_bytes: u64,
+    ) -> Result<Vec<u8>> {
+        let key = self.key(name);
+        let last = offset_bytes.saturating_add(length_bytes.saturating_sub(1));
+        let mut call = Call::object(Method::GET, &key);
+        if let Some(version) = version {
+            call = call.query("versionId", version);
+        }
+        let request = self.signed(call);
         let answer =
             self.http.send(act, request.header("range", format!("bytes={offset_bytes}-{last}"))).await?;
         match self.sort_out(act, answer).await? {
@@ -266,17 +366,27 @@ impl Bucket {
         }
     }
 
-    fn not_found(&self, name: &ObjectName) -> Error {
+    pub(super) fn not_found(&self, name: &ObjectName) -> Error {
         Error::NotFound { name: name.clone(), place: self.http.place().to_owned() }
     }
 
     pub(super) async fn delete(&self, name: &ObjectName) -> Result<()> {
+        if self.has_versions().await? {
+            return self.delete_versions(name).await;
+        }
         let act = Act { verb: "delete", name: name.as_str() };
         let key = self.key(name);
         match self.ask(act, Call::object(Method::DELETE, &key)).await? {
             Err(refusal) if !refusal.is_missing_object() => Err(refusal.into_error(&self.http, act)),
             _ => Ok(()),
         }
+    }
+}
+
+impl From<Version> for Head {
+    fn from(version: Version) -> Self {
+        let Version { id, size_bytes, etag } = version;
+        Self { size_bytes, sha256: None, etag, version: Some(id) }
     }
 }
 

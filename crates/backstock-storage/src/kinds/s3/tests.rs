@@ -1,7 +1,9 @@
 //! The S3 kind against a real server that checks signatures, alone and with trouble on the way.
 
 mod faults;
+mod locks;
 mod resume;
+mod versions;
 
 use std::path::{Path, PathBuf};
 
@@ -48,18 +50,7 @@ impl Trial {
 
     /// A file in the spool with bytes that do not repeat.
     fn part(&self, size_bytes: usize) -> Spooled {
-        let mut bytes = Vec::with_capacity(size_bytes + 8);
-        let mut state = size_bytes as u64 | 1;
-        while bytes.len() < size_bytes {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-            bytes.extend_from_slice(&state.to_le_bytes());
-        }
-        bytes.truncate(size_bytes);
-        let path = self.spool.path().join("part");
-        std::fs::write(&path, &bytes).unwrap();
-        let mut sha256 = [0; 32];
-        sha256.copy_from_slice(digest(&ring::digest::SHA256, &bytes).as_ref());
-        Spooled { path, size_bytes: size_bytes as u64, sha256 }
+        Spooled::write(self.spool.path(), size_bytes)
     }
 
     /// How many bytes of bodies went by.
@@ -75,6 +66,21 @@ struct Spooled {
 }
 
 impl Spooled {
+    fn write(spool: &Path, size_bytes: usize) -> Self {
+        let mut bytes = Vec::with_capacity(size_bytes + 8);
+        let mut state = size_bytes as u64 | 1;
+        while bytes.len() < size_bytes {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            bytes.extend_from_slice(&state.to_le_bytes());
+        }
+        bytes.truncate(size_bytes);
+        let path = spool.join("part");
+        std::fs::write(&path, &bytes).unwrap();
+        let mut sha256 = [0; 32];
+        sha256.copy_from_slice(digest(&ring::digest::SHA256, &bytes).as_ref());
+        Self { path, size_bytes: size_bytes as u64, sha256 }
+    }
+
     fn part(&self) -> SpooledPart<'_> {
         let Self { path, size_bytes, sha256 } = self;
         SpooledPart { path, size_bytes: *size_bytes, sha256: *sha256, blocks: &[], may_consume: false }

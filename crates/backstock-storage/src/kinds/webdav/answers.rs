@@ -17,7 +17,7 @@ impl WebDav {
     /// The entries of a multi-status answer, each with the steps of its path.
     pub(super) fn entries_of(&self, act: Act<'_>, body: &[u8]) -> Result<Vec<(Vec<String>, Entry)>> {
         let mut found = Vec::new();
-        let read = xml::read(body, Some(NAMESPACE), "response", &mut |response| {
+        let read = xml::read(body, Some(NAMESPACE), &["response"], &mut |response| {
             if found.len() > LIST_LIMIT_OBJECTS {
                 return Err("it lists too much".to_owned());
             }
@@ -31,7 +31,7 @@ impl WebDav {
     /// Bytes that may still be stored, where the answer tells (RFC 4331); less than nothing means that nobody counts.
     pub(super) fn room_of(&self, act: Act<'_>, body: &[u8]) -> Result<Option<u64>> {
         let mut room = None;
-        let read = xml::read(body, Some(NAMESPACE), "response", &mut |response| {
+        let read = xml::read(body, Some(NAMESPACE), &["response"], &mut |response| {
             let properties = properties_of(&response);
             room = properties.and_then(|found| found.text_of("quota-available-bytes")?.parse().ok());
             Ok(())
@@ -72,7 +72,7 @@ fn without_query(mut url: Url) -> Url {
 
 /// What a server of the sabre family says, Nextcloud among them. Others speak HTML, which helps nobody.
 fn message_of(body: &[u8]) -> Option<String> {
-    let root = xml::read(body, None, "", &mut |_| Ok(())).ok()?;
+    let root = xml::read(body, None, &[], &mut |_| Ok(())).ok()?;
     root.text_of("message").filter(|message| !message.is_empty()).map(str::to_owned)
 }
 
@@ -142,7 +142,7 @@ mod tests {
             found.extend(entry_of(&response, &folder));
             Ok(())
         };
-        xml::read(text.as_bytes(), Some(NAMESPACE), "response", &mut keep).unwrap();
+        xml::read(text.as_bytes(), Some(NAMESPACE), &["response"], &mut keep).unwrap();
         let seen: Vec<_> =
             found.iter().map(|(_, entry)| (entry.step.as_str(), entry.kind, entry.size_bytes)).collect();
         assert_eq!(seen, [("a b", EntryKind::File, 5), ("f", EntryKind::Folder, 0)]);

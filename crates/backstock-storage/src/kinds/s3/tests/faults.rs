@@ -104,11 +104,11 @@ async fn refusals_say_what_to_do() {
 async fn a_missing_bucket_is_no_missing_object() {
     let Some(trial) = Trial::start() else { return };
     trial.proxy.order("HEAD", "", 0, 1, Trouble::status(404, ""));
-    trial.proxy.order("GET", "", 0, 1, Trouble::status(404, &refused("NoSuchBucket")));
+    trial.proxy.order("GET", "/x?", 0, 1, Trouble::status(404, &refused("NoSuchBucket")));
     let error = trial.storage.stat(&name("x")).await.unwrap_err();
     assert_eq!(cause_of(&error), Some(Cause::NoPlace), "{error}");
     trial.proxy.order("HEAD", "", 0, 1, Trouble::status(403, ""));
-    trial.proxy.order("GET", "", 0, 1, Trouble::status(403, &refused("ExpiredToken")));
+    trial.proxy.order("GET", "/x?", 0, 1, Trouble::status(403, &refused("ExpiredToken")));
     let error = trial.storage.stat(&name("x")).await.unwrap_err();
     assert_eq!(cause_of(&error), Some(Cause::SignIn), "{error}");
     assert!(trial.storage.stat(&name("x")).await.unwrap().is_none());
