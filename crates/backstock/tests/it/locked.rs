@@ -16,9 +16,13 @@ use super::sealed::{folder_of_files, give_key};
 fn request(address: SocketAddr, method: &str, key: &str, body: &str) -> String {
     let mut stream = TcpStream::connect(address).unwrap();
     let length = body.len();
-    let head = format!(
-        "{method} /locks/{key} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n"
-    );
+    let head = [
+        format!("{method} /locks/{key} HTTP/1.1"),
+        format!("host: {address}"),
+        "authorization: AWS4-HMAC-SHA256 Credential=a/20261122/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=0".to_owned(),
+        format!("connection: close\r\ncontent-length: {length}\r\n\r\n"),
+    ]
+    .join("\r\n");
     stream.write_all(format!("{head}{body}").as_bytes()).unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
