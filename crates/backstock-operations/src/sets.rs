@@ -122,7 +122,7 @@ pub fn listed_set(environment: &Environment, shop: &Shop, set: &Set) -> Result<L
             copies: destination.copies,
             is_on: destination.is_on,
             limits: read_limits(&destination.settings)?,
-            held: count(|state| state.is_there()),
+            held: count(ReplicaState::is_there),
             owed: count(is_owed),
             link: storages::find_link(environment, destination.storage)?,
         });

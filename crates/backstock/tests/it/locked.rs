@@ -49,8 +49,10 @@ fn what_stays_is_locked_and_neither_deleted_nor_hidden() {
     vault.add(&place, &root, &[]);
     let made = place.run(&["backup", &root, "--level", "full", "--json"]).expect(0).json();
     assert_eq!((&made["locks"][0]["storage"], &made["locks"][0]["problem"]), (&"vault".into(), &Value::Null));
-    let (first, _, until) = replica(&place.list()[0]);
-    let in_days = |days: i64| Timestamp::now() + SignedDuration::from_hours(24 * days);
+    let backup = place.list().remove(0);
+    let (first, _, until) = replica(&backup);
+    let started: Timestamp = backup["started"].as_str().unwrap().parse().unwrap();
+    let in_days = |days: i64| started + SignedDuration::from_hours(24 * days);
     // Nobody knows the pace yet: two newer ones, one a day; a week at the least.
     assert!(until.unwrap() > in_days(6) && until.unwrap() < in_days(8), "{until:?}");
     let manifest = format!("shops/{first}/manifest.json");
