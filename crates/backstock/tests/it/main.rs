@@ -39,6 +39,9 @@ mod dry_runs;
 mod early_copies;
 #[cfg(test)]
 #[cfg(feature = "failpoints")]
+mod far_recoveries;
+#[cfg(test)]
+#[cfg(feature = "failpoints")]
 mod full_disk;
 #[cfg(test)]
 #[cfg(feature = "failpoints")]
