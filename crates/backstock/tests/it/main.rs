@@ -42,6 +42,9 @@ mod early_copies;
 mod far_recoveries;
 #[cfg(test)]
 #[cfg(feature = "failpoints")]
+mod foreign_places;
+#[cfg(test)]
+#[cfg(feature = "failpoints")]
 mod full_disk;
 #[cfg(test)]
 #[cfg(feature = "failpoints")]
