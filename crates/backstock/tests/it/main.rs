@@ -73,6 +73,9 @@ mod limits;
 #[cfg(feature = "failpoints")]
 mod links;
 #[cfg(test)]
+#[cfg(feature = "failpoints")]
+mod lost_lanes;
+#[cfg(test)]
 mod machine_id;
 #[cfg(test)]
 mod main_job;
