@@ -145,6 +145,9 @@ mod sealed_shop;
 #[cfg(test)]
 mod sealed_trust;
 #[cfg(test)]
+#[cfg(feature = "failpoints")]
+mod spool_room;
+#[cfg(test)]
 mod storages;
 #[cfg(test)]
 mod succession;
