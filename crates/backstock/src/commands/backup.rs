@@ -12,6 +12,7 @@ use serde::Serialize;
 use super::drill::drill_after_backup;
 use super::prune::{settings_of, what_was_done};
 use super::replicate::show_destination;
+use super::set::follow_file_before_backup;
 use super::settings::export_after;
 use super::verify::{after_backup, schedule_after_backup, show_after_backup};
 use super::{Document, Result, WithPhases, forget_history, tell_of_links};
@@ -43,6 +44,7 @@ pub(super) fn run(session: &Session, arguments: &BackupArguments) -> Result {
     for note in &subject.notes {
         session.terminal.say(&format!("note: {}", printable(note)));
     }
+    let is_known = arguments.dry_run || follow_file_before_backup(session, &environment, &subject)?;
     let request =
         said_of_set(session, &environment, &subject, &set, request(session, arguments, set.clone()))?;
     let plan = plan_backup(&environment, &subject, &request)?;
@@ -56,7 +58,7 @@ pub(super) fn run(session: &Session, arguments: &BackupArguments) -> Result {
     let progress = session.progress();
     let result = backup(&environment, plan, &progress).map(|report| {
         let act = |policy| prune_after_backup(&environment, &shop, report.backup, policy, &progress);
-        let pruned = retention.filter(|_| report.unread_destinations.is_empty()).map(act);
+        let pruned = retention.filter(|_| is_known && report.unread_destinations.is_empty()).map(act);
         let check = |schedule| after_backup(&environment, &shop, schedule, &progress);
         let checked = schedule.map_or(Ok(None), check);
         let new = (report.backup, report.content, arguments.drill);
@@ -78,7 +80,7 @@ pub(super) fn run(session: &Session, arguments: &BackupArguments) -> Result {
     let drilled = super::drill::show_after_backup(session, &drilled);
     // Damage weighs more than anything that could not be done.
     let found = found.filter(|code| *code == Code::Damaged).or(drilled).or(found);
-    let is_whole = report.content == Content::Whole && report.is_everywhere();
+    let is_whole = is_known && report.content == Content::Whole && report.is_everywhere();
     let code = if is_whole { Code::Done } else { Code::Partial };
     let code = found.unwrap_or(code);
     report.require_copies()?;

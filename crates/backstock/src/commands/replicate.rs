@@ -22,16 +22,18 @@ pub(super) fn run(session: &Session, arguments: &ReplicateArguments) -> Result {
         None => shops(&environment)?,
     };
     let mut reports: Vec<ReplicationReport> = Vec::new();
-    let mut settings = Vec::new();
+    let (mut settings, mut is_known) = (Vec::new(), true);
     for shop in &shops {
         let set = find_set(&environment, shop)?;
+        is_known &= super::set::follow_file(session, &environment, shop, &set)?;
         let progress = session.progress();
         let result = replicate(&environment, shop, &set, arguments.take_over, &progress);
         progress.close();
         reports.push(result?);
         settings.extend(export_after(session, &environment, shop));
     }
-    let code = code_of(&reports);
+    // What is owed to a place that nobody knows is not even counted.
+    let code = if is_known { code_of(&reports) } else { Code::Partial };
     let terminal = session.terminal;
     if terminal.json() {
         #[derive(Serialize)]

@@ -163,4 +163,7 @@ mod verify;
 #[cfg(feature = "failpoints")]
 mod verify_due;
 #[cfg(test)]
+#[cfg(feature = "failpoints")]
+mod written_destinations;
+#[cfg(test)]
 mod wrong_parts;
