@@ -91,6 +91,9 @@ mod open_restores;
 #[cfg(test)]
 mod other_vendor;
 #[cfg(test)]
+#[cfg(feature = "failpoints")]
+mod page_of_storages;
+#[cfg(test)]
 mod part_of_backup;
 #[cfg(test)]
 mod parts;
