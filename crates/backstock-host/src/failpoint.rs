@@ -2,6 +2,7 @@
 //!
 //! `BACKSTOCK_FAILPOINT=commit.before_manifest=kill:2` kills the process with SIGKILL when the point is reached for
 //! the second time; `=fail:1` makes the first hit return an I/O error; `=sleep:1:500` waits 500 ms at the first hit.
+//! `=panic:1` panics there, as a fault in the program would.
 //! `=fill:1` writes zeros into the file that `BACKSTOCK_FAILPOINT_FILL` names until its disk is full, and goes on.
 //! `BACKSTOCK_FAILPOINT_LOG=<file>` appends the name of every point that is reached, so that a sweep can visit each.
 
@@ -69,6 +70,7 @@ mod active {
                     );
                     std::thread::sleep(Duration::from_secs(5));
                 }
+                "panic" => std::panic::panic_any(format!("failpoint {name}")),
                 "fail" => return Err(io::Error::other(format!("failpoint {name}"))),
                 "fill" => fill()?,
                 "full" => return Err(io::Error::from(rustix::io::Errno::NOSPC)),
@@ -147,11 +149,13 @@ mod tests {
             reach("point").unwrap();
             assert!(before.elapsed() >= Duration::from_millis(50));
             assert!(reach("point").unwrap_err().to_string().contains("unknown act"));
+            let panicked = std::panic::catch_unwind(|| reach("point")).unwrap_err();
+            assert_eq!(panicked.downcast_ref::<String>().unwrap(), "failpoint point");
             reach("point").unwrap();
             return;
         }
         let folder = tempfile::tempdir().unwrap();
-        let orders = "point=fail:1,point=full:2,point=sleep:3:50,point=jump:4";
+        let orders = "point=fail:1,point=full:2,point=sleep:3:50,point=jump:4,point=panic:5";
         let test = "a_point_fails_fills_and_waits_where_it_was_asked_for";
         assert!(run_again(test, orders, &folder.path().join("log")).success());
         assert!(!run_again(test, "", &folder.path().join("log")).success());

@@ -6,6 +6,7 @@
 
 mod adoption;
 mod commit;
+mod database_room;
 mod definition;
 mod home;
 mod numbers;
@@ -143,6 +144,7 @@ fn make(
 ) -> Result<Made> {
     *step = Step::Reading;
     monitor.phase(Phase::Preparing, Expected::default());
+    database_room::require_room_for_database(environment, plan)?;
     let mut commit = commit::Commit::prepare(environment, plan)?;
     let chosen = levels::choose(environment, plan)?;
     run.detail["level"] = serde_json::json!(chosen.level);

@@ -130,6 +130,13 @@ impl OperationError {
         Self::Plain { kind, message: message.into(), hint: Some(hint.into()) }
     }
 
+    /// An act that ended by a panic of its thread: a fault in the program.
+    pub(crate) fn panicked(act: &str, panic: &(dyn std::any::Any + Send)) -> Self {
+        let words = panic.downcast_ref::<String>().map(String::as_str);
+        let words = words.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("it said no more");
+        Self::plain(ErrorKind::Failed, format!("{act} ended by a fault in the program: {words}"))
+    }
+
     /// The family, which becomes the exit code.
     pub fn kind(&self) -> ErrorKind {
         match self {

@@ -103,7 +103,7 @@ pub use retention::{
 };
 pub use sets::{
     ChangedDestination, ListedDestination, ListedSet, NewDestination, add_destination, change_destination,
-    find_set, keep_local, known_set, listed_set, remove_destination,
+    find_set, follow_written, keep_local, known_set, listed_set, remove_destination, written_elsewhere,
 };
 pub use show::{
     ListedBackup, ListedCheck, ListedDrill, ListedReplica, ShownArtifact, ShownBackup, ShownFile, ShownTable,

@@ -1,5 +1,7 @@
 //! Sets: where their backups go besides the first place.
 
+mod written;
+
 use backstock_catalog::{Destination, Set, Shop};
 use backstock_storage::ObjectName;
 use backstock_vocabulary::{DestinationId, ReplicaState};
@@ -11,6 +13,8 @@ use crate::error::{Doing, ErrorKind, OperationError, Result};
 use crate::replicate::{ByteRate, Hours, Limits, is_owed, read_limits};
 use crate::storages::{self, ListedLink};
 use crate::subject::Subject;
+
+pub use written::{follow_written, written_elsewhere};
 
 /// A destination as somebody defines it.
 #[derive(Debug, Clone, Default)]

@@ -1,11 +1,16 @@
 //! The TOML file: the instance's settings, and sets that are managed by file (read-only for everyone else).
 
+mod destination;
+
 use std::path::{Path, PathBuf};
 
 use backstock_operations::{
-    DrillSettings, LevelSettings, PartSize, RetentionSettings, SetSettings, ShopOverrides, VerifySettings,
+    DrillSettings, LevelSettings, NewDestination, PartSize, RetentionSettings, SetSettings, ShopOverrides,
+    VerifySettings,
 };
 use serde::Deserialize;
+
+use destination::DestinationTable;
 
 /// A configuration file of more bytes is none.
 const SIZE_LIMIT_BYTES: u64 = 4 * 1024 * 1024;
@@ -112,6 +117,8 @@ pub(crate) struct SetTable {
     pub(crate) verify: Option<VerifySettings>,
     /// Which new backups of it are drilled, instead of what is said for all.
     pub(crate) drill: Option<DrillSettings>,
+    /// Where else its backups go; absent: what the catalog says.
+    pub(crate) destination: Option<Vec<DestinationTable>>,
     /// The database, where it cannot be read from the shop's own files.
     #[serde(default)]
     pub(crate) database: DatabaseTable,
@@ -175,6 +182,12 @@ impl Configuration {
     /// Which new backups of such a shop are drilled.
     pub(crate) fn drill(&self, folder: Option<&Path>, title: &str) -> &DrillSettings {
         self.set_of(folder, title).and_then(|set| set.drill.as_ref()).unwrap_or(&self.drill)
+    }
+
+    /// Where else the backups of such a shop go, if the file says it.
+    pub(crate) fn destinations(&self, folder: Option<&Path>, title: &str) -> Option<Vec<NewDestination>> {
+        let rows = self.set_of(folder, title)?.destination.as_ref()?;
+        Some(rows.iter().map(DestinationTable::destination).collect())
     }
 
     fn set_of(&self, folder: Option<&Path>, title: &str) -> Option<&SetTable> {

@@ -2,9 +2,9 @@
 
 use std::collections::HashMap;
 
-use backstock_archive::manifest::SignedManifest;
+use backstock_archive::manifest::{ManifestArtifact, SignedManifest};
 use backstock_catalog::{Backup, Replica};
-use backstock_vocabulary::{BackupId, Proof, Reason, ReplicaState};
+use backstock_vocabulary::{ArtifactKind, BackupId, Proof, Reason, ReplicaState};
 
 use crate::destination::{FoundManifest, SetFolder};
 use crate::environment::Environment;
@@ -102,7 +102,10 @@ pub(super) fn described(folder: &SetFolder, name: &str, signed: &SignedManifest)
         exceptions: manifest.exceptions.database + manifest.exceptions.files,
         notes: manifest.exceptions.notes,
         detail: serde_json::json!({
-            "artifacts": manifest.artifacts.iter().map(backstock_archive::ManifestArtifact::path).collect::<Vec<_>>(),
+            "artifacts": manifest.artifacts.iter().map(ManifestArtifact::path).collect::<Vec<_>>(),
+            "database_bytes": manifest
+                .artifact(ArtifactKind::Database)
+                .map(ManifestArtifact::stored_bytes),
             "is_snapshot": manifest.reason == Reason::PreRestore,
             "sealed_for": manifest.sealed.as_ref().map(|sealed| &sealed.recipients),
         }),

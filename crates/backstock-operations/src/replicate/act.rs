@@ -43,7 +43,10 @@ pub(super) fn replicate(
             .into_iter()
             .map(|(destination, spawned)| match spawned.map(std::thread::ScopedJoinHandle::join) {
                 Ok(Ok(report)) => report,
-                Ok(Err(panic)) => std::panic::resume_unwind(panic),
+                Ok(Err(panic)) => {
+                    let act = format!("copying to {}", destination.storage.title);
+                    failed(begun(destination), destination, &OperationError::panicked(&act, &*panic)).close()
+                }
                 Err(error) => {
                     let act = "starting a thread that copies".to_owned();
                     let error = OperationError::Machine { act, source: error };

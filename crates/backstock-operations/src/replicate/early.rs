@@ -191,7 +191,12 @@ impl<'scope> Uploads<'scope> {
         drop(self.offers);
         let mut copies = EarlyCopies::new();
         for (destination, thread) in self.threads {
-            let parts = thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            let parts = thread.join().unwrap_or_else(|panic| {
+                // The usual way begins anew there, once the backup is made.
+                let error = OperationError::panicked("a copy that was made with the backup", &*panic);
+                tracing::warn!("{error}");
+                EarlyParts::default()
+            });
             // What the place has that it is made at is the backup itself.
             copies.extend(destination.map(|destination| (destination, parts)));
         }

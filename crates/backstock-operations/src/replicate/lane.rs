@@ -7,18 +7,19 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::Receiver;
 
 use backstock_archive::Part;
+use backstock_host::failpoint;
 use backstock_storage::KINDS;
 
 use super::copy::{Copier, Failure};
 use super::early::EarlyParts;
 use super::limits;
-use super::passing::Passing;
+use super::passing::{HOME, Passing};
 use super::plan::DestinationPlan;
 use super::prepare::{Coming, Preparation, Prepared, forget_strange_journals};
 use super::upload::Pace;
 use crate::destination::SetFolder;
 use crate::environment::Environment;
-use crate::error::{ErrorKind, OperationError, Result, chain};
+use crate::error::{Doing, ErrorKind, OperationError, Result, chain};
 use crate::monitor::{Expected, Monitor, Phase};
 
 /// A part that is whole.
@@ -50,7 +51,7 @@ pub(super) struct Lane<'env> {
     pub(super) home: Option<PathBuf>,
     pub(super) monitor: &'env dyn Monitor,
     pub(super) is_over: Arc<AtomicBool>,
-    /// [`super::passing::HOME`] where the backup is made by a lane.
+    /// [`HOME`] where the backup is made by a lane.
     pub(super) number: usize,
     /// Where parts leave the spool when all are done with them.
     pub(super) passing: Option<Arc<Passing>>,
@@ -134,7 +135,10 @@ impl Lane<'_> {
             if is_over || monitor.is_cancelled() {
                 break;
             }
-            match copier.put(&self.folder, &part, &self.present(&part, &path)) {
+            let reached =
+                failpoint::reach(&format!("replicate.part_of_lane_{}", self.number)).doing("sending a part");
+            let put = reached.map_err(Failure::Other);
+            match put.and_then(|()| copier.put(&self.folder, &part, &self.present(&part, &path))) {
                 Ok(proof) => {
                     parts.proofs.insert(format!("{}/{}", self.folder, part.name), proof);
                     if let Some(passing) = &self.passing {
@@ -182,7 +186,13 @@ struct Leaves<'a>(Option<(&'a Passing, usize)>);
 impl Drop for Leaves<'_> {
     fn drop(&mut self) {
         if let Some((passing, number)) = self.0 {
-            passing.leave(number, None);
+            // A place that the backup is made at and that is gone has not all of it.
+            let is_lost = number == HOME && std::thread::panicking();
+            let lost = || {
+                let words = "storing the backup at its first place ended by a fault in the program";
+                OperationError::plain(ErrorKind::Failed, words)
+            };
+            passing.leave(number, is_lost.then(lost));
         }
     }
 }

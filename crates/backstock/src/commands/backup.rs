@@ -12,6 +12,7 @@ use serde::Serialize;
 use super::drill::drill_after_backup;
 use super::prune::{settings_of, show_locks, what_was_done};
 use super::replicate::show_destination;
+use super::set::follow_file_before_backup;
 use super::settings::export_after;
 use super::verify::{after_backup, schedule_after_backup, show_after_backup};
 use super::{Document, Result, WithPhases, forget_history, tell_of_links};
@@ -43,6 +44,7 @@ pub(super) fn run(session: &Session, arguments: &BackupArguments) -> Result {
     for note in &subject.notes {
         session.terminal.say(&format!("note: {}", printable(note)));
     }
+    let is_known = arguments.dry_run || follow_file_before_backup(session, &environment, &subject)?;
     let request =
         said_of_set(session, &environment, &subject, &set, request(session, arguments, set.clone()))?;
     let plan = plan_backup(&environment, &subject, &request)?;
@@ -56,39 +58,63 @@ pub(super) fn run(session: &Session, arguments: &BackupArguments) -> Result {
     let progress = session.progress();
     let result = backup(&environment, plan, &progress).map(|report| {
         let act = |policy| prune_after_backup(&environment, &shop, report.backup, policy, &progress);
-        let pruned = retention.filter(|_| report.unread_destinations.is_empty()).map(act);
+        let pruned = retention.filter(|_| is_known && report.unread_destinations.is_empty()).map(act);
         let locked = lock_kept(&environment, &shop, policy);
         let check = |schedule| after_backup(&environment, &shop, schedule, &progress);
         let checked = schedule.map_or(Ok(None), check);
         let new = (report.backup, report.content, arguments.drill);
         let drilled = drill_after_backup(session, &environment, &shop, new, &progress);
-        (report, pruned, locked, checked, drilled)
+        Followed { report, pruned: pruned.transpose(), locked, checked, drilled }
     });
     let phases = progress.close();
-    let (report, pruned, locked, checked, drilled) = result?;
-    let locked = locked?;
-    let pruned = pruned.transpose();
-    let made = Made {
-        report: &report,
-        retention: pruned.as_ref().ok().and_then(Option::as_ref).map(|pruned| &pruned.report),
-        checks: checked.as_ref().ok().and_then(Option::as_ref),
-        drill: drilled.as_ref().ok().and_then(Option::as_ref),
-        settings: &export_after(session, &environment, &shop),
-        locks: &locked,
-    };
-    show(session, &made, pruned.as_ref().ok().and_then(Option::as_ref), &phases);
-    let found = show_after_backup(session, &checked);
-    let drilled = super::drill::show_after_backup(session, &drilled);
-    // Damage weighs more than anything that could not be done.
-    let found = found.filter(|code| *code == Code::Damaged).or(drilled).or(found);
-    let is_whole = report.content == Content::Whole && report.is_everywhere() && show_locks(session, &locked);
-    let code = if is_whole { Code::Done } else { Code::Partial };
-    let code = found.unwrap_or(code);
-    report.require_copies()?;
-    match pruned {
-        Ok(_) => Ok(code),
-        Err(error) => {
-            left_undone(session, error).map(|undone| if undone == Code::Done { code } else { undone })
+    let followed = result?;
+    let settings = export_after(session, &environment, &shop);
+    followed.tell(session, &settings, &phases, is_known)
+}
+
+/// A backup, and what came of all that follows it.
+struct Followed {
+    report: BackupReport,
+    pruned: std::result::Result<Option<AfterBackup>, OperationError>,
+    locked: std::result::Result<Vec<LockReport>, OperationError>,
+    checked: std::result::Result<Option<DueReport>, OperationError>,
+    drilled: std::result::Result<Option<DrillReport>, OperationError>,
+}
+
+impl Followed {
+    /// Tells all of it. `is_known` says whether every place that the configuration file names is known.
+    fn tell(
+        self,
+        session: &Session,
+        settings: &[SettingsExport],
+        phases: &[PhaseAccount],
+        is_known: bool,
+    ) -> Result {
+        let Self { report, pruned, locked, checked, drilled } = self;
+        let locks = locked?;
+        let made = Made {
+            report: &report,
+            retention: pruned.as_ref().ok().and_then(Option::as_ref).map(|pruned| &pruned.report),
+            checks: checked.as_ref().ok().and_then(Option::as_ref),
+            drill: drilled.as_ref().ok().and_then(Option::as_ref),
+            settings,
+            locks: &locks,
+        };
+        show(session, &made, pruned.as_ref().ok().and_then(Option::as_ref), phases);
+        let found = show_after_backup(session, &checked);
+        let drilled = super::drill::show_after_backup(session, &drilled);
+        // Damage weighs more than anything that could not be done.
+        let found = found.filter(|code| *code == Code::Damaged).or(drilled).or(found);
+        let is_locked = show_locks(session, &locks);
+        let is_whole = report.content == Content::Whole && report.is_everywhere();
+        let code = if is_known && is_locked && is_whole { Code::Done } else { Code::Partial };
+        let code = found.unwrap_or(code);
+        report.require_copies()?;
+        match pruned {
+            Ok(_) => Ok(code),
+            Err(error) => {
+                left_undone(session, error).map(|undone| if undone == Code::Done { code } else { undone })
+            }
         }
     }
 }

@@ -22,10 +22,10 @@ pub(super) fn run(session: &Session, arguments: &ReplicateArguments) -> Result {
         None => shops(&environment)?,
     };
     let mut reports: Vec<ReplicationReport> = Vec::new();
-    let mut settings = Vec::new();
-    let mut locks = Vec::new();
+    let (mut settings, mut locks, mut is_known) = (Vec::new(), Vec::new(), true);
     for shop in &shops {
         let set = find_set(&environment, shop)?;
+        is_known &= super::set::follow_file(session, &environment, shop, &set)?;
         let progress = session.progress();
         let result = replicate(&environment, shop, &set, arguments.take_over, &progress);
         progress.close();
@@ -33,9 +33,12 @@ pub(super) fn run(session: &Session, arguments: &ReplicateArguments) -> Result {
         locks.extend(lock_kept(&environment, shop, policy_of(session, &environment, shop)?)?);
         settings.extend(export_after(session, &environment, shop));
     }
+    let is_locked = show_locks(session, &locks);
+    // What is owed to a place that nobody knows is not even counted.
     let code = match code_of(&reports) {
-        Code::Done if !show_locks(session, &locks) => Code::Partial,
-        code => code,
+        Code::Done if !is_locked => Code::Partial,
+        code if is_known => code,
+        _ => Code::Partial,
     };
     let terminal = session.terminal;
     if terminal.json() {

@@ -1,12 +1,14 @@
 //! `backstock set`: where the backups of each shop go.
 
 use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 use backstock_catalog::{Set, Shop};
 use backstock_operations::{
     ChangedDestination, Environment, Limits, ListedDestination, ListedSet, NewDestination, ShopOverrides,
-    add_destination, change_destination, find_set, keep_local, known_set, listed_set, remove_destination,
-    shops,
+    Subject, add_destination, change_destination, find_set, follow_written, keep_local, known_set,
+    listed_set, remove_destination, shops, written_elsewhere,
 };
 use backstock_vocabulary::LinkState;
 use serde::Serialize;
@@ -38,6 +40,7 @@ fn list(session: &Session) -> Result {
     for shop in shops(&environment)? {
         // A shop that was only looked at has none.
         if let Ok(set) = find_set(&environment, &shop) {
+            follow_file(session, &environment, &shop, &set)?;
             sets.push(listed_set(&environment, &shop, &set)?);
         }
     }
@@ -47,6 +50,7 @@ fn list(session: &Session) -> Result {
 fn show(session: &Session, arguments: &ShownSetArguments) -> Result {
     let environment = session.open()?;
     let (shop, set) = on_record(session, &environment, &arguments.shop)?;
+    follow_file(session, &environment, &shop, &set)?;
     show_sets(session, &[listed_set(&environment, &shop, &set)?])
 }
 
@@ -58,6 +62,7 @@ fn add(session: &Session, arguments: &AddDestinationArguments) -> Result {
         Some((subject, _)) => known_set(&environment, subject)?,
         None => on_record(session, &environment, &arguments.shop)?,
     };
+    require_unwritten(session, &shop)?;
     let new = NewDestination {
         storage: arguments.storage.clone(),
         path: arguments.path.clone(),
@@ -71,6 +76,7 @@ fn add(session: &Session, arguments: &AddDestinationArguments) -> Result {
 fn change(session: &Session, arguments: &ChangeDestinationArguments) -> Result {
     let environment = session.open()?;
     let (shop, set) = on_record(session, &environment, &arguments.shop)?;
+    require_unwritten(session, &shop)?;
     let change = ChangedDestination {
         copies: arguments.copies.map(|copies| copies.0),
         is_on: (arguments.on || arguments.off).then_some(arguments.on),
@@ -84,6 +90,7 @@ fn change(session: &Session, arguments: &ChangeDestinationArguments) -> Result {
 fn local(session: &Session, arguments: &LocalArguments) -> Result {
     let environment = session.open()?;
     let (shop, mut set) = on_record(session, &environment, &arguments.shop)?;
+    follow_file(session, &environment, &shop, &set)?;
     keep_local(&environment, &mut set, arguments.on)?;
     show_sets(session, &[listed_set(&environment, &shop, &set)?])
 }
@@ -91,8 +98,57 @@ fn local(session: &Session, arguments: &LocalArguments) -> Result {
 fn remove(session: &Session, arguments: &RemoveDestinationArguments) -> Result {
     let environment = session.open()?;
     let (shop, set) = on_record(session, &environment, &arguments.shop)?;
+    require_unwritten(session, &shop)?;
     remove_destination(&environment, &set, &arguments.storage)?;
     show_sets(session, &[listed_set(&environment, &shop, &set)?])
+}
+
+/// Where the backups of a shop go, if the configuration file says it.
+fn written(session: &Session, shop: &Shop) -> Option<Vec<NewDestination>> {
+    let folder = shop.root.as_deref().map(|root| Path::new(OsStr::from_bytes(root)));
+    session.configuration.destinations(folder, &shop.title)
+}
+
+/// What the configuration file says is changed there.
+fn require_unwritten(session: &Session, shop: &Shop) -> std::result::Result<(), CommandError> {
+    match written(session, shop) {
+        None => Ok(()),
+        Some(_) => Err(written_elsewhere(&shop.title).into()),
+    }
+}
+
+/// Makes the destinations of a set those that the configuration file names, where it names any. Tells of storages that are not known
+/// here, and whether there are none.
+pub(super) fn follow_file(
+    session: &Session,
+    environment: &Environment,
+    shop: &Shop,
+    set: &Set,
+) -> std::result::Result<bool, CommandError> {
+    let Some(written) = written(session, shop) else { return Ok(true) };
+    let unknown = follow_written(environment, set, &written)?;
+    for title in &unknown {
+        session.terminal.warn(&printable(&format!(
+            "the configuration file sends the backups of {} to {title}, and no storage is called that: nothing goes there until \
+             `backstock storage add` defines it",
+            shop.title
+        )));
+    }
+    Ok(unknown.is_empty())
+}
+
+/// The same before a backup, which may be the first one of its shop.
+pub(super) fn follow_file_before_backup(
+    session: &Session,
+    environment: &Environment,
+    subject: &Subject,
+) -> std::result::Result<bool, CommandError> {
+    let folder = subject.layout.as_ref().map(|layout| layout.root.as_path());
+    if session.configuration.destinations(folder, &subject.title).is_none() {
+        return Ok(true);
+    }
+    let (shop, set) = known_set(environment, subject)?;
+    follow_file(session, environment, &shop, &set)
 }
 
 fn on_record(

@@ -1,6 +1,7 @@
 //! Storages of every kind as somebody would type them, with the servers behind them.
 
 use std::any::Any;
+use std::collections::BTreeMap;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -234,6 +235,32 @@ impl Away {
         Self::cloud(("onedrive", "onedrive"), server, place, |server| &server.account.oauth)
     }
 
+    /// The name of its kind.
+    pub(super) fn kind(&self) -> &'static str {
+        self.kind
+    }
+
+    /// Its settings by their names.
+    pub(super) fn settings(&self) -> BTreeMap<String, String> {
+        let halves = self.settings.iter().filter_map(|setting| setting.split_once('='));
+        halves.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+    }
+
+    /// Its secrets by their names, each in a file of the place; what a link gives is not among them.
+    pub(super) fn secret_files(&self, place: &Place) -> BTreeMap<String, String> {
+        let one = |(name, secret): &(&str, String)| {
+            let file = place.folder().join(format!("{} {name}", self.title));
+            fs::write(&file, secret).unwrap();
+            ((*name).to_owned(), file.display().to_string())
+        };
+        self.secrets.iter().map(one).collect()
+    }
+
+    /// Whether it is linked with an account.
+    pub(super) fn is_cloud(&self) -> bool {
+        self.account.is_some()
+    }
+
     /// Does something with the side of its server that links applications with the account.
     pub(super) fn account(&self, mut act: impl FnMut(&OAuth)) {
         if let Some(account) = &self.account {
@@ -266,10 +293,8 @@ impl Away {
         for setting in &self.settings {
             arguments.extend(["--set".to_owned(), setting.clone()]);
         }
-        for (name, secret) in &self.secrets {
-            let file = place.folder().join(format!("{} {name}", self.title));
-            fs::write(&file, secret).unwrap();
-            arguments.extend(["--secret-file".to_owned(), format!("{name}={}", file.display())]);
+        for (name, file) in self.secret_files(place) {
+            arguments.extend(["--secret-file".to_owned(), format!("{name}={file}")]);
         }
         arguments
     }

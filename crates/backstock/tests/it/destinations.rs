@@ -76,7 +76,7 @@ fn recovered_from_each(is_sealed: bool) {
     }
 }
 
-fn same_folders(one: &Path, other: &Path) {
+pub(super) fn same_folders(one: &Path, other: &Path) {
     let read = |root: &Path| {
         let files = super::sealed::every_file(root);
         let mut files: Vec<_> = files

@@ -17,14 +17,14 @@ use super::harness::{Place, Run};
 use super::sealed::{every_file, folder_of_files, give_key};
 
 /// A run that has printed the address for the owner, and waits.
-struct Linking {
+pub(super) struct Linking {
     child: Option<Child>,
     said: String,
     address: String,
 }
 
 impl Linking {
-    fn begin(place: &Place, arguments: &[&str]) -> Self {
+    pub(super) fn begin(place: &Place, arguments: &[&str]) -> Self {
         let child = place.command(arguments).stdin(Stdio::piped()).spawn().unwrap();
         let mut linking = Self { child: Some(child), said: String::new(), address: String::new() };
         loop {
@@ -46,19 +46,19 @@ impl Linking {
     }
 
     /// Opens the address, as the owner does.
-    fn open(&self) -> Page {
+    pub(super) fn open(&self) -> Page {
         browser::open(&self.address)
     }
 
     /// What it was told on standard input, and how it ended.
-    fn pasted(mut self, line: &str) -> Run {
+    pub(super) fn pasted(mut self, line: &str) -> Run {
         let mut stdin = self.child.as_mut().unwrap().stdin.take().unwrap();
         writeln!(stdin, "{line}").unwrap();
         drop(stdin);
         self.end()
     }
 
-    fn end(mut self) -> Run {
+    pub(super) fn end(mut self) -> Run {
         let mut run = Run::of(&self.child.take().unwrap().wait_with_output().unwrap());
         run.stderr.insert_str(0, &self.said);
         run

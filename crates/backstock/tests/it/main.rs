@@ -42,6 +42,12 @@ mod dry_runs;
 mod early_copies;
 #[cfg(test)]
 #[cfg(feature = "failpoints")]
+mod far_recoveries;
+#[cfg(test)]
+#[cfg(feature = "failpoints")]
+mod foreign_places;
+#[cfg(test)]
+#[cfg(feature = "failpoints")]
 mod full_disk;
 #[cfg(test)]
 #[cfg(feature = "failpoints")]
@@ -73,6 +79,9 @@ mod links;
 #[cfg(feature = "failpoints")]
 mod locked;
 #[cfg(test)]
+#[cfg(feature = "failpoints")]
+mod lost_lanes;
+#[cfg(test)]
 mod machine_id;
 #[cfg(test)]
 mod main_job;
@@ -87,6 +96,9 @@ mod odd_root;
 mod open_restores;
 #[cfg(test)]
 mod other_vendor;
+#[cfg(test)]
+#[cfg(feature = "failpoints")]
+mod page_of_storages;
 #[cfg(test)]
 mod part_of_backup;
 #[cfg(test)]
@@ -142,6 +154,9 @@ mod sealed_shop;
 #[cfg(test)]
 mod sealed_trust;
 #[cfg(test)]
+#[cfg(feature = "failpoints")]
+mod spool_room;
+#[cfg(test)]
 mod storages;
 #[cfg(test)]
 mod succession;
@@ -156,5 +171,8 @@ mod verify;
 #[cfg(test)]
 #[cfg(feature = "failpoints")]
 mod verify_due;
+#[cfg(test)]
+#[cfg(feature = "failpoints")]
+mod written_destinations;
 #[cfg(test)]
 mod wrong_parts;
