@@ -239,6 +239,24 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_kind_that_knows_no_locks_says_so() {
+        let machine = SimulatedHost::new(1);
+        let storage = faulty(&machine);
+        let name = ObjectName::new("a").unwrap();
+        storage.put_small(&name, b"bytes").await.unwrap();
+        assert!(!storage.locks() && !storage.probe(None).await.unwrap().locks);
+        assert_eq!(storage.locked_until(&name).await.unwrap(), None);
+        let error = storage.lock(&name, Timestamp::MAX).await.unwrap_err();
+        assert_eq!(error.to_string(), "cannot lock \"a\" in a storage that knows no locks");
+        assert_eq!(error.class(), backstock_vocabulary::ErrorClass::Ask);
+        storage.fail_call(0, Failure::Refused(io::ErrorKind::TimedOut));
+        assert_eq!(
+            storage.locked_until(&name).await.unwrap_err().class(),
+            backstock_vocabulary::ErrorClass::Retry
+        );
+    }
+
+    #[tokio::test]
     async fn a_lost_answer_leaves_the_object_and_a_full_place_takes_what_fits() {
         let machine = SimulatedHost::new(1);
         let storage = faulty(&machine);

@@ -19,6 +19,13 @@ pub(crate) fn kept_name(folder: Option<&ObjectName>) -> Result<ObjectName> {
     named(folder, KEPT)
 }
 
+/// A name that no object has had before.
+pub(crate) fn new_name(folder: Option<&ObjectName>, random: &dyn Random) -> Result<ObjectName> {
+    let mut mark = [0; 8];
+    random.fill(&mut mark);
+    named(folder, &format!("{PREFIX}{}", hex::encode(&mark)))
+}
+
 fn named(folder: Option<&ObjectName>, step: &str) -> Result<ObjectName> {
     Ok(match folder {
         None => ObjectName::new(step)?,
@@ -33,11 +40,9 @@ pub(crate) async fn write_read_delete(
     folder: Option<&ObjectName>,
     random: &dyn Random,
 ) -> Result<()> {
-    let mut mark = [0; 8];
-    random.fill(&mut mark);
+    let name = new_name(folder, random)?;
     let mut content = vec![0; CONTENT_BYTES];
     random.fill(&mut content);
-    let name = named(folder, &format!("{PREFIX}{}", hex::encode(&mark)))?;
     storage.put_small(&name, &content).await?;
     let seen = compare(storage, place, folder, &name, &content).await;
     storage.delete(&name).await?;

@@ -152,6 +152,9 @@ impl Storage for S3 {
 
     async fn probe(&self, folder: Option<&ObjectName>) -> Result<Properties> {
         let locks = self.bucket.expect_object_lock().await?;
+        if locks {
+            self.bucket.ask_to_lock(&probe::new_name(folder, &*self.random)?).await?;
+        }
         let deletes = self.probe_deletion(folder).await?;
         Ok(Properties {
             is_local: false,

@@ -84,6 +84,20 @@ impl Bucket {
         Err(Error::Settings { kind: KIND.name, problem })
     }
 
+    /// Asks to lock an object that was never there: nothing is locked by it, and a service refuses it all the same where the
+    /// right is missing.
+    pub(super) async fn ask_to_lock(&self, name: &ObjectName) -> Result<()> {
+        let act = Act { verb: "lock", name: name.as_str() };
+        let until = Timestamp::from_second(self.http.now().as_second().saturating_add(24 * 60 * 60));
+        let until = until.unwrap_or(Timestamp::MAX);
+        let retention = Retention { mode: LockMode::Governance, until };
+        match self.put_lock(act, &self.key(name), None, retention).await? {
+            Err(refusal) if refusal.cause() == Cause::Denied => Err(refusal.into_error(&self.http, act)),
+            // That there is no such object, in whatever words.
+            _ => Ok(()),
+        }
+    }
+
     pub(super) async fn lock(&self, name: &ObjectName, until: Timestamp) -> Result<()> {
         let act = Act { verb: "lock", name: name.as_str() };
         let wanted = self.lock.ok_or_else(|| Error::Settings {
@@ -106,12 +120,12 @@ impl Bucket {
             return Ok(());
         }
         let key = self.key(name);
-        let mut put = self.put_lock(act, &key, &id, Retention { mode: wanted, until }).await?;
+        let mut put = self.put_lock(act, &key, Some(&id), Retention { mode: wanted, until }).await?;
         if let (Err(refusal), Some(there)) = (&put, there.filter(|there| there.mode != wanted))
             && matches!(refusal.cause(), Cause::Denied | Cause::Unexpected)
         {
             // A lock of the other mode, by a default of the bucket: it is made longer as it is.
-            put = self.put_lock(act, &key, &id, Retention { mode: there.mode, until }).await?;
+            put = self.put_lock(act, &key, Some(&id), Retention { mode: there.mode, until }).await?;
         }
         put.map_err(|refusal| refusal.into_error(&self.http, act))?;
         match self.retention(act, &key, &id).await? {
@@ -173,7 +187,7 @@ impl Bucket {
         &self,
         act: Act<'_>,
         key: &str,
-        id: &str,
+        id: Option<&str>,
         retention: Retention,
     ) -> Result<std::result::Result<(), Refusal>> {
         let body = format!(
@@ -182,7 +196,10 @@ impl Bucket {
             retention.mode.word(),
             retention.until
         );
-        let call = Call::object(Method::PUT, key).query("retention", "").query("versionId", id);
+        let mut call = Call::object(Method::PUT, key).query("retention", "");
+        if let Some(id) = id {
+            call = call.query("versionId", id);
+        }
         let call = call.header("content-md5", STANDARD.encode(Md5::digest(&body)));
         let request = self.signed(call).header("content-type", "application/xml").body(body);
         let answer = self.http.send(act, request).await?;

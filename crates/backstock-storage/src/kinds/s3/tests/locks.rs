@@ -188,7 +188,7 @@ async fn a_bucket_that_locks_by_default_can_be_used() {
     // The other mode is refused by this server, as by some others: the lock is made longer as it is.
     storage.lock(&name("x"), in_days(9)).await.unwrap();
     assert_eq!(storage.locked_until(&name("x")).await.unwrap(), Some(in_days(9)));
-    assert_eq!(lock_requests(&moto), 2);
+    assert_eq!(lock_requests(&moto), 3 + 2, "each test asks once");
     let error = storage.delete(&name("x")).await.unwrap_err().to_string();
     assert!(error.contains("governance until"), "{error}");
 }
@@ -236,7 +236,10 @@ async fn a_bucket_without_object_lock_is_refused_with_the_way_out() {
     assert!(matches!(storage.probe(None).await, Err(Error::Settings { .. })));
     moto.proxy.order("GET", "object-lock", 0, 1, Trouble::status(403, &refused("AccessDenied")));
     assert_eq!(cause_of(storage.probe(None).await), Cause::Denied);
+    moto.proxy.order("PUT", "retention=", 0, 1, Trouble::status(403, &refused("AccessDenied")));
+    assert_eq!(cause_of(storage.probe(None).await), Cause::Denied, "a key that may not lock");
     // Versions must be known where something is to be locked.
+    let storage = moto.open(LOCKS_BUCKET, Some("compliance"));
     moto.proxy.order("GET", "versioning", 0, 1, Trouble::status(403, &refused("AccessDenied")));
     assert_eq!(cause_of(storage.stat(&name("x")).await), Cause::Denied);
     assert!(storage.probe(None).await.unwrap().locks);
