@@ -78,6 +78,8 @@ pub struct StorageTest {
     pub kind: String,
     /// Whether what was stored can be deleted with these credentials: if not, the place is append-only.
     pub deletes: bool,
+    /// Whether what is kept there is locked, as its settings ask for.
+    pub locks: bool,
     /// Whether an upload that was cut off goes on where it stopped.
     pub resumes: bool,
     /// The largest object that it takes, in bytes, if there is a limit.
@@ -182,7 +184,7 @@ fn sees_anything(environment: &Environment, record: &StorageRecord, storage: &dy
 
 fn test(environment: &Environment, title: &str, kind: &str, storage: &dyn Storage) -> Result<StorageTest> {
     let act = || format!("testing the storage {title}");
-    let Properties { resumes, deletes, largest_object_bytes, .. } =
+    let Properties { resumes, deletes, locks, largest_object_bytes, .. } =
         environment.wait(storage.probe(None)).doing(act())?;
     let free_bytes = environment.wait(storage.free_bytes()).doing(act())?;
     let (title, kind) = (title.to_owned(), kind.to_owned());
@@ -190,6 +192,7 @@ fn test(environment: &Environment, title: &str, kind: &str, storage: &dyn Storag
         title,
         kind,
         deletes,
+        locks,
         resumes,
         largest_object_bytes,
         free_bytes,

@@ -257,6 +257,9 @@ fn say_test(terminal: Terminal, test: &StorageTest) {
         "goes on after a cut",
         if test.resumes { "yes" } else { "no: parts are sent anew" }
     ));
+    if test.locks {
+        terminal.data(&format!("  {:<20} yes: nobody deletes what is locked before its time", "locks"));
+    }
     if let Some(bytes) = test.largest_object_bytes {
         terminal.data(&format!("  {:<20} {}", "largest object", bytes_text(bytes)));
     }

@@ -47,6 +47,7 @@ fn what_stays_is_locked_and_neither_deleted_nor_hidden() {
     let policy = "[retention]\nkeep_last = 2\ngrace_hours = 0\n[levels]\nmax_chain_length = 9\n";
     fs::write(place.configuration(), policy).unwrap();
     vault.add(&place, &root, &[]);
+    assert_eq!(place.run(&["storage", "test", "vault", "--json"]).expect(0).json()["locks"], true);
     let made = place.run(&["backup", &root, "--level", "full", "--json"]).expect(0).json();
     assert_eq!((&made["locks"][0]["storage"], &made["locks"][0]["problem"]), (&"vault".into(), &Value::Null));
     let backup = place.list().remove(0);
