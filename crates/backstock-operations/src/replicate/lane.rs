@@ -138,7 +138,7 @@ impl Lane<'_> {
             let reached =
                 failpoint::reach(&format!("replicate.part_of_lane_{}", self.number)).doing("sending a part");
             let put = reached.map_err(Failure::Other);
-            match put.and_then(|()| copier.put(&self.folder, &part, &self.present(&part, &path))) {
+            match put.and_then(|()| self.put(&copier, &part, &path)) {
                 Ok(proof) => {
                     parts.proofs.insert(format!("{}/{}", self.folder, part.name), proof);
                     if let Some(passing) = &self.passing {
@@ -154,6 +154,23 @@ impl Lane<'_> {
         parts.sent_bytes = copier.sent.load(Ordering::Relaxed);
         parts.prepared = Some(copier.prepared);
         result
+    }
+
+    /// Puts a part. When it is moved to the first place meanwhile, an upload that reads it piece by piece finds it no more, and goes
+    /// on with it there.
+    fn put(
+        &self,
+        copier: &Copier<'_>,
+        part: &Part,
+        path: &Path,
+    ) -> std::result::Result<backstock_vocabulary::Proof, Failure> {
+        loop {
+            let present = self.present(part, path);
+            match copier.put(&self.folder, part, &present) {
+                Err(_) if self.present(part, path) != present => {}
+                result => return result,
+            }
+        }
     }
 
     fn prepare(&self, monitor: &dyn Monitor) -> Result<Prepared> {

@@ -21,6 +21,7 @@ pub enum Break {
 #[derive(Debug, Default)]
 struct Shared {
     sent_bytes: AtomicU64,
+    received_bytes: AtomicU64,
     order: Mutex<Option<(u64, Break)>>,
     pace: Option<Pace>,
     has_ended: AtomicBool,
@@ -104,6 +105,11 @@ impl Wire {
     pub fn sent_bytes(&self) -> u64 {
         self.shared.sent_bytes.load(Ordering::Relaxed)
     }
+
+    /// Bytes that have come from the server so far.
+    pub fn received_bytes(&self) -> u64 {
+        self.shared.received_bytes.load(Ordering::Relaxed)
+    }
 }
 
 impl Drop for Wire {
@@ -146,6 +152,8 @@ fn hand_on(mut from: TcpStream, mut to: TcpStream, is_up: bool, state: &Shared, 
                 Some((_, Break::Stall)) => is_stalled.store(true, Ordering::Relaxed),
                 None => {}
             }
+        } else {
+            state.received_bytes.fetch_add(count as u64, Ordering::Relaxed);
         }
     }
     let _ = from.shutdown(Shutdown::Both);

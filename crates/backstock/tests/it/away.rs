@@ -17,6 +17,7 @@ use backstock_testbed::storages::moto::{LOCKS_BUCKET, MotoServer};
 use backstock_testbed::storages::s3::{ACCESS_KEY_ID, BUCKET, S3Server, SECRET_ACCESS_KEY};
 use backstock_testbed::storages::sftp::SftpServer;
 use backstock_testbed::storages::webdav::{PASSWORD, USER, WebDavKind, WebDavServer};
+use backstock_testbed::storages::wire::Wire;
 
 use super::harness::{Place, Run};
 
@@ -259,6 +260,30 @@ impl Away {
     /// Whether it is linked with an account.
     pub(super) fn is_cloud(&self) -> bool {
         self.account.is_some()
+    }
+
+    /// The same server, by a wire that counts what is sent and what comes.
+    pub(super) fn by_wire(&self) -> (Self, Wire) {
+        let port_in = |setting: &String| {
+            let begin = ["port=", "endpoint=http://127.0.0.1:"].into_iter();
+            begin.filter_map(|begin| setting.strip_prefix(begin)?.parse().ok()).next()
+        };
+        let port: u16 = self.settings.iter().find_map(port_in).unwrap();
+        let wire = Wire::to(port);
+        let by_wire = |setting: &String| match port_in(setting) {
+            Some(_) => setting.replace(&port.to_string(), &wire.port().to_string()),
+            None => setting.clone(),
+        };
+        let away = Self {
+            title: self.title,
+            kind: self.kind,
+            settings: self.settings.iter().map(by_wire).collect(),
+            secrets: self.secrets.clone(),
+            account: None,
+            objects: self.objects.clone(),
+            server: Box::new(()),
+        };
+        (away, wire)
     }
 
     /// Does something with the side of its server that links applications with the account.

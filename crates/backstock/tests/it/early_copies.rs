@@ -75,6 +75,28 @@ fn parts_go_to_a_destination_while_the_backup_is_still_being_made() {
     other.run(&["verify", "latest", "--level", "decoded"]).expect(0);
 }
 
+/// Several kinds open the part anew for each piece. It is moved to its first place meanwhile, and the upload goes on there.
+#[test]
+fn a_part_that_is_moved_to_its_place_in_the_midst_of_uploads_arrives() {
+    let place = Place::new();
+    let root = folder_of_noise(&place, 112);
+    let kinds = [Away::s3(), Some(Away::dropbox()), Some(Away::google_drive()), Some(Away::onedrive())];
+    let kinds: Vec<Away> = kinds.into_iter().flatten().collect();
+    kinds.iter().for_each(|away| away.add(&place, &root, &[]));
+    let run = place.run(&["backup", &root, "--json"]).expect(0);
+    let stored: u64 = run.json()["stored_bytes"].as_u64().unwrap();
+    for told in destinations(&run) {
+        let sent = told["sent_bytes"].as_u64().unwrap();
+        // Pieces that were on their way are sent again; four of them are, where the most are.
+        assert!(told["outcome"] == "success" && sent < stored + (48 << 20), "{told}: {stored}");
+    }
+    for away in &kinds {
+        let other = Place::new();
+        away.typed(&other, &["recover"], &["--without-settings"]).expect(0);
+        other.run(&["verify", "latest", "--level", "bytes"]).expect(0);
+    }
+}
+
 /// F85, F100: killed in the midst of an upload, or between the last part and the manifest, a backup is not there by halves, and the
 /// next run goes on.
 #[test]

@@ -93,6 +93,9 @@ mod many_tables;
 #[cfg(feature = "failpoints")]
 mod odd_root;
 #[cfg(test)]
+#[cfg(feature = "failpoints")]
+mod one_far_file;
+#[cfg(test)]
 mod open_restores;
 #[cfg(test)]
 mod other_vendor;

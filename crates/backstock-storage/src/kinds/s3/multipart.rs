@@ -329,6 +329,10 @@ impl<'a> Sending<'a> {
         }
     }
 
+    fn is_part_away(&self) -> bool {
+        matches!(self.bucket.http.files().stat(self.part.path), Ok(None))
+    }
+
     /// Ends an upload that failed and that nobody goes on with. The first error tells more than one from cleaning up.
     async fn settle(
         &self,
@@ -340,7 +344,9 @@ impl<'a> Sending<'a> {
             Ok(version) => return Ok(version),
             Err(Failed::Gone(error) | Failed::Otherwise(error)) => error,
         };
-        if !waits(&error) {
+        // Whoever has moved the part meanwhile goes on from where it lies now.
+        let is_moved = matches!(error, Error::PartChanged { .. }) && self.is_part_away();
+        if !waits(&error) && !is_moved {
             let _ = self.bucket.abort(self.key, &progress.upload_id).await;
         }
         Err(error)
