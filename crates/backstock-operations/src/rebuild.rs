@@ -220,7 +220,14 @@ fn record(
             title: header.title.clone(),
             created: header.shop_created,
         };
-        environment.wait(environment.catalog.save_shop(&shop)).doing("recording the shop")?;
+        match environment.wait(environment.catalog.save_shop(&shop)) {
+            // Another shop lay in a folder of that name, on another server: both are found, and this one has no place here.
+            Err(backstock_catalog::Error::RootTaken { .. }) => {
+                let nowhere = Shop { root: None, ..shop };
+                environment.wait(environment.catalog.save_shop(&nowhere)).doing("recording the shop")?;
+            }
+            saved => saved.doing("recording the shop")?,
+        }
         let known =
             environment.wait(environment.catalog.find_set(manifest.set)).doing("looking for the set")?;
         let set = Set {

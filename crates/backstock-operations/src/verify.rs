@@ -127,14 +127,15 @@ pub(crate) fn verify_chain(
     verify_reach(environment, (backup, None), (level, Reach::Chain), monitor)
 }
 
-/// Reads the parts of one backup back, and of those that it builds on none: whoever has proven these before need not read them
+/// Reads the parts of one backup back (of that replica, else of the best one), and of those that it builds on none: whoever has proven these before need not read them
 /// again with each backup.
 pub(crate) fn read_back_itself(
     environment: &Environment,
     backup: Backup,
+    replica: Option<Replica>,
     monitor: &dyn Monitor,
 ) -> Result<VerifyReport> {
-    verify_reach(environment, (backup, None), (VerifyLevel::Bytes, Reach::Itself), monitor)
+    verify_reach(environment, (backup, replica), (VerifyLevel::Bytes, Reach::Itself), monitor)
 }
 
 /// Checks one replica by itself; where everything is decoded, with what it builds on.

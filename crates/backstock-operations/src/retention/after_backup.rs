@@ -2,7 +2,8 @@
 //! can be read back. Data is lost here, by the same plan and the same act as in `prune`.
 
 use backstock_catalog::{Confirmation, Shop};
-use backstock_vocabulary::{BackupId, ReplicaState, SetId};
+use backstock_storage::LOCAL_KIND;
+use backstock_vocabulary::{BackupId, ReplicaState, SetId, StorageId};
 
 use super::act::{PruneReport, prune};
 use super::brake::Brake;
@@ -42,17 +43,17 @@ pub fn prune_after_backup(
     let begun = begin_policy(environment, &plan, backup)?.then_some(policy);
     let foreseen: Vec<Foreseen> =
         plan.destinations.iter().map(|destination| Foreseen::of(destination, backup)).collect();
-    let unproven: Vec<BackupId> = foreseen
+    let unproven: Vec<(BackupId, Option<StorageId>)> = foreseen
         .iter()
         .filter(|foreseen| foreseen.goes())
-        .flat_map(|foreseen| foreseen.unproven.clone())
+        .flat_map(|foreseen| foreseen.unproven.iter().map(|backup| (*backup, foreseen.local)))
         .collect();
     if !unproven.is_empty() {
         // Reading back takes long, and whoever backs up meanwhile need not wait.
         drop(plan);
         backstock_host::failpoint::reach("retention.before_proof").doing("reading back the new backup")?;
-        for backup in unproven {
-            prove(environment, backup, monitor)?;
+        for (backup, storage) in unproven {
+            prove(environment, backup, storage, monitor)?;
         }
         plan = plan_of_set(environment, shop, backup, policy)?;
     }
@@ -70,6 +71,8 @@ pub fn prune_after_backup(
 struct Foreseen {
     /// What of the chain nobody has read back yet, the oldest first.
     unproven: Vec<BackupId>,
+    /// The storage, where it is a folder of this machine: the copy there is the one to be read.
+    local: Option<StorageId>,
     /// Whether anything would be marked or deleted.
     has_going: bool,
     /// What holds it.
@@ -86,7 +89,8 @@ impl Foreseen {
         }
         let plan = plan_retention(&assumed);
         let has_going = plan.going().next().is_some();
-        Self { unproven, has_going, brakes: plan.brakes }
+        let local = (destination.storage.kind == LOCAL_KIND).then_some(destination.storage.id);
+        Self { unproven, local, has_going, brakes: plan.brakes }
     }
 
     fn goes(&self) -> bool {
@@ -153,13 +157,21 @@ fn unproven_chain(facts: &RetentionFacts, backup: BackupId) -> Vec<BackupId> {
     chain
 }
 
-fn prove(environment: &Environment, backup: BackupId, monitor: &dyn Monitor) -> Result<()> {
+/// Reads a backup back: at that storage, else where it is nearest.
+fn prove(
+    environment: &Environment,
+    backup: BackupId,
+    storage: Option<StorageId>,
+    monitor: &dyn Monitor,
+) -> Result<()> {
     let short = backup.short();
     let act = || format!("looking for the backup {short}");
     let Some(record) = environment.wait(environment.catalog.backup(backup)).doing(act())? else {
         return Ok(());
     };
-    let report = read_back_itself(environment, record, monitor)?;
+    let replicas = environment.wait(environment.catalog.replicas(backup)).doing(act())?;
+    let replica = replicas.into_iter().find(|replica| Some(replica.storage) == storage);
+    let report = read_back_itself(environment, record, replica, monitor)?;
     match report.damage.first() {
         None => Ok(()),
         Some(damage) => Err(OperationError::hinted(

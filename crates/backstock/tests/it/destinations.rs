@@ -244,6 +244,11 @@ fn outside_its_hours_a_destination_waits() {
     assert_eq!(sets(&place, &root)[0]["held"], 1);
 }
 
+fn manifests(folder: &Path) -> usize {
+    let files = super::sealed::every_file(folder);
+    files.iter().filter(|file| file.file_name().unwrap() == "manifest.json").count()
+}
+
 /// A destination that says how many copies it keeps keeps those, while the first place keeps what the policy says.
 #[test]
 fn a_destination_keeps_as_many_copies_as_it_says() {
@@ -259,13 +264,47 @@ fn a_destination_keeps_as_many_copies_as_it_says() {
         fs::write(Path::new(&root).join("page"), format!("{number}")).unwrap();
         place.run(&["backup", &root, "--level", "full"]).expect(0);
     }
-    let manifests = |folder: &Path| {
-        let files = super::sealed::every_file(folder);
-        files.iter().filter(|file| file.file_name().unwrap() == "manifest.json").count()
-    };
     assert_eq!((manifests(&place.backups()), manifests(&disk.objects)), (5, 2));
     place.run(&["replicate", &root]).expect(4);
     assert_eq!(manifests(&disk.objects), 2, "what was let go is not brought back");
+}
+
+/// Each place is proven by its own copy: one on a second disk, which was read back as it was made, proves nothing of the first.
+#[test]
+fn the_first_place_lets_go_though_a_second_disk_is_better_proven() {
+    let place = Place::new();
+    let root = folder_of_files(&place);
+    fs::write(place.configuration(), "[retention]\nkeep_last = 1\ngrace_hours = 0\n").unwrap();
+    let disk = Away::folder(&place.folder().join("disk"));
+    disk.add(&place, &root, &["--copies", "9"]);
+    for number in 0..3 {
+        fs::write(Path::new(&root).join("page"), format!("{number}")).unwrap();
+        place.run(&["backup", &root, "--level", "full"]).expect(0);
+    }
+    assert_eq!((manifests(&place.backups()), manifests(&disk.objects)), (1, 3));
+}
+
+/// Two servers with a shop in a folder of the same name send to one storage: both are found there.
+#[test]
+fn shops_that_lay_in_folders_of_one_name_are_both_recovered() {
+    let (one, two, other) = (Place::new(), Place::new(), Place::new());
+    let root = folder_of_files(&one);
+    let disk = Away::folder(&one.folder().join("disk"));
+    for place in [&one, &two] {
+        disk.add(place, &root, &[]);
+        place.run(&["backup", &root]).expect(0);
+    }
+    let run = disk.typed(&other, &["recover"], &["--without-settings", "--json"]).expect(0).json();
+    assert_eq!((&run["backups"], &run["unreadable"]), (&2.into(), &serde_json::json!([])));
+    let backups = other.list();
+    assert_eq!(backups.len(), 2);
+    for backup in &backups {
+        let id = backup["backup"].as_str().unwrap();
+        other.run(&["verify", id]).expect(0);
+        let whither = other.folder().join(id);
+        other.run(&["restore", id, "--only", "files", "--to", whither.to_str().unwrap()]).expect(0);
+        same_folders(Path::new(&root), &whither);
+    }
 }
 
 /// With the required copies of two, a run whose copy failed is failed, and one that has it is not.
