@@ -94,3 +94,37 @@ pub fn read_fully(source: &dyn ReadAt, buffer: &mut [u8], offset: u64) -> io::Re
     }
     Ok(filled)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    /// Every other read is interrupted, and each gives one byte.
+    #[derive(Default)]
+    struct Haunted(AtomicUsize);
+
+    impl ReadAt for Haunted {
+        fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+            if self.0.fetch_add(1, Ordering::Relaxed).is_multiple_of(2) {
+                return Err(io::ErrorKind::Interrupted.into());
+            }
+            let Some(byte) = b"the text".get(usize::try_from(offset).unwrap()) else { return Ok(0) };
+            buffer[0] = *byte;
+            Ok(1)
+        }
+
+        fn size_bytes(&self) -> io::Result<u64> {
+            Ok(8)
+        }
+    }
+
+    #[test]
+    fn an_interrupted_read_is_taken_up_again() {
+        let (source, mut buffer) = (Haunted::default(), [0; 20]);
+        assert_eq!(read_fully(&source, &mut buffer, 0).unwrap(), 8);
+        assert_eq!(&buffer[..8], b"the text");
+        assert_eq!(read_fully(&source, &mut buffer, 8).unwrap(), 0);
+    }
+}

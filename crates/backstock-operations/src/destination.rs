@@ -22,7 +22,7 @@ use backstock_vocabulary::{BackupId, SetId, StorageId};
 pub(crate) use self::listing::{Inventory, Listing};
 pub use self::refusal::Refusal;
 use crate::environment::Environment;
-use crate::error::{Doing, ErrorKind, OperationError, Result};
+use crate::error::{Doing, ErrorKind, OperationError, Result, chain};
 use crate::storages;
 
 /// A manifest of more bytes is none: 999 parts with their block hashes stay far below.
@@ -238,7 +238,8 @@ impl SetFolder {
         Ok(())
     }
 
-    /// Deletes every object of a folder that has no manifest: the leftovers of a run that is proven dead.
+    /// Deletes every object of a folder that has no manifest: the leftovers of a run that is proven dead. What the storage does not let
+    /// go of stays, and is no backup all the same.
     pub(crate) fn sweep(&self, environment: &Environment, folder: &str) -> Result<()> {
         let root = self.object(folder)?;
         let act = || format!("sweeping the leftovers in {folder}");
@@ -250,7 +251,11 @@ impl SetFolder {
         }
         for object in objects {
             backstock_host::failpoint::reach("destination.before_sweep").doing(act())?;
-            environment.wait(self.place.storage.delete(&object.name)).doing(act())?;
+            if let Err(error) = environment.wait(self.place.storage.delete(&object.name)).doing(act()) {
+                let Some(_) = Refusal::of(&error) else { return Err(error) };
+                tracing::info!(folder, error = chain(&error), "leftovers stay where they are");
+                return Ok(());
+            }
         }
         Ok(())
     }

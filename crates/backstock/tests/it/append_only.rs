@@ -130,6 +130,23 @@ fn f88_what_a_storage_does_not_let_go_of_is_retained_and_finished_by_whoever_may
     );
 }
 
+/// What a killed upload has left cannot be swept there. It is no backup, and holds nothing up.
+#[test]
+fn leftovers_that_nobody_may_sweep_hold_nothing_up() {
+    let Some(scene) = Scene::start() else { return };
+    let (place, root) = (&scene.place, scene.root.as_str());
+    place.run_with("replicate.before_manifest=kill:1", &["backup", root, "--level", "full"]).expect_killed();
+    place.run(&["set", "destination", "remove", root, "offsite"]).expect(0);
+    place.run(&["set", "destination", "add", root, "offsite"]).expect(0);
+    for made in 1..=2 {
+        scene.backup("full");
+        assert_eq!(scene.manifests().len(), made);
+    }
+    let other = Place::new();
+    let run = scene.bucket.typed(&other, &["recover"], &["--without-settings", "--json"]).expect(0).json();
+    assert_eq!((&run["backups"], run["without_manifest"].as_array().unwrap().len()), (&2.into(), 1), "{run}");
+}
+
 #[test]
 fn other_credentials_may_be_lent_for_what_the_server_may_not_do() {
     let Some(scene) = Scene::start() else { return };

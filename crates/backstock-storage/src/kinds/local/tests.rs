@@ -242,6 +242,24 @@ async fn leftovers_of_a_run_that_died_are_swept_and_never_listed() {
     assert_eq!(machine.host.files.list(Path::new(FOLDER)).unwrap(), []);
 }
 
+/// Whichever call of a deletion fails, once it and the sweep are done again nothing of the backup's folder is left.
+#[tokio::test]
+async fn a_folder_whose_removal_failed_goes_with_the_next_sweep() {
+    let folder = ObjectName::new("shop/2026-11-20T03.00.00Z-0a1b2c3d").unwrap();
+    let mut failed = 0;
+    for step in 0..7 {
+        let (machine, storage) = simulated(1);
+        storage.put_small(&name(), BYTES).await.unwrap();
+        machine.files.fail_step(step, Fault::InputOutput);
+        failed += usize::from(storage.delete(&name()).await.is_err());
+        storage.delete(&name()).await.unwrap();
+        storage.delete_leftovers(Some(&folder)).await.unwrap();
+        let left = machine.host.files.list(&Path::new(FOLDER).join("shop")).unwrap_or_default();
+        assert_eq!(left, [], "step {step}");
+    }
+    assert!(failed >= 4, "a failing disk is told: {failed}");
+}
+
 #[tokio::test]
 async fn settings_go_both_ways_and_odd_ones_are_refused() {
     let odd = <std::ffi::OsStr as std::os::unix::ffi::OsStrExt>::from_bytes(b"/backups/\xff");
