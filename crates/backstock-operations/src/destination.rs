@@ -10,10 +10,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use backstock_archive::layout::{self, BackupFolder, MANIFEST_NAME};
-use backstock_archive::manifest::SignedManifest;
+use backstock_archive::manifest::{Manifest, SignedManifest};
 use backstock_archive::owner::{Head, Owner};
 use backstock_archive::{Digest, Part, ReadAt, Sha256};
-use backstock_catalog::Storage as StorageRecord;
+use backstock_catalog::{Replica, Storage as StorageRecord};
 use backstock_storage::{
     InOneGo, KeptNowhere, ObjectName, Properties, SpooledPart, Storage, StorageSettings,
 };
@@ -125,6 +125,15 @@ fn set_folder_of(object: &ObjectName) -> Option<String> {
 }
 
 impl SetFolder {
+    /// The set's folder that a replica at a place lies in, and the name of the replica's own in it.
+    pub(crate) fn of_replica<'a>(place: &Place, replica: &'a Replica) -> Result<(Self, &'a str)> {
+        let (set, folder) = replica.folder.rsplit_once('/').ok_or_else(|| {
+            let message = format!("\"{}\" is no folder of a backup", replica.folder);
+            OperationError::plain(ErrorKind::Failed, message)
+        })?;
+        Ok((Self { place: place.clone(), name: set.to_owned() }, folder))
+    }
+
     pub(crate) fn object(&self, path: &str) -> Result<ObjectName> {
         ObjectName::new(&format!("{}/{path}", self.name)).map_err(|error| {
             OperationError::plain(
@@ -293,6 +302,21 @@ impl SetFolder {
         let name = self.object(&format!("{folder}/{}", part.name))?;
         let opened = self.place.open_object(environment, &name)?;
         opened.ok_or_else(|| absent(part, folder))
+    }
+
+    /// The first part of a backup that is not there in its length.
+    pub(crate) fn lacking_part<'a>(
+        &self,
+        environment: &Environment,
+        folder: &str,
+        manifest: &'a Manifest,
+    ) -> Result<Option<&'a Part>> {
+        for part in manifest.artifacts.iter().flat_map(|artifact| &artifact.parts) {
+            if self.part_size(environment, folder, part)? != Some(part.size_bytes) {
+                return Ok(Some(part));
+            }
+        }
+        Ok(None)
     }
 
     /// The size of a stored part; `None` when it is not there.

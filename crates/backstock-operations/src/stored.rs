@@ -136,13 +136,7 @@ impl StoredBackup {
         lease: Option<Lease>,
     ) -> Result<Self> {
         let place = Place::of_record(environment, replica.storage)?;
-        let (set_name, folder) = replica.folder.rsplit_once('/').ok_or_else(|| {
-            OperationError::plain(
-                ErrorKind::Failed,
-                format!("\"{}\" is no folder of a backup", replica.folder),
-            )
-        })?;
-        let set_folder = SetFolder { place, name: set_name.to_owned() };
+        let (set_folder, folder) = SetFolder::of_replica(&place, &replica)?;
         let folder = folder.to_owned();
         let signed = set_folder.manifest(environment, &folder)?;
         if signed.manifest.backup != record.id || signed.sha256.to_string() != record.manifest_hash {

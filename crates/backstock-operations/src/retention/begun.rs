@@ -9,7 +9,7 @@ use backstock_vocabulary::ReplicaState;
 use super::act::Pruned;
 use super::deletion::{Deleted, Target};
 use super::gather::DestinationPlan;
-use crate::destination::Place;
+use crate::destination::{Place, Refusal};
 use crate::environment::Environment;
 use crate::error::{Doing, Result, chain};
 
@@ -48,13 +48,12 @@ fn give_back(
 ) -> Result<()> {
     let act = || format!("giving back the backup {}", backup.id.short());
     let is_whole = target.require_present(environment).is_ok();
-    if replica.state == ReplicaState::RetainedByStorage {
+    match target.set_folder().unbury(environment, backup) {
         // Where nothing can be deleted, its tombstone stays too, and says nothing of what is decided now.
-        if let Err(error) = target.set_folder().unbury(environment, backup) {
+        Err(error) if Refusal::of(&error).is_some() => {
             tracing::info!(backup = backup.id.short(), error = chain(&error), "a tombstone stays");
         }
-    } else {
-        target.set_folder().unbury(environment, backup)?;
+        other => other?,
     }
     backstock_host::failpoint::reach("prune.before_give_back").doing(act())?;
     let state = if is_whole { ReplicaState::Present } else { ReplicaState::Damaged };

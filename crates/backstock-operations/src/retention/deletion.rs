@@ -36,16 +36,8 @@ pub(super) struct Target<'a> {
 impl<'a> Target<'a> {
     /// Where a replica lies.
     pub(super) fn of(place: &Place, (backup, replica): &'a (Backup, Replica)) -> Result<Self> {
-        let (set, folder) = replica.folder.rsplit_once('/').ok_or_else(|| {
-            let message = format!("\"{}\" is no folder of a backup", replica.folder);
-            OperationError::plain(ErrorKind::Failed, message)
-        })?;
-        Ok(Self {
-            backup,
-            replica,
-            set_folder: SetFolder { place: place.clone(), name: set.to_owned() },
-            folder,
-        })
+        let (set_folder, folder) = SetFolder::of_replica(place, replica)?;
+        Ok(Self { backup, replica, set_folder, folder })
     }
 
     /// The folder of the set.
@@ -67,13 +59,10 @@ impl<'a> Target<'a> {
         if signed.sha256.to_string() != self.backup.manifest_hash {
             return Err(failed("has another manifest than the one on record".to_owned()));
         }
-        for part in signed.manifest.artifacts.iter().flat_map(|artifact| &artifact.parts) {
-            let seen = self.set_folder.part_size(environment, self.folder, part)?;
-            if seen != Some(part.size_bytes) {
-                return Err(failed(format!("lacks {} of {} bytes", part.name, part.size_bytes)));
-            }
+        match self.set_folder.lacking_part(environment, self.folder, &signed.manifest)? {
+            None => Ok(()),
+            Some(part) => Err(failed(format!("lacks {} of {} bytes", part.name, part.size_bytes))),
         }
-        Ok(())
     }
 
     /// Whether its manifest is there.

@@ -9,7 +9,6 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use backstock_archive::manifest::Manifest;
 use backstock_archive::{Owner, Tombstone};
 use backstock_catalog::Storage as StorageRecord;
 use backstock_vocabulary::{BackupId, Level, StorageId};
@@ -171,14 +170,10 @@ fn buried(found: &FoundManifest, decided: Timestamp, stays: Option<String>) -> B
         level: manifest.level,
         started: manifest.started,
         decided,
-        stored_bytes: stored_bytes(manifest),
+        stored_bytes: manifest.stored_bytes(),
         stays,
         folder: found.folder.clone(),
     }
-}
-
-fn stored_bytes(manifest: &Manifest) -> u64 {
-    manifest.artifacts.iter().flat_map(|artifact| &artifact.parts).map(|part| part.size_bytes).sum()
 }
 
 /// What kept backups build on, each with one that does.
@@ -215,7 +210,8 @@ fn lacks_floor(
         let mut is_whole = true;
         while let Some(found) = next {
             let manifest = &found.signed.manifest;
-            is_whole &= seen.insert(manifest.backup) && has_all_parts(environment, folder, found)?;
+            is_whole &= seen.insert(manifest.backup)
+                && folder.lacking_part(environment, &found.folder, manifest)?.is_none();
             next = match (&manifest.parent, manifest.level) {
                 (None, Level::Full) => None,
                 (Some(parent), _) => {
@@ -237,15 +233,6 @@ fn lacks_floor(
         }
     }
     Ok(Some("no backup would be left that is whole with all that it builds on".to_owned()))
-}
-
-fn has_all_parts(environment: &Environment, folder: &SetFolder, found: &FoundManifest) -> Result<bool> {
-    for part in found.signed.manifest.artifacts.iter().flat_map(|artifact| &artifact.parts) {
-        if folder.part_size(environment, &found.folder, part)? != Some(part.size_bytes) {
-            return Ok(false);
-        }
-    }
-    Ok(true)
 }
 
 /// Deletes what goes: the manifest of each first, then its data. Killed anywhere it is safe to begin again.

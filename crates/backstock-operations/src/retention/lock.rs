@@ -4,7 +4,8 @@ use std::collections::HashMap;
 
 use backstock_archive::layout::MANIFEST_NAME;
 use backstock_catalog::{Backup, Replica, ReplicaLock, Shop};
-use backstock_vocabulary::BackupId;
+use backstock_storage::LOCAL_KIND;
+use backstock_vocabulary::{BackupId, StorageId};
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
@@ -40,12 +41,13 @@ pub struct LockReport {
 /// The catalog cannot be read.
 pub fn lock_kept(environment: &Environment, shop: &Shop, policy: RetentionPolicy) -> Result<Vec<LockReport>> {
     let mut reports = Vec::new();
+    let vaults = vaults(environment)?;
+    if vaults.is_empty() {
+        // Next to no storage locks, and a plan costs a look at every backup.
+        return Ok(reports);
+    }
     for destination in gather_within(environment, shop, policy, &Wish::Policy)? {
-        let place = match Place::of_record(environment, destination.storage.id) {
-            Ok(place) if place.storage.locks() => place,
-            // What cannot be opened was told of when it was to be written to.
-            _ => continue,
-        };
+        let Some(place) = vaults.get(&destination.storage.id) else { continue };
         let mut report = LockReport {
             set: destination.set.title.clone(),
             storage: destination.storage.title.clone(),
@@ -53,12 +55,20 @@ pub fn lock_kept(environment: &Environment, shop: &Shop, policy: RetentionPolicy
             until: None,
             problem: None,
         };
-        if let Err(error) = lock_at(environment, &destination, &place, &mut report) {
+        if let Err(error) = lock_at(environment, &destination, place, &mut report) {
             report.problem = Some(chain(&error));
         }
         reports.push(report);
     }
     Ok(reports)
+}
+
+/// The storages that lock. What cannot be opened was told of when it was to be written to.
+fn vaults(environment: &Environment) -> Result<HashMap<StorageId, Place>> {
+    let records = environment.wait(environment.catalog.list_storages()).doing("looking for what can lock")?;
+    let places = records.iter().filter(|record| record.kind != LOCAL_KIND);
+    let opened = places.filter_map(|record| Place::of_record(environment, record.id).ok());
+    Ok(opened.filter(|place| place.storage.locks()).map(|place| (place.record.id, place)).collect())
 }
 
 fn lock_at(
@@ -93,7 +103,7 @@ fn lock_at(
     if let (Some(until), Some((_, replica))) = (report.until, destination.copies.values().next())
         && !report.locked.is_empty()
     {
-        lock_keys(environment, &set_folder(place, replica)?, until)?;
+        lock_keys(environment, &SetFolder::of_replica(place, replica)?.0, until)?;
     }
     Ok(())
 }
@@ -106,12 +116,12 @@ fn lock_backup(
     until: Timestamp,
 ) -> Result<()> {
     let act = || format!("locking the backup {} at {}", backup.id.short(), place.record.title);
-    let folder = set_folder(place, replica)?;
-    let signed = folder.manifest(environment, &backup.folder)?;
+    let (set_folder, folder) = SetFolder::of_replica(place, replica)?;
+    let signed = set_folder.manifest(environment, folder)?;
     let parts = signed.manifest.artifacts.iter().flat_map(|artifact| &artifact.parts);
     let names = parts.map(|part| part.name.as_str()).chain([MANIFEST_NAME]);
     for name in names {
-        let name = folder.object(&format!("{}/{name}", backup.folder))?;
+        let name = set_folder.object(&format!("{folder}/{name}"))?;
         backstock_host::failpoint::reach("lock.before_object").doing(act())?;
         environment.wait(place.storage.lock(&name, until)).doing(act())?;
     }
@@ -126,13 +136,6 @@ fn lock_keys(environment: &Environment, folder: &SetFolder, until: Timestamp) ->
         environment.wait(folder.place.storage.lock(&name, until)).doing(act)?;
     }
     Ok(())
-}
-
-fn set_folder(place: &Place, replica: &Replica) -> Result<SetFolder> {
-    let (name, _) = replica.folder.rsplit_once('/').ok_or_else(|| {
-        OperationError::plain(ErrorKind::Failed, format!("\"{}\" is no folder of a backup", replica.folder))
-    })?;
-    Ok(SetFolder { place: place.clone(), name: name.to_owned() })
 }
 
 fn locks_on_record(
