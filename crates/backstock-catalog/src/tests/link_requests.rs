@@ -10,7 +10,8 @@ async fn the_first_browser_takes_a_request_in_time_and_its_first_end_stays() {
     let (scratch, sample) = (Scratch::new(), Sample::new(1));
     let catalog = scratch.open().await;
     let (_, _, storage) = sample.settle(&catalog).await;
-    let at = |minutes| sample.now() + SignedDuration::from_mins(minutes);
+    let begin = sample.now();
+    let at = |minutes| begin + SignedDuration::from_mins(minutes);
     let state = async |hash| catalog.find_link_request(hash).await.unwrap().map(|found| found.state);
     for hash in ["a", "b", "c"] {
         catalog.add_link_request(storage.id, hash, at(0), at(-60)).await.unwrap();

@@ -76,7 +76,7 @@ pub struct TakenLink {
 #[derive(Debug)]
 pub enum LinkEnd {
     /// The storage is linked, and this is what its test brought.
-    Linked(Result<StorageTest>),
+    Linked(Box<Result<StorageTest>>),
     /// The owner of the account, or its provider, said no in this word.
     Declined(String),
     /// It could not be linked.
@@ -228,7 +228,7 @@ impl TakenLink {
         // Before it is told: whoever waits tries the storage next.
         let test = test_storage(environment, &self.shown.title);
         end(environment, &self.hash, LinkRequestState::Linked, None)?;
-        Ok(LinkEnd::Linked(test))
+        Ok(LinkEnd::Linked(Box::new(test)))
     }
 
     /// Gives it up, for this reason.

@@ -112,13 +112,13 @@ impl Browser {
         let (head, text) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
         let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
         let page = Page { address, status, head: head.to_owned(), text: text.to_owned() };
-        if let Some((cookie, attributes)) = page.header("set-cookie").and_then(|set| set.split_once(';')) {
-            if let Some((name, value)) = cookie.split_once('=') {
-                let key = (host, name.to_owned());
-                match attributes.contains("Max-Age=0") {
-                    true => drop(self.cookies.remove(&key)),
-                    false => drop(self.cookies.insert(key, value.to_owned())),
-                }
+        let set = page.header("set-cookie").and_then(|set| set.split_once(';'));
+        let set = set.and_then(|(cookie, attributes)| Some((cookie.split_once('=')?, attributes)));
+        if let Some(((name, value), attributes)) = set {
+            let key = (host, name.to_owned());
+            match attributes.contains("Max-Age=0") {
+                true => drop(self.cookies.remove(&key)),
+                false => drop(self.cookies.insert(key, value.to_owned())),
             }
         }
         page

@@ -1,7 +1,8 @@
 //! The daemon, and clouds linked at its page by a browser: to the end, by one browser alone, and never with somebody else's code.
 
 use std::io::{BufRead, BufReader};
-use std::process::{Child, Stdio};
+use std::os::unix::net::UnixDatagram;
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use backstock_testbed::clouds::browser::Browser;
@@ -11,6 +12,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use super::away::Away;
 use super::harness::{Place, Run};
 use super::links::{Linking, link_state, require_secret};
+use super::sealed::every_file;
 
 /// A daemon on a free port of this machine.
 struct Served {
@@ -26,7 +28,12 @@ impl Served {
     /// With a clock that is so many hours ahead.
     fn start_at(place: &Place, hours: i64) -> Self {
         let mut command = place.command(&["serve", "--listen", "127.0.0.1:0", "--json"]);
-        let mut child = command.env("BACKSTOCK_CLOCK_HOURS", hours.to_string()).spawn().unwrap();
+        command.env("BACKSTOCK_CLOCK_HOURS", hours.to_string());
+        Self::started(command)
+    }
+
+    fn started(mut command: Command) -> Self {
+        let mut child = command.spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
         let mut served = Self { child: Some(child), address: String::new() };
@@ -108,6 +115,11 @@ fn each_cloud_is_linked_by_the_page() {
         assert_eq!(browser.open(&address).status, Some(410), "it is used up");
         let ended = served.end();
         let token = address.rsplit('/').next().unwrap();
+        for file in every_file(&place.state()) {
+            let bytes = std::fs::read(&file).unwrap();
+            let is_there = bytes.windows(token.len()).any(|window| window == token.as_bytes());
+            assert!(!is_there, "only its hash is kept: {}", file.display());
+        }
         for word in ["code-", "refresh-", token] {
             assert!(!ended.stderr.contains(word), "{ended:?}");
         }
@@ -243,4 +255,40 @@ fn the_one_who_waits_may_go() {
     served.end();
     let run = place.command(&["serve", "--listen", "0.0.0.0:0"]).stdin(Stdio::null()).output().unwrap();
     Run::of(&run).expect_error(2, &["by which address"]);
+}
+
+/// Behind a reverse proxy: the address is that of the configuration file, and systemd learns when it is ready and when it ends.
+#[test]
+fn a_service_is_configured_by_the_file_and_tells_systemd() {
+    let place = Place::new();
+    let settings = "[serve]\nlisten = \"127.0.0.1:0\"\naddress = \"https://backup.example.com\"\n";
+    std::fs::write(place.configuration(), settings).unwrap();
+    let socket = place.folder().join("notify");
+    let manager = UnixDatagram::bind(&socket).unwrap();
+    manager.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    let told = || {
+        let mut words = [0; 64];
+        let length = manager.recv(&mut words).unwrap();
+        String::from_utf8_lossy(&words[..length]).trim().to_owned()
+    };
+    let mut command = place.command(&["serve", "--json"]);
+    command.env("NOTIFY_SOCKET", &socket);
+    let served = Served::started(command);
+    assert_eq!(served.address, "https://backup.example.com");
+    assert_eq!(told(), "READY=1");
+    let away = Away::google_drive();
+    away.typed(&place, &["storage", "add"], &[]).expect(0);
+    let mut linking = by_page(&place, &away);
+    assert!(linking.address.starts_with("https://backup.example.com/link/"), "{}", linking.address);
+    linking.signal(Signal::TERM);
+    linking.end().expect(130);
+    served.end();
+    assert_eq!(told(), "STOPPING=1");
+    for (settings, word) in [
+        ("[serve]\nlisten = \"8086\"", "listen"),
+        ("[serve]\naddress = \"http://backup.example.com\"", "without encryption"),
+    ] {
+        std::fs::write(place.configuration(), settings).unwrap();
+        place.run(&["serve"]).expect_error(2, &[word]);
+    }
 }
