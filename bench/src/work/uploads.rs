@@ -213,9 +213,48 @@ pub(super) fn pairs(scene: &Scene) -> Vec<Pair> {
         );
         let away = Away::webdav(server, port, "WebDAV");
         pairs.push(alone(&away, "curl -T", Ok(curl), &[Goal::Wall(1.0)]));
+        pairs.push(alone(&away, "curl, the same parts", Ok(curl_in_parts(port)), &[Goal::Wall(1.0)]));
     }
     pairs.extend(several(servers));
     pairs
+}
+
+/// What a place that cannot go on with an upload asks of anybody: parts that are short, each under a name that nobody sees,
+/// looked at, and given its name; at the end a block is read back. One process, one connection.
+fn curl_in_parts(port: u16) -> String {
+    let dav = format!("http://127.0.0.1:{port}/dav/bench");
+    format!(
+        r#"folder=$(dirname "$(ls "$WORK"/upload-webdav.backups/*/*/files/*.001)"); number=0; first=
+for part in "$folder"/*.0*; do
+    number=$((number + 1)); name="{dav}/theirs-$number"; first=${{first:-$name}}
+    printf 'upload-file = "%s"
+url = "%s.part"
+output = /dev/null
+next
+' "$part" "$name"
+    printf 'request = PROPFIND
+header = "Depth: 0"
+url = "%s.part"
+output = /dev/null
+next
+' "$name"
+    printf 'request = MOVE
+header = "Destination: %s"
+url = "%s.part"
+output = /dev/null
+next
+' "$name" "$name"
+done >"$WORK/parts.curl"
+printf 'range = 0-67108863
+url = "%s"
+output = /dev/null
+' "$first" >>"$WORK/parts.curl"
+sed -i 's/^url/user = "{USER}:{PASSWORD}"
+fail
+silent
+url/' "$WORK/parts.curl"
+[ "$number" -gt 15 ] && curl -K "$WORK/parts.curl""#
+    )
 }
 
 fn against_rclone(scene: &Scene, servers: &Servers) -> Vec<Pair> {
