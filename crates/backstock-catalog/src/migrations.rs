@@ -31,6 +31,7 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
     Migration { version: 10, sql: include_str!("../migrations/0010_destinations.sql") },
     Migration { version: 11, sql: include_str!("../migrations/0011_links.sql") },
     Migration { version: 12, sql: include_str!("../migrations/0012_locks.sql") },
+    Migration { version: 14, sql: include_str!("../migrations/0014_link_requests.sql") },
 ];
 
 /// The schema that this version of the program writes.

@@ -30,6 +30,7 @@ mod tests {
         ("history", crate::history::STATEMENTS),
         ("imports", crate::imports::STATEMENTS),
         ("leases", crate::leases::STATEMENTS),
+        ("link_requests", crate::link_requests::STATEMENTS),
         ("links", crate::links::STATEMENTS),
         ("locks", crate::locks::STATEMENTS),
         ("marks", crate::marks::STATEMENTS),

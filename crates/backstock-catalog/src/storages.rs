@@ -41,6 +41,7 @@ statements! {
     FORGET_DRILLS = "DELETE FROM drills WHERE storage_id = $1";
     FORGET_CHECKS = "DELETE FROM checks WHERE storage_id = $1";
     FORGET_LINK = "DELETE FROM links WHERE storage_id = $1";
+    FORGET_LINK_REQUESTS = "DELETE FROM link_requests WHERE storage_id = $1";
     REMOVE = "DELETE FROM storages WHERE id = $1";
 }
 
@@ -113,7 +114,9 @@ impl Catalog {
                 return Ok(false);
             }
         }
-        for statement in [FORGET_CONFIRMATIONS, FORGET_DRILLS, FORGET_CHECKS, FORGET_LINK, REMOVE] {
+        for statement in
+            [FORGET_CONFIRMATIONS, FORGET_DRILLS, FORGET_CHECKS, FORGET_LINK, FORGET_LINK_REQUESTS, REMOVE]
+        {
             let forgotten = sqlx::query(statement).bind(id.to_string()).execute(&mut *transaction).await;
             forgotten.map_err(self.failed(act))?;
         }

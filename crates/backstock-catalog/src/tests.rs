@@ -6,6 +6,7 @@ mod damage;
 mod destinations;
 mod find;
 mod history;
+mod link_requests;
 mod links;
 mod locks;
 mod rebuild;

@@ -41,6 +41,16 @@ impl StateFolder {
         self.root.join("locks").join(format!("{shop}.checks.lock"))
     }
 
+    /// The kernel lock that the daemon holds as long as it lives.
+    pub fn daemon_lock(&self) -> PathBuf {
+        self.root.join("locks").join("daemon.lock")
+    }
+
+    /// Where browsers find the daemon.
+    pub fn daemon_address(&self) -> PathBuf {
+        self.root.join("daemon.address")
+    }
+
     /// Where all spools lie.
     pub fn spools(&self) -> PathBuf {
         self.root.join("spool")

@@ -8,6 +8,7 @@
 mod accepted;
 mod backup;
 mod connection;
+mod daemon;
 mod destination;
 mod diff;
 mod drill;
@@ -52,6 +53,7 @@ pub use backup::{
     BackupPlan, BackupReport, BackupRequest, DatabasePlan, Definition, FilesPlan, PartSize, ReportedProblem,
     Sealing, UnreadDestination, backup, plan_backup, refuse_bad_places, refuse_published_state,
 };
+pub use daemon::{Daemon, daemon_address};
 pub use destination::Refusal;
 pub use diff::{
     DatabaseCounts, DiffSide, DiffSummary, Difference, FileChange, FileCounts, LineChange, NamedValue,
@@ -110,9 +112,10 @@ pub use show::{
     find_shop, list, runs, shop_of, shops, show,
 };
 pub use storages::{
-    BegunLink, DueLink, LentAccess, ListedLink, ListedStorage, MadeLink, NewStorage, RecoveredStorage,
-    StorageClient, StorageLink, StorageTest, add_storage, give_secrets, identity_to_pin, link_new_storage,
-    link_of, link_storage, missing_secrets, remove_storage, storage_client, storage_kind, storages,
+    AskedLink, AskedLinkOutcome, BegunLink, DueLink, LentAccess, LinkEnd, ListedLink, ListedStorage,
+    MadeLink, NewStorage, RecoveredStorage, ShownLink, StorageClient, StorageLink, StorageTest, TakenLink,
+    add_storage, ask_for_link, asked_link, give_secrets, identity_to_pin, link_new_storage, link_of,
+    link_storage, missing_secrets, remove_storage, storage_client, storage_kind, storages, take_asked_link,
     test_new_storage, test_storage, troubled_links, try_due_links,
 };
 pub use stored::find_backup;

@@ -4,6 +4,7 @@ mod client;
 mod keeper;
 mod lent;
 mod link;
+mod link_request;
 mod new;
 mod recovered;
 mod secrets;
@@ -25,6 +26,10 @@ pub(crate) use link::find_link;
 pub use link::{
     BegunLink, DueLink, ListedLink, MadeLink, StorageLink, link_new_storage, link_of, link_storage,
     troubled_links, try_due_links,
+};
+pub(crate) use link_request::give_up_taken_links;
+pub use link_request::{
+    AskedLink, AskedLinkOutcome, LinkEnd, ShownLink, TakenLink, ask_for_link, asked_link, take_asked_link,
 };
 pub use new::{NewStorage, storage_kind};
 pub(crate) use recovered::take_in;

@@ -18,7 +18,7 @@ use reqwest::{Client, Method, Request, RequestBuilder, Url, redirect};
 
 pub(crate) use self::answer::Answer;
 use self::body::{Outgoing, OutgoingPiece, OutgoingSource};
-pub(crate) use self::body::{Piece, read_piece};
+pub(crate) use self::body::{Piece, read_exactly, read_piece, read_span, with_file};
 pub(crate) use self::failure::cause_of;
 use crate::buffers::Buffers;
 use crate::remote_tree::Progress;

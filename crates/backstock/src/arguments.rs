@@ -3,6 +3,7 @@
 mod drill;
 mod key;
 mod retention;
+mod serve;
 mod set;
 mod storage;
 mod verify;
@@ -21,6 +22,7 @@ pub(crate) use key::{
     SuiteArgument,
 };
 pub(crate) use retention::{ConfirmArguments, DeleteArguments, PinArguments, PruneArguments, UnpinArguments};
+pub(crate) use serve::ServeArguments;
 pub(crate) use set::{
     AddDestinationArguments, ChangeDestinationArguments, DestinationCommand, LocalArguments,
     RemoveDestinationArguments, ReplicateArguments, SetCommand, ShownSetArguments,
@@ -115,6 +117,8 @@ pub(crate) enum Command {
     Replicate(ReplicateArguments),
     /// Find what a storage holds, on a machine that knows nothing: then list it and restore
     Recover(RecoverArguments),
+    /// Run as a daemon: answer browsers, and try the links with accounts each day
+    Serve(ServeArguments),
     /// Look after the catalog
     #[command(subcommand)]
     Catalog(CatalogCommand),

@@ -15,6 +15,7 @@ mod prune;
 mod replicate;
 mod restore;
 mod restore_dump;
+mod serve;
 mod set;
 mod settings;
 mod show;
@@ -60,6 +61,7 @@ pub(crate) fn run(arguments: &Arguments, terminal: Terminal) -> Result {
         Command::Set(command) => set::run(&session, command),
         Command::Replicate(arguments) => replicate::run(&session, arguments),
         Command::Recover(arguments) => catalog::recover(&session, arguments),
+        Command::Serve(arguments) => serve::run(&session, arguments),
         Command::Catalog(CatalogCommand::Rebuild(arguments)) => catalog::rebuild(&session, arguments),
     }
 }

@@ -1,6 +1,7 @@
 //! The TOML file: the instance's settings, and sets that are managed by file (read-only for everyone else).
 
 mod destination;
+mod serve;
 
 use std::path::{Path, PathBuf};
 
@@ -11,6 +12,7 @@ use backstock_operations::{
 use serde::Deserialize;
 
 use destination::DestinationTable;
+use serve::ServeTable;
 
 /// A configuration file of more bytes is none.
 const SIZE_LIMIT_BYTES: u64 = 4 * 1024 * 1024;
@@ -76,6 +78,9 @@ pub(crate) struct Configuration {
     /// Which new backups are drilled, where a set says nothing else.
     #[serde(default)]
     pub(crate) drill: DrillSettings,
+    /// Where the daemon listens, and how browsers reach it.
+    #[serde(default)]
+    pub(crate) serve: ServeTable,
     /// Sets that are managed by file.
     #[serde(default, rename = "set")]
     pub(crate) sets: Vec<SetTable>,

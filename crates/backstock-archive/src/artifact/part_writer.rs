@@ -15,6 +15,13 @@ use crate::error::{Error, Result};
 use crate::layout;
 use crate::seal::{ArtifactSeal, PartSealer};
 
+/// So many parts are as long as was asked for.
+const EQUAL_PARTS: usize = 600;
+/// After so many more each, parts become twice as long.
+const PARTS_PER_DOUBLING: usize = 50;
+/// Parts do not grow beyond this length, in bytes: they may have to pass through a spool.
+const GROWN_LIMIT_BYTES: u64 = 1 << 30;
+
 struct OpenPart {
     path: PathBuf,
     name: String,
@@ -57,6 +64,15 @@ pub(crate) struct PartWriter {
     current: Option<OpenPart>,
     /// What was written into each part that has ended, without what seals it, in bytes.
     finished_bytes: Vec<u64>,
+}
+
+/// How long the next part may become after so many: as long as was asked for, until numbers become scarce; from then on twice as
+/// long after every few, so that a large shop does not fail at its last part for a small part size.
+fn part_limit_bytes(asked_bytes: u64, finished: usize) -> u64 {
+    let beyond = (finished + 1).saturating_sub(EQUAL_PARTS);
+    let doublings = (0..beyond).step_by(PARTS_PER_DOUBLING).count();
+    let grown = (0..doublings).fold(asked_bytes, |bytes, _| bytes.saturating_mul(2));
+    grown.min(GROWN_LIMIT_BYTES).max(asked_bytes)
 }
 
 impl PartWriter {
@@ -184,10 +200,14 @@ impl PartWriter {
         Ok(())
     }
 
+    fn limit_bytes(&self) -> u64 {
+        part_limit_bytes(self.part_size_bytes, self.finished_bytes.len())
+    }
+
     /// The part that a frame of this length goes into, with room for it on the disk.
     fn part_for(&mut self, size_bytes: u64) -> Result<OpenPart> {
         let part = match self.current.take() {
-            Some(part) if part.text_bytes == 0 || part.size_with(size_bytes) <= self.part_size_bytes => part,
+            Some(part) if part.text_bytes == 0 || part.size_with(size_bytes) <= self.limit_bytes() => part,
             Some(full) => self.cut(full)?,
             None => self.open(self.numbered(self.finished_bytes.len() + 1))?,
         };
@@ -246,5 +266,26 @@ impl PartWriter {
     pub(crate) fn text_bytes(&self) -> u64 {
         let finished: u64 = self.finished_bytes.iter().sum();
         finished + self.current.as_ref().map_or(0, |part| part.text_bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_grow_only_when_their_numbers_become_scarce() {
+        let lengths = |asked: u64| (0..PART_LIMIT).map(move |finished| part_limit_bytes(asked, finished));
+        for asked in [1 << 20, 64 << 20, 256 << 20, 1 << 30, 4_000_000_000] {
+            assert!(lengths(asked).take(EQUAL_PARTS).all(|length| length == asked));
+            assert!(lengths(asked).is_sorted());
+            assert!(lengths(asked).all(|length| length <= GROWN_LIMIT_BYTES.max(asked)));
+        }
+        let at = |finished| part_limit_bytes(64 << 20, finished) >> 20;
+        let wanted = [64, 128, 128, 256, 256, 512, 1024, 1024];
+        assert_eq!([599, 600, 649, 650, 699, 700, 750, 998].map(at), wanted);
+        // Where 64 MiB each would end at 62 GiB, and 256 MiB at 250.
+        assert_eq!(lengths(64 << 20).sum::<u64>() >> 30, 330);
+        assert_eq!(lengths(256 << 20).sum::<u64>() >> 30, 524);
     }
 }

@@ -63,6 +63,9 @@ async fn what_is_known_of_a_link_goes_with_its_storage() {
     catalog.save_storage(&second).await.unwrap();
     catalog.link_has_ended(second.id, sample.now(), "gone").await.unwrap();
     assert_eq!(catalog.list_links().await.unwrap().len(), 1);
+    catalog.add_link_request(second.id, "hash", sample.now(), sample.now()).await.unwrap();
+    assert!(catalog.find_link_request("hash").await.unwrap().is_some());
     assert!(catalog.remove_storage(second.id).await.unwrap());
     assert_eq!(catalog.list_links().await.unwrap(), []);
+    assert_eq!(catalog.find_link_request("hash").await.unwrap(), None);
 }

@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use backstock_archive::artifact::{BLOCK_SIZE_BYTES, BlockHashes};
 use backstock_archive::layout::{MANIFEST_NAME, tombstone_path};
@@ -201,6 +201,7 @@ impl Copier<'_> {
             place: place.record.title.clone(),
             sha256: part.sha256,
             journal: journal.clone(),
+            kept: Mutex::default(),
             sent: AtomicU64::new(0),
             confirmed: AtomicU64::new(0),
         };

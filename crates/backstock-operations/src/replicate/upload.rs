@@ -6,8 +6,8 @@
 use std::fmt;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -35,7 +35,6 @@ const LOOK: Duration = Duration::from_millis(200);
 struct Journal {
     object: String,
     sha256: Sha256,
-    confirmed_bytes: u64,
     state: ResumeState,
 }
 
@@ -92,6 +91,8 @@ pub(super) struct PartUpload<'a> {
     pub(super) place: String,
     pub(super) sha256: Sha256,
     pub(super) journal: PathBuf,
+    /// What the journal holds since this try.
+    pub(super) kept: Mutex<Option<ResumeState>>,
     /// What was let through to be sent, in bytes.
     pub(super) sent: AtomicU64,
     /// What the place has confirmed, in bytes.
@@ -111,6 +112,20 @@ impl PartUpload<'_> {
         }
     }
 
+    /// Writes the journal, where it does not hold this already: to make it durable takes as long as to send a MiB.
+    fn keep(&self, state: &ResumeState) -> backstock_storage::Result<()> {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.as_ref() == Some(state) {
+            return Ok(());
+        }
+        let object = self.name.as_str().to_owned();
+        let journal = Journal { object, sha256: self.sha256, state: state.clone() };
+        let bytes = serde_json::to_vec(&journal).map_err(|error| self.io(std::io::Error::other(error)))?;
+        self.host.files.write_durably(&self.journal, &bytes).map_err(|error| self.io(error))?;
+        *kept = Some(state.clone());
+        Ok(())
+    }
+
     fn io(&self, source: std::io::Error) -> Error {
         let name = self.journal.display().to_string();
         Error::Io { act: "keep the journal of an upload", name, place: "the state folder".into(), source }
@@ -128,10 +143,7 @@ impl Upload for PartUpload<'_> {
     }
 
     fn reached(&self, confirmed_bytes: u64, state: &ResumeState) -> backstock_storage::Result<()> {
-        let object = self.name.as_str().to_owned();
-        let journal = Journal { object, sha256: self.sha256, confirmed_bytes, state: state.clone() };
-        let bytes = serde_json::to_vec(&journal).map_err(|error| self.io(std::io::Error::other(error)))?;
-        self.host.files.write_durably(&self.journal, &bytes).map_err(|error| self.io(error))?;
+        self.keep(state)?;
         let before = self.confirmed.fetch_max(confirmed_bytes, Ordering::Relaxed);
         self.monitor.bytes(confirmed_bytes.saturating_sub(before));
         backstock_host::failpoint::reach("replicate.piece_confirmed").map_err(|error| self.io(error))

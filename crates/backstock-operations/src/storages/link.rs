@@ -60,7 +60,8 @@ impl From<LinkRecord> for ListedLink {
 #[derive(Debug)]
 pub struct StorageLink {
     title: String,
-    known: Option<StorageId>,
+    /// The storage, where it is one of the catalog.
+    pub(super) known: Option<StorageId>,
     link: Link,
 }
 

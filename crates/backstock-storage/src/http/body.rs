@@ -145,7 +145,7 @@ fn block_bytes(left: u64) -> usize {
     usize::try_from(left).unwrap_or(READ_BYTES).min(READ_BYTES)
 }
 
-fn read_exactly(file: &dyn ReadFile, offset: u64, bytes: &mut [u8]) -> io::Result<()> {
+pub(crate) fn read_exactly(file: &dyn ReadFile, offset: u64, bytes: &mut [u8]) -> io::Result<()> {
     let filled = fill(file, bytes, offset)?;
     if filled < bytes.len() { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(()) }
 }
@@ -166,20 +166,45 @@ pub(crate) async fn read_piece<T: Send + 'static>(
     mut seen: T,
     see: fn(&mut T, &[u8]),
 ) -> Result<T> {
-    let (files, path) = (http.files.clone(), piece.path.to_owned());
-    let (mut offset, mut left) = (piece.offset_bytes, piece.length_bytes);
-    let read = tokio::task::spawn_blocking(move || {
-        let file = files.open(&path)?;
-        let mut bytes = Vec::new();
-        while left > 0 {
-            let wanted = block_bytes(left);
-            bytes.resize(wanted, 0);
-            read_exactly(&*file, offset, &mut bytes)?;
-            see(&mut seen, &bytes);
-            (offset, left) = (offset + wanted as u64, left - wanted as u64);
-        }
+    let (offset, length) = (piece.offset_bytes, piece.length_bytes);
+    let read = with_file(http, piece.name, piece.path, move |file| {
+        read_span(file, offset, length, |bytes| see(&mut seen, bytes))?;
         Ok(seen)
     });
-    let read = read.await.unwrap_or_else(|error| Err(io::Error::other(error)));
-    read.map_err(|error| spool_failed(http, piece.name, error))
+    read.await
+}
+
+/// Opens a spooled part on a thread where reading may block.
+pub(crate) async fn with_file<T: Send + 'static>(
+    http: &Http,
+    name: &ObjectName,
+    path: &Path,
+    work: impl FnOnce(&dyn ReadFile) -> io::Result<T> + Send + 'static,
+) -> Result<T> {
+    let (files, path) = (http.files.clone(), path.to_owned());
+    let worked = tokio::task::spawn_blocking(move || work(&*files.open(&path)?));
+    let worked = worked.await.unwrap_or_else(|error| Err(io::Error::other(error)));
+    worked.map_err(|error| spool_failed(http, name, error))
+}
+
+/// Reads so many bytes from a position on, a buffer at a time.
+///
+/// # Errors
+///
+/// `UnexpectedEof` where the file ends before.
+pub(crate) fn read_span(
+    file: &dyn ReadFile,
+    mut offset: u64,
+    mut left: u64,
+    mut see: impl FnMut(&[u8]),
+) -> io::Result<()> {
+    let mut bytes = Vec::new();
+    while left > 0 {
+        let wanted = block_bytes(left);
+        bytes.resize(wanted, 0);
+        read_exactly(file, offset, &mut bytes)?;
+        see(&bytes);
+        (offset, left) = (offset + wanted as u64, left - wanted as u64);
+    }
+    Ok(())
 }

@@ -127,8 +127,11 @@ fn fault(problem: String) -> Error {
 }
 
 fn open(host: &Host, settings: &serde_json::Value, _keep: Arc<dyn KeepSecrets>) -> Result<Arc<dyn Storage>> {
-    let settings = FtpSettings::read(settings)?;
-    let pool = Pool::new(host, settings, Patience::default())?;
+    open_patiently(host, settings, Patience::default())
+}
+
+fn open_patiently(host: &Host, settings: &serde_json::Value, patience: Patience) -> Result<Arc<dyn Storage>> {
+    let pool = Pool::new(host, FtpSettings::read(settings)?, patience)?;
     Ok(Arc::new(TreeStorage { host: host.clone(), tree: Ftp { pool } }))
 }
 
@@ -165,6 +168,13 @@ impl Ftp {
         match lease.note("look at", path, told) {
             Ok(size) => return Ok(Some(Entry { step, kind: EntryKind::File, size_bytes: size as u64 })),
             Err(failure) if failure.says_absent() => {}
+            // Before RFC 3659 lists alone told a length.
+            Err(failure) if failure.is_unknown_command() => {
+                let above = path.rsplit_once('/').map_or("", |(above, _)| above);
+                let above = if above.is_empty() { "/" } else { above };
+                let entries = listing::entries(lease, above).await?;
+                return Ok(entries.into_iter().find(|entry| entry.step == step));
+            }
             Err(failure) => return Err(failure.into()),
         }
         let told = lease.patience().answer(lease.ftp().cwd(path)).await;

@@ -8,8 +8,10 @@ mod bucket;
 mod failure;
 mod listing;
 mod lock;
+mod md5_lanes;
 mod multipart;
 mod objects;
+mod pieces;
 mod versions;
 
 use std::sync::Arc;

@@ -12,6 +12,8 @@ use crate::{Cause, Error, ObjectName, PutReceipt, Result, ResumeState, Upload, u
 
 /// Bytes that are read back at a time.
 const READ_BACK_BYTES: u64 = 4 << 20;
+/// The most bytes that are asked for at once before they are sent.
+const ASKED_FOR_BYTES: u64 = 64 << 10;
 
 /// What a later try needs to know.
 #[derive(Debug, Serialize, Deserialize)]
@@ -32,9 +34,16 @@ pub(crate) struct Progress<'a> {
 }
 
 impl Progress<'_> {
-    /// Waits until so many bytes more may be sent.
+    /// Waits until so many bytes more may be sent. They are asked for a few at a time, so that nothing is sent in large gulps, and
+    /// who wants to stop is heard soon.
     pub(crate) async fn before_sending(&self, bytes: u64) -> Result<()> {
-        self.upload.before_sending(bytes).await
+        let mut left = bytes;
+        while left > 0 {
+            let step = left.min(ASKED_FOR_BYTES);
+            self.upload.before_sending(step).await?;
+            left -= step;
+        }
+        Ok(())
     }
 
     /// The server has confirmed the first so many bytes, and so many of them as durable or as near to it as it can.

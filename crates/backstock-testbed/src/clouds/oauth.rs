@@ -240,8 +240,10 @@ impl OAuth {
     }
 
     fn allows_redirect(&self, redirect: &str) -> bool {
+        let is_registered = self.state().registered.iter().any(|registered| registered == redirect);
         match self.rules.redirects {
-            Redirects::Registered => self.state().registered.iter().any(|registered| registered == redirect),
+            _ if is_registered => true,
+            Redirects::Registered => false,
             Redirects::AnyPort { origin, path } => {
                 let rest = redirect.strip_prefix(origin).unwrap_or("none");
                 let rest = match rest.strip_prefix(':') {

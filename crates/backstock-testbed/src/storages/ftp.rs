@@ -37,6 +37,12 @@ pub enum FtpManner {
     Short,
     /// No TLS, and the first upload is cut after 3 MiB, with the connection for commands (pyftpdlib alone).
     Cut,
+    /// No TLS, and in the middle of the first upload, after 3 MiB, nothing is heard of it for five seconds (pyftpdlib alone).
+    Stall,
+    /// TLS when asked for, of version 1.3 alone (pyftpdlib alone).
+    NewestTls,
+    /// No TLS, and neither listings for programs nor lengths of files, nor passive mode in its newer form (pyftpdlib alone).
+    Old,
     /// No TLS, and room for a mebibyte in each file (pyftpdlib alone).
     Full,
 }
@@ -205,7 +211,7 @@ fn proftpd(path: &Path, port: u16, manner: FtpManner, program: &Path) -> String 
 fn pyftpdlib(path: &Path, port: u16, manner: FtpManner) -> String {
     let at = path.display();
     let (handler, tls) = match manner {
-        FtpManner::Explicit | FtpManner::Implicit => (
+        FtpManner::Explicit | FtpManner::Implicit | FtpManner::NewestTls => (
             "TLS_FTPHandler",
             format!(
                 "handler.certfile = '{at}/both'\nhandler.tls_control_required = True\nhandler.tls_data_required = True\n"
@@ -221,9 +227,23 @@ fn pyftpdlib(path: &Path, port: u16, manner: FtpManner) -> String {
         FtpManner::Full => {
             "        if self.get_transmitted_bytes() > 1 << 20:\n            self._resp = ('552 No space left on device.', print)\n            self.close()\n"
         }
+        FtpManner::Stall => {
+            "        if not handler.was_cut and self.get_transmitted_bytes() > 3 << 20:\n            handler.was_cut = True\n            \
+             import time; time.sleep(5)\n"
+        }
         FtpManner::Cut => {
             "        if not handler.was_cut and self.get_transmitted_bytes() > 3 << 20:\n            handler.was_cut = True\n            \
              self.cmd_channel.close()\n"
+        }
+        _ => "",
+    };
+    let version = match manner {
+        FtpManner::NewestTls => {
+            "from OpenSSL import SSL\nhandler.ssl_options |= SSL.OP_NO_TLSv1 | SSL.OP_NO_TLSv1_1 | SSL.OP_NO_TLSv1_2\n"
+        }
+        FtpManner::Old => {
+            "new = ('MLSD', 'MLST', 'EPSV', 'EPRT', 'FEAT', 'SIZE', 'MDTM')\n\
+             handler.proto_cmds = {name: told for name, told in handler.proto_cmds.items() if name not in new}\n"
         }
         _ => "",
     };
@@ -241,7 +261,7 @@ fn pyftpdlib(path: &Path, port: u16, manner: FtpManner) -> String {
          {}from pyftpdlib.servers import FTPServer\n\
          class handler({handler}):\n    def on_file_received(self, file):\n{fault}\
          users = DummyAuthorizer()\nusers.add_user('{USER}', '{PASSWORD}', '{at}/home', perm='elradfmwMT')\n\
-         handler.authorizer = users\nhandler.auth_failed_timeout = 0\n{tls}{data}FTPServer(('127.0.0.1', {port}), handler).serve_forever()\n",
+         handler.authorizer = users\nhandler.auth_failed_timeout = 0\n{tls}{version}{data}FTPServer(('127.0.0.1', {port}), handler).serve_forever()\n",
         if tls.is_empty() { "" } else { "from pyftpdlib.handlers import TLS_FTPHandler\n" }
     )
 }

@@ -55,6 +55,10 @@ pub(crate) struct LinkArguments {
     /// The port of this machine that the browser is sent to [default: a free one]
     #[arg(long, conflicts_with_all = ["paste", "code_file"], value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) port: Option<u16>,
+    /// Have the browser end at this address, which is registered with the application, and paste it: the page of a daemon
+    /// shows it for copying
+    #[arg(long, value_name = "ADDRESS", conflicts_with_all = ["redirect", "port"])]
+    pub(crate) redirect_to: Option<String>,
     /// Paste what the browser shows at the end: the code, or else its whole address [default for Dropbox]
     #[arg(long)]
     pub(crate) paste: bool,
@@ -68,6 +72,9 @@ pub(crate) struct LinkArguments {
 pub(crate) struct LinkStorageArguments {
     /// The title of the storage
     pub(crate) title: String,
+    /// Make the link at the page of the daemon (`backstock serve`): for a browser anywhere
+    #[arg(long, conflicts_with_all = ["redirect", "port", "redirect_to", "paste", "code_file"])]
+    pub(crate) page: bool,
     /// Do not try the storage afterwards
     #[arg(long)]
     pub(crate) no_test: bool,

@@ -2,6 +2,7 @@
 
 mod due;
 mod link;
+mod page;
 mod redirect;
 
 use std::collections::BTreeMap;

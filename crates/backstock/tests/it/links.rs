@@ -20,7 +20,7 @@ use super::sealed::{every_file, folder_of_files, give_key};
 pub(super) struct Linking {
     child: Option<Child>,
     said: String,
-    address: String,
+    pub(super) address: String,
 }
 
 impl Linking {
@@ -38,7 +38,7 @@ impl Linking {
             }
             let line = String::from_utf8(line).unwrap();
             linking.said.push_str(&line);
-            if line.starts_with("https://") {
+            if line.starts_with("http") {
                 line.trim_end().clone_into(&mut linking.address);
                 return linking;
             }
@@ -56,6 +56,12 @@ impl Linking {
         writeln!(stdin, "{line}").unwrap();
         drop(stdin);
         self.end()
+    }
+
+    /// Sends it a signal.
+    pub(super) fn signal(&mut self, signal: rustix::process::Signal) {
+        let child = rustix::process::Pid::from_child(self.child.as_ref().unwrap());
+        rustix::process::kill_process(child, signal).unwrap();
     }
 
     pub(super) fn end(mut self) -> Run {
@@ -100,14 +106,14 @@ fn listed_set_folder(place: &Place, root: &str) -> String {
 }
 
 /// The state of the link of the only cloud.
-fn link_state(place: &Place) -> Value {
+pub(super) fn link_state(place: &Place) -> Value {
     let listed = listed(place);
     let mut links = listed.iter().map(|storage| &storage["link"]).filter(|link| !link.is_null());
     links.next().map_or(Value::Null, |link| link["state"].clone())
 }
 
 /// Nothing that lets anybody in is printed, or lies in the state folder as it is.
-fn require_secret(place: &Place, run: &Run, state: &str) {
+pub(super) fn require_secret(place: &Place, run: &Run, state: &str) {
     let told = format!("{}{}", run.stdout, run.stderr.replace(&format!("state={state}"), ""));
     for word in ["code-", "refresh-", state] {
         assert!(!told.contains(word), "{word} is in {told}");

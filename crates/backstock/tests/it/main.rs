@@ -158,6 +158,9 @@ mod sealed_shop;
 mod sealed_trust;
 #[cfg(test)]
 #[cfg(feature = "failpoints")]
+mod serve_links;
+#[cfg(test)]
+#[cfg(feature = "failpoints")]
 mod spool_room;
 #[cfg(test)]
 mod storages;

@@ -50,6 +50,10 @@ fn from_long_line(line: &str) -> Option<Entry> {
     Some(Entry { step: file.name().to_owned(), kind, size_bytes: file.size() as u64 })
 }
 
+/// After so many lines servers use to cut a listing off (Pure-FTPd's `LimitRecursion`), and say so where the library does not hear
+/// it (F94).
+const CUT_OFF_LINES: usize = 10_000;
+
 /// What is in a folder. One that is not there holds nothing.
 pub(super) async fn entries(lease: &mut Lease<'_>, folder: &str) -> Result<Vec<Entry>> {
     // In the folder itself: servers read blanks and dashes in an argument each in its own way.
@@ -105,6 +109,12 @@ async fn lines(lease: &mut Lease<'_>, folder: &str, command: &str) -> Result<Vec
     }
     let finished = patience.answer(reader.into_inner().finish()).await;
     lease.note("list", folder, finished)?;
+    if lines.len() >= CUT_OFF_LINES {
+        let count = lines.len();
+        tracing::warn!(
+            "{folder} at {place} has {count} entries or more: many servers list no more than that"
+        );
+    }
     Ok(lines)
 }
 

@@ -1,6 +1,7 @@
 //! The FTP kind against private servers of several makes: the contract in every manner, whom it trusts, and what it refuses.
 
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use backstock_host::Host;
 use backstock_testbed::storages::ftp::{FtpManner, FtpServer, FtpServerKind};
@@ -17,7 +18,7 @@ fn authority() -> String {
 
 fn settings(server: &FtpServer, manner: FtpManner) -> Value {
     let (encryption, ca_file) = match manner {
-        FtpManner::Explicit => ("explicit", Some(authority())),
+        FtpManner::Explicit | FtpManner::NewestTls => ("explicit", Some(authority())),
         FtpManner::Implicit => ("implicit", Some(authority())),
         _ => ("none", None),
     };
@@ -133,6 +134,34 @@ async fn f93_an_upload_that_was_cut_goes_on_where_it_stopped() {
     assert!(second < 6 << 20, "{second} bytes the second time, {first} at first");
     let stored = std::fs::read(server.home().join("backups/deep folder/shop/part")).unwrap();
     assert!(stored == part.bytes);
+}
+
+/// F86: nothing more is heard of the server in the middle of an upload: it is given up, and goes on when the server is back.
+#[tokio::test]
+async fn f86_a_stalled_server_is_given_up() {
+    const PART_BYTES: usize = (16 << 20) + 4321;
+    let manner = FtpManner::Stall;
+    let Some(server) = FtpServer::for_test(FtpServerKind::Pyftpdlib, manner) else { return };
+    let patience = Patience { stall: Duration::from_millis(1500), ..Patience::default() };
+    let storage = open_patiently(&Host::real(), &settings(&server, manner), patience).unwrap();
+    let (part, upload) = (Spooled::new(PART_BYTES), Remembered::default());
+    let error = part.put(&*storage, "shop/part", &upload).await.unwrap_err();
+    assert!(
+        matches!(&error, Error::Io { source, .. } if source.kind() == std::io::ErrorKind::TimedOut),
+        "{error}"
+    );
+    assert_eq!(error.class(), ErrorClass::Retry);
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    part.put(&*storage, "shop/part", &upload).await.unwrap();
+    let stored = std::fs::read(server.home().join("backups/deep folder/shop/part")).unwrap();
+    assert!(stored == part.bytes);
+}
+
+/// A server that speaks TLS 1.3 alone, and one that knows lists for people alone.
+#[tokio::test]
+async fn it_keeps_the_contract_with_the_newest_and_with_the_oldest() {
+    check(FtpServerKind::Pyftpdlib, FtpManner::NewestTls, "passive").await;
+    check(FtpServerKind::Pyftpdlib, FtpManner::Old, "passive").await;
 }
 
 /// A full disk, a wrong password, a folder without rights, a server that is not there.

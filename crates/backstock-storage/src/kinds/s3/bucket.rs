@@ -1,14 +1,15 @@
 //! The bucket: its address, its keys, how its requests are signed and sent.
 
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use backstock_host::Host;
+use jiff::{SignedDuration, Timestamp};
 use reqwest::{Method, RequestBuilder, Url};
 use rusty_s3::UrlStyle;
 use rusty_s3::signing::sign;
 
 use super::S3Settings;
-use super::failure::Refusal;
+use super::failure::{CLOCK_TOLERANCE_SECONDS, Refusal};
 use super::lock::LockMode;
 use super::versions::Versions;
 use crate::http::{Act, Answer, Http, Way};
@@ -30,6 +31,8 @@ pub(super) struct Bucket {
     pub(super) storage_class: Option<String>,
     /// What the keys of all objects begin with: nothing, or something that ends with a slash.
     pub(super) prefix: String,
+    /// How far the server's clock is ahead of ours, in seconds, where it has refused ours (F87).
+    clock_offset_seconds: AtomicI64,
     /// Whether anything was ever seen in the bucket: then what is missing is an object, not the bucket.
     pub(super) was_seen: AtomicBool,
     /// How objects are locked, where the settings ask for it.
@@ -38,7 +41,7 @@ pub(super) struct Bucket {
 }
 
 /// One request to be.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Call<'a> {
     pub(super) method: Method,
     /// The key of the object; none is the bucket itself.
@@ -100,6 +103,7 @@ impl Bucket {
             session_token: settings.session_token.clone(),
             storage_class: settings.storage_class.clone().filter(|class| !class.is_empty()),
             prefix,
+            clock_offset_seconds: AtomicI64::new(0),
             was_seen: AtomicBool::new(false),
             lock: settings.lock,
             versions: Versions::default(),
@@ -126,7 +130,7 @@ impl Bucket {
         query.sort();
         headers.sort();
         let url = sign(
-            &self.http.now(),
+            &self.server_time(),
             signed_method(&method),
             url,
             &self.access_key_id,
@@ -141,17 +145,45 @@ impl Bucket {
         headers.into_iter().fold(request, |request, (name, value)| request.header(name, value))
     }
 
+    /// The time by the server's clock, as far as it is known; to the second.
+    fn server_time(&self) -> Timestamp {
+        let offset = SignedDuration::from_secs(self.clock_offset_seconds.load(Ordering::Relaxed));
+        let now = self.http.now();
+        now.checked_add(offset).unwrap_or(now)
+    }
+
+    /// Signs by the server's clock from now on, where it has refused a request for ours; whether that is new.
+    fn learn_time(&self, refusal: &Refusal) -> bool {
+        let Some(ahead_seconds) = refusal.clock_ahead_seconds() else { return false };
+        let before = self.clock_offset_seconds.swap(-ahead_seconds, Ordering::Relaxed);
+        let is_new = (before + ahead_seconds).abs() > CLOCK_TOLERANCE_SECONDS;
+        if is_new {
+            let place = self.http.place();
+            tracing::warn!(
+                "the clock of this machine is wrong: it is {} that of {place}; requests are signed by the time of that server",
+                refusal.clock_difference()
+            );
+        }
+        is_new
+    }
+
     /// Sends a request without a body; what is not a success comes back as what was refused.
     pub(super) async fn ask(
         &self,
         act: Act<'_>,
         call: Call<'_>,
     ) -> Result<std::result::Result<Answer, Refusal>> {
-        let answer = self.http.send(act, self.signed(call)).await?;
-        self.sort_out(act, answer).await
+        let answer = self.http.send(act, self.signed(call.clone())).await?;
+        match self.sort_out(act, answer).await? {
+            Err(refusal) if refusal.has_taught_time => {
+                let answer = self.http.send(act, self.signed(call)).await?;
+                self.sort_out(act, answer).await
+            }
+            other => Ok(other),
+        }
     }
 
-    /// Reads what an answer refuses, where it does.
+    /// Reads what an answer refuses, where it does. One that is refused for our clock may be tried again.
     pub(super) async fn sort_out(
         &self,
         act: Act<'_>,
@@ -163,7 +195,10 @@ impl Bucket {
         let refusal = Refusal::of_head(&self.http, &answer);
         // A refusal whose text cannot be read is a refusal still.
         let body = self.http.read(act, answer, REFUSAL_LIMIT_BYTES).await.unwrap_or_default();
-        Ok(Err(refusal.with_body(&body)))
+        let mut refusal = refusal.with_body(&body);
+        refusal.signed_ahead_seconds = self.clock_offset_seconds.load(Ordering::Relaxed);
+        refusal.has_taught_time = self.learn_time(&refusal);
+        Ok(Err(refusal))
     }
 }
 

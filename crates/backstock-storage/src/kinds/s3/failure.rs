@@ -7,7 +7,7 @@ use crate::http::{Act, Answer, Http, cause_of};
 use crate::{Cause, Error, xml};
 
 /// What the clock of this machine may differ from the server's, in seconds, before it is named as a cause.
-const CLOCK_TOLERANCE_SECONDS: i64 = 5 * 60;
+pub(super) const CLOCK_TOLERANCE_SECONDS: i64 = 5 * 60;
 
 /// An answer that is no success.
 #[derive(Debug, Clone)]
@@ -21,6 +21,10 @@ pub(super) struct Refusal {
     retry_after_seconds: Option<u64>,
     /// How far our clock is ahead of the server's, in seconds.
     ahead_seconds: Option<i64>,
+    /// By how much the signature was set ahead of our clock, in seconds (F87).
+    pub(super) signed_ahead_seconds: i64,
+    /// Whether the server's time was learned from it, by which the next request is signed (F87).
+    pub(super) has_taught_time: bool,
 }
 
 impl Refusal {
@@ -33,6 +37,8 @@ impl Refusal {
             instead: answer.header("x-amz-bucket-region").map(|region| format!("region {region}")),
             retry_after_seconds: http.retry_after_seconds(answer),
             ahead_seconds: answer.header("date").and_then(|date| ahead_seconds(date, http.now())),
+            signed_ahead_seconds: 0,
+            has_taught_time: false,
         }
     }
 
@@ -57,7 +63,7 @@ impl Refusal {
     /// What it means for us.
     pub(super) fn cause(&self) -> Cause {
         if self.is_about_the_clock() {
-            return Cause::SignIn;
+            return if self.has_taught_time { Cause::Busy } else { Cause::SignIn };
         }
         match self.code.as_str() {
             "InvalidAccessKeyId"
@@ -119,10 +125,25 @@ impl Refusal {
         // An address that is signed for an hour is refused as a matter of rights when the clock is further off.
         let speaks_of_time = ["expired", "not valid yet", "not yet valid", "skew"];
         let message = self.message.to_lowercase();
+        // What was asked for by HEAD is refused without a word.
+        let says_nothing = self.code.is_empty() && message.is_empty();
         self.code == "RequestTimeTooSkewed"
             || (self.status == StatusCode::FORBIDDEN
-                && speaks_of_time.iter().any(|words| message.contains(words))
-                && self.ahead_seconds.is_some_and(|ahead| ahead.abs() > CLOCK_TOLERANCE_SECONDS))
+                && (says_nothing || speaks_of_time.iter().any(|words| message.contains(words)))
+                && self
+                    .ahead_seconds
+                    .is_some_and(|ahead| (ahead + self.signed_ahead_seconds).abs() > CLOCK_TOLERANCE_SECONDS))
+    }
+
+    /// How far our clock is ahead of the server's, in seconds, where that is why it refuses.
+    pub(super) fn clock_ahead_seconds(&self) -> Option<i64> {
+        self.ahead_seconds.filter(|_| self.is_about_the_clock())
+    }
+
+    /// The same in words: so many seconds ahead of something, or behind it.
+    pub(super) fn clock_difference(&self) -> String {
+        let ahead = self.ahead_seconds.unwrap_or(0);
+        format!("{} s {}", ahead.abs(), if ahead < 0 { "behind" } else { "ahead of" })
     }
 
     /// What the service says, in its own words.
@@ -138,10 +159,8 @@ impl Refusal {
     pub(super) fn into_error(self, http: &Http, act: Act<'_>) -> Error {
         let mut answer = self.words();
         if self.is_about_the_clock() {
-            let ahead = self.ahead_seconds.unwrap_or(0);
-            let direction = if ahead < 0 { "behind" } else { "ahead of" };
             answer =
-                format!("the clock of this machine is {} s {direction} the server's ({answer})", ahead.abs());
+                format!("the clock of this machine is {} the server's ({answer})", self.clock_difference());
         } else if let Some(instead) = &self.instead {
             answer = format!("{answer} (the server names {instead})");
         }
@@ -166,6 +185,8 @@ mod tests {
             instead: None,
             retry_after_seconds: None,
             ahead_seconds: None,
+            signed_ahead_seconds: 0,
+            has_taught_time: false,
         }
         .with_body(body.as_bytes())
     }
@@ -207,5 +228,12 @@ mod tests {
         assert_eq!(expired.cause(), Cause::Denied);
         expired.ahead_seconds = Some(-7200);
         assert_eq!(expired.cause(), Cause::SignIn);
+        assert_eq!(expired.clock_difference(), "7200 s behind");
+        expired.has_taught_time = true;
+        assert_eq!(expired.cause(), Cause::Busy, "it may be tried again");
+        // What HEAD is refused has no words.
+        let silent = Refusal { ahead_seconds: Some(7200), ..refusal(403, "") };
+        assert_eq!(silent.clock_ahead_seconds(), Some(7200));
+        assert_eq!(Refusal { ahead_seconds: Some(10), ..refusal(403, "") }.clock_ahead_seconds(), None);
     }
 }

@@ -9,28 +9,20 @@ use backstock_vocabulary::ErrorClass;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use futures_util::{Stream, TryStreamExt, stream};
-use md5::{Digest, Md5};
 use reqwest::Method;
 use serde::{Deserialize, Serialize};
 
 use super::bucket::{Bucket, Call};
 use super::failure::Refusal;
 use super::objects::etag_of;
+use super::pieces::{Hashed, PIECES_LIMIT, SHORTEST_PIECE_BYTES, Spans, hash_batch};
 use super::versions::version_of;
 use crate::check::Check;
-use crate::http::{Act, Piece, read_piece};
+use crate::http::{Act, Piece, read_piece, with_file};
 use crate::{Cause, Error, InOneGo, ObjectName, Result, ResumeState, SpooledPart, Upload, xml};
 
 /// The longest part that is put in one request, in bytes.
 pub(super) const SINGLE_LIMIT_BYTES: u64 = 100 << 20;
-/// The usual length of a piece, in bytes. S3 takes none below 5 MiB but the last.
-const PIECE_BYTES: u64 = 10 << 20;
-/// The shortest piece that S3 takes, in bytes.
-const SHORTEST_PIECE_BYTES: u64 = 5 << 20;
-/// The most pieces of one upload.
-const PIECES_LIMIT: u64 = 10_000;
-/// Lengths of pieces are multiples of this many bytes.
-const PIECE_STEP_BYTES: u64 = 1 << 20;
 /// Pieces under way at once.
 const IN_FLIGHT: usize = 4;
 /// The longest answer to the beginning or end of an upload, in bytes.
@@ -70,14 +62,6 @@ struct Sending<'a> {
     key: &'a str,
     part: &'a SpooledPart<'a>,
     upload: &'a dyn Upload,
-}
-
-/// A piece that was hashed and may be sent.
-struct Hashed {
-    number: u64,
-    offset_bytes: u64,
-    length_bytes: u64,
-    md5: [u8; 16],
 }
 
 impl Bucket {
@@ -154,8 +138,9 @@ impl<'a> Sending<'a> {
             Known::Nothing => None,
             Known::Untold => Some(progress),
             Known::Pieces(pieces) => {
+                let spans = Spans { size_bytes: self.part.size_bytes, piece_bytes: progress.piece_bytes };
                 let whole = (1..).zip(&progress.etags).take_while(|(number, etag)| {
-                    let (_, length_bytes) = span(self.part.size_bytes, progress.piece_bytes, *number);
+                    let (_, length_bytes) = spans.of(*number);
                     pieces.iter().any(|piece| piece.is(*number, length_bytes, etag))
                 });
                 let whole = whole.count();
@@ -225,7 +210,7 @@ impl<'a> Sending<'a> {
             key: self.key.to_owned(),
             sha256: hex::encode(&self.part.sha256),
             upload_id,
-            piece_bytes: piece_bytes(self.part.size_bytes),
+            piece_bytes: Spans::of_part(self.part.size_bytes).piece_bytes,
             etags: Vec::new(),
         };
         self.reached(&progress)?;
@@ -257,34 +242,25 @@ impl<'a> Sending<'a> {
         &self,
         progress: &Progress,
     ) -> Result<impl Stream<Item = Result<Hashed>> + use<'_, 'a>> {
-        let (size_bytes, piece_bytes) = (self.part.size_bytes, progress.piece_bytes);
+        let spans = Spans { size_bytes: self.part.size_bytes, piece_bytes: progress.piece_bytes };
+        let (http, name, part) = (&self.bucket.http, self.name, self.part);
         let done = progress.etags.len() as u64;
-        let done_bytes = done.saturating_mul(piece_bytes).min(size_bytes);
-        let (bucket, name, part) = (self.bucket, self.name, self.part);
-        let piece_at =
-            move |offset_bytes, length_bytes| Piece { name, path: part.path, offset_bytes, length_bytes };
         let mut check = Check::new(part.sha256, part.blocks);
+        let done_bytes = spans.bytes_before(done + 1);
         let from = check.begin_before(done_bytes);
-        let check = read_piece(&bucket.http, piece_at(from, done_bytes - from), check, Check::see).await?;
-        let check = if done_bytes == size_bytes { ended(name, check)? } else { Some(check) };
-        Ok(stream::try_unfold((check, done + 1), move |(check, number)| async move {
-            let (offset_bytes, length_bytes) = span(size_bytes, piece_bytes, number);
-            let Some(check) = check.filter(|_| length_bytes > 0) else { return Ok(None) };
-            let seen = read_piece(
-                &bucket.http,
-                piece_at(offset_bytes, length_bytes),
-                (check, Md5::new()),
-                |(check, md5), bytes| {
-                    check.see(bytes);
-                    md5.update(bytes);
-                },
-            );
-            let (check, md5) = seen.await?;
-            let is_last = offset_bytes + length_bytes == size_bytes;
+        let before = Piece { name, path: part.path, offset_bytes: from, length_bytes: done_bytes - from };
+        let check = read_piece(http, before, check, Check::see).await?;
+        let check = if done_bytes == spans.size_bytes { ended(name, check)? } else { Some(check) };
+        let batches = stream::try_unfold((check, done + 1), move |(check, first)| async move {
+            let Some(check) = check.filter(|_| spans.of(first).1 > 0) else { return Ok::<_, Error>(None) };
+            let hashing = with_file(http, name, part.path, move |file| hash_batch(file, spans, first, check));
+            let (check, batch) = hashing.await?;
+            let next = first + batch.len() as u64;
+            let is_last = spans.bytes_before(next) == spans.size_bytes;
             let check = if is_last { ended(name, check)? } else { Some(check) };
-            let piece = Hashed { number, offset_bytes, length_bytes, md5: md5.finalize().into() };
-            Ok(Some((piece, (check, number + 1))))
-        }))
+            Ok(Some((stream::iter(batch.into_iter().map(Ok)), (check, next))))
+        });
+        Ok(batches.try_flatten())
     }
 
     async fn send(&self, upload_id: &str, hashed: Hashed) -> std::result::Result<String, Failed> {
@@ -374,38 +350,5 @@ impl KnownPiece {
         self.number == number
             && self.size_bytes == size_bytes
             && self.etag.as_ref().is_none_or(|there| bare(there) == bare(etag))
-    }
-}
-
-/// The length of all pieces but the last, for a part so long that the usual one would make too many.
-fn piece_bytes(size_bytes: u64) -> u64 {
-    PIECE_BYTES.max(size_bytes.div_ceil(PIECES_LIMIT).next_multiple_of(PIECE_STEP_BYTES))
-}
-
-/// Where a piece begins and how long it is; none behind the end. Numbers begin with 1.
-fn span(size_bytes: u64, piece_bytes: u64, number: u64) -> (u64, u64) {
-    let offset = (number - 1).saturating_mul(piece_bytes).min(size_bytes);
-    (offset, piece_bytes.min(size_bytes - offset))
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    proptest! {
-        #[test]
-        fn pieces_cover_every_part_and_are_never_too_many(size_bytes in 1..(5_u64 << 40)) {
-            let piece = piece_bytes(size_bytes);
-            prop_assert!((SHORTEST_PIECE_BYTES..=(5 << 30)).contains(&piece));
-            let count = size_bytes.div_ceil(piece);
-            prop_assert!(count <= PIECES_LIMIT);
-            let (offset, length) = span(size_bytes, piece, count);
-            prop_assert_eq!(offset + length, size_bytes);
-            prop_assert!(length > 0);
-            prop_assert_eq!(span(size_bytes, piece, count + 1).1, 0);
-            prop_assert_eq!(span(size_bytes, piece, 1), (0, piece.min(size_bytes)));
-        }
     }
 }

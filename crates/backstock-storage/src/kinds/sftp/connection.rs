@@ -1,6 +1,7 @@
 //! The one connection of an SFTP storage: made at first use, checked against the pinned host key, made again when it was lost.
 
 mod sign_in;
+mod slices;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -17,6 +18,7 @@ use russh_sftp::client::error::Error as SftpError;
 use russh_sftp::client::{Config as SftpConfig, RawSftpSession};
 use tokio::net::{TcpStream, lookup_host};
 
+use self::slices::Slices;
 use super::SftpSettings;
 use super::fault::{Failure, printable};
 use crate::patience::Patience;
@@ -48,9 +50,12 @@ pub(super) struct Extensions {
 pub(super) struct Session {
     pub(super) sftp: RawSftpSession,
     pub(super) extensions: Extensions,
+    pub(super) slices: Slices,
     pub(super) patience: Patience,
     place: String,
     ssh: Handle<Checker>,
+    /// A second channel; nothing where the server allows one only.
+    beside: tokio::sync::OnceCell<Option<RawSftpSession>>,
     is_broken: AtomicBool,
 }
 
@@ -84,6 +89,17 @@ impl Session {
         if !self.is_broken.load(Ordering::Relaxed) {
             let _ = self.ask("close", "", self.sftp.close(handle)).await;
         }
+    }
+
+    /// A second channel of this connection, made at first use. A server works off the requests of one channel one by one: what
+    /// takes long goes beside.
+    pub(super) async fn beside(&self) -> Option<&RawSftpSession> {
+        let opened = self.beside.get_or_init(|| async {
+            let opened = self.patience.answer(open_channel(&self.ssh)).await.ok()?.ok()?;
+            let begun = self.patience.answer(opened.init()).await.ok()?;
+            begun.ok().map(|_| opened)
+        });
+        opened.await.as_ref()
     }
 
     /// Free space at a path, where the server tells.
@@ -219,6 +235,8 @@ impl Connection {
     }
 
     async fn connect(&self) -> Result<Session> {
+        // The library makes several buffers for every request.
+        backstock_host::memory::keep_freed_buffers();
         let (shaken, seen) = self.shake_hands().await?;
         let mut ssh = match (shaken, seen) {
             (Ok(ssh), _) => ssh,
@@ -238,14 +256,8 @@ impl Connection {
     }
 
     async fn open_sftp(&self, ssh: Handle<Checker>) -> Result<Session> {
-        let opened = self.patience.answer(async {
-            let channel = ssh.channel_open_session().await?;
-            channel.request_subsystem(true, "sftp").await?;
-            Ok::<_, russh::Error>(channel)
-        });
-        let channel = opened.await.map_err(|late| self.failed(late))?.map_err(|error| self.lost(error))?;
-        let config = SftpConfig { request_timeout_secs: REQUEST_LIMIT_SECONDS, ..SftpConfig::default() };
-        let sftp = RawSftpSession::new_with_config(channel.into_stream(), config);
+        let opened = self.patience.answer(open_channel(&ssh)).await.map_err(|late| self.failed(late))?;
+        let sftp = opened.map_err(|error| self.lost(error))?;
         let begun = self.patience.answer(sftp.init()).await.map_err(|late| self.failed(late))?;
         let version = begun.map_err(|error| {
             let answer = format!("it does not offer SFTP to this user: {error}");
@@ -257,7 +269,27 @@ impl Connection {
             posix_rename: offers("posix-rename@openssh.com"),
             statvfs: offers("statvfs@openssh.com"),
         };
+        let slices = match offers("limits@openssh.com") {
+            true => self.told_slices(&sftp).await?,
+            false => Slices::of_every_server(),
+        };
         let (place, patience) = (self.place.clone(), self.patience);
-        Ok(Session { sftp, extensions, patience, place, ssh, is_broken: AtomicBool::new(false) })
+        let (beside, is_broken) = (tokio::sync::OnceCell::new(), AtomicBool::new(false));
+        Ok(Session { sftp, extensions, slices, patience, place, ssh, beside, is_broken })
     }
+
+    /// The lengths of requests that the server tells. One that offers to tell and then does not is no worse than one that never
+    /// offered.
+    async fn told_slices(&self, sftp: &RawSftpSession) -> Result<Slices> {
+        let told = self.patience.answer(sftp.limits()).await.map_err(|late| self.failed(late))?;
+        Ok(told.map_or_else(|_| Slices::of_every_server(), |limits| Slices::within(&limits)))
+    }
+}
+
+/// Opens a channel on which the protocol can begin.
+async fn open_channel(ssh: &Handle<Checker>) -> std::result::Result<RawSftpSession, russh::Error> {
+    let channel = ssh.channel_open_session().await?;
+    channel.request_subsystem(true, "sftp").await?;
+    let config = SftpConfig { request_timeout_secs: REQUEST_LIMIT_SECONDS, ..SftpConfig::default() };
+    Ok(RawSftpSession::new_with_config(channel.into_stream(), config))
 }

@@ -1,8 +1,11 @@
-//! Bytes to and from an SFTP server, with many requests under way at once: one at a time would wait for the way there and back
-//! for each 32 KiB.
+//! Bytes to and from an SFTP server, with several requests under way at once: one at a time would wait for the way there and
+//! back for each of them.
+
+use std::pin::Pin;
 
 use futures_util::stream::FuturesOrdered;
 use futures_util::{FutureExt, StreamExt};
+use russh_sftp::client::RawSftpSession;
 use russh_sftp::client::error::Error as SftpError;
 use russh_sftp::protocol::{FileAttributes, OpenFlags, StatusCode};
 
@@ -12,16 +15,13 @@ use crate::Result;
 use crate::remote_tree::Progress;
 use crate::source::Source;
 
-/// Bytes of one request: what every server takes.
-const SLICE_BYTES: usize = 32 << 10;
-/// Requests under way at once.
-const IN_FLIGHT: usize = 64;
 /// Bytes under way at once.
-pub(super) const IN_FLIGHT_BYTES: u64 = (SLICE_BYTES * IN_FLIGHT) as u64;
+pub(super) const IN_FLIGHT_BYTES: u64 = 2 << 20;
 /// After so many bytes it is recorded how far an upload is.
 const RECORDED_BYTES: u64 = 8 << 20;
-/// After so many bytes they are made durable there: so many at most are read back when an upload goes on.
-const DURABLE_BYTES: u64 = 64 << 20;
+/// After so many bytes they are made durable there, while the next ones are sent. Twice as many at most are read back when an
+/// upload goes on.
+const DURABLE_BYTES: u64 = 32 << 20;
 
 /// How far a file being written is.
 #[derive(Clone, Copy)]
@@ -29,7 +29,12 @@ struct Written {
     confirmed: u64,
     recorded: u64,
     durable: u64,
+    /// What is durable when the sync that is under way has come to its end.
+    syncing: u64,
 }
+
+/// A sync that is under way; gives how many bytes are durable then.
+type Syncing<'a> = Pin<Box<dyn Future<Output = Result<u64>> + Send + 'a>>;
 
 /// Writes the rest of a source to a file.
 pub(super) async fn write(
@@ -58,13 +63,15 @@ async fn write_all(
     progress: &Progress<'_>,
 ) -> Result<()> {
     let start = source.position();
-    let mut written = Written { confirmed: start, recorded: start, durable: start };
+    let mut written = Written { confirmed: start, recorded: start, durable: start, syncing: start };
     let mut in_flight = FuturesOrdered::new();
+    let mut syncing: Option<Syncing<'_>> = None;
+    let slice_bytes = session.slices.write_bytes;
     progress.reached(start, start)?;
     loop {
         let mut at = source.position();
         let block = source.next(u64::MAX).await?;
-        for slice in block.chunks(SLICE_BYTES) {
+        for slice in block.chunks(slice_bytes) {
             progress.before_sending(slice.len() as u64).await?;
             let (data, length) = (slice.to_vec(), slice.len() as u64);
             in_flight.push_back(async move { session.sftp.write(handle, at, data).await.map(|_| length) });
@@ -73,29 +80,66 @@ async fn write_all(
             while let Some(Some(done)) = in_flight.next().now_or_never() {
                 written.confirmed += session.ask("write", path, async { done }).await?;
             }
-            while in_flight.len() >= IN_FLIGHT {
+            while in_flight.len() >= at_once(slice_bytes) {
                 written.confirmed += confirmed(session, path, &mut in_flight).await?;
             }
         }
-        let is_end = block.is_empty();
-        let is_piece = at - written.durable >= DURABLE_BYTES;
-        if is_end || is_piece {
-            while !in_flight.is_empty() {
-                written.confirmed += confirmed(session, path, &mut in_flight).await?;
-            }
-            if session.extensions.fsync {
-                session.ask("make durable", path, session.sftp.fsync(handle)).await?;
-            }
-            written.durable = written.confirmed;
+        if block.is_empty() {
+            break;
         }
-        if is_end || is_piece || written.confirmed - written.recorded >= RECORDED_BYTES {
+        if let Some(done) = syncing.as_mut().and_then(FutureExt::now_or_never) {
+            (written.durable, syncing) = (done?, None);
+        }
+        if written.confirmed - written.syncing >= DURABLE_BYTES {
+            // No more than one at a time: a disk that is slower than the line is waited for.
+            if let Some(earlier) = syncing.take() {
+                written.durable = earlier.await?;
+            }
+            written.syncing = written.confirmed;
+            syncing = Some(Box::pin(sync_beside(session, handle, path, written.confirmed)));
+        }
+        if written.confirmed - written.recorded >= RECORDED_BYTES {
             progress.reached(written.confirmed, written.durable)?;
             written.recorded = written.confirmed;
         }
-        if is_end {
-            return Ok(());
-        }
     }
+    while !in_flight.is_empty() {
+        written.confirmed += confirmed(session, path, &mut in_flight).await?;
+    }
+    if let Some(last) = syncing {
+        last.await?;
+    }
+    sync(session, &session.sftp, handle, path).await?;
+    progress.reached(written.confirmed, written.confirmed)
+}
+
+/// Makes what was written so far durable, over a second channel where there is one: otherwise the server writes nothing
+/// meanwhile.
+async fn sync_beside(session: &Session, handle: &str, path: &str, confirmed: u64) -> Result<u64> {
+    let beside = if session.extensions.fsync { session.beside().await } else { None };
+    let Some(beside) = beside else {
+        sync(session, &session.sftp, handle, path).await?;
+        return Ok(confirmed);
+    };
+    let opened = beside.open(path, OpenFlags::WRITE, FileAttributes::empty());
+    let handle = session.ask("open", path, opened).await?.handle;
+    let synced = sync(session, beside, &handle, path).await;
+    // What was asked for is done; whether the file was closed too does not matter.
+    let _ = session.ask("close", path, beside.close(&handle)).await;
+    synced.map(|()| confirmed)
+}
+
+/// Makes a file durable, where the server can.
+async fn sync(session: &Session, channel: &RawSftpSession, handle: &str, path: &str) -> Result<()> {
+    if session.extensions.fsync {
+        session.ask("make durable", path, channel.fsync(handle)).await?;
+    }
+    Ok(())
+}
+
+/// How many requests of such a length are under way at once.
+fn at_once(slice_bytes: usize) -> usize {
+    usize::try_from(IN_FLIGHT_BYTES).unwrap_or(usize::MAX) / slice_bytes
 }
 
 /// Waits for the oldest request; how many bytes it has written.
@@ -133,9 +177,10 @@ async fn read_all(
     let mut next = offset_bytes;
     let mut bytes = Vec::with_capacity(usize::try_from(length_bytes).unwrap_or(0));
     let mut in_flight = FuturesOrdered::new();
+    let slice_bytes = session.slices.read_bytes;
     loop {
-        while in_flight.len() < IN_FLIGHT && next < end {
-            let length = (end - next).min(SLICE_BYTES as u64);
+        while in_flight.len() < at_once(slice_bytes) && next < end {
+            let length = (end - next).min(slice_bytes as u64);
             in_flight.push_back(read_slice(session, handle, next, length));
             next += length;
         }

@@ -14,6 +14,7 @@ use backstock_operations::{
 use backstock_vocabulary::LinkState;
 use serde::Serialize;
 
+use super::page::link_by_page;
 use super::redirect::Listener;
 use super::{Document, Result, say_test};
 use crate::arguments::{LinkArguments, LinkStorageArguments};
@@ -52,7 +53,11 @@ pub(super) fn run(session: &Session, arguments: &LinkStorageArguments) -> Result
     }
     let environment = session.open()?;
     let account = link_storage(&environment, &arguments.title)?;
-    linked(session, &environment, &account, &arguments.link)?;
+    if arguments.page {
+        link_by_page(session, &environment, &arguments.title, account.provider())?;
+    } else {
+        linked(session, &environment, &account, &arguments.link)?;
+    }
     let (terminal, title) = (session.terminal, printable(&arguments.title));
     if !terminal.json() {
         terminal.data(&format!("the storage {title} is linked with an account at {}", account.provider()));
@@ -93,7 +98,7 @@ pub(super) fn linked(
     let way = way_of(account.provider(), manner, arguments)?;
     let (begun, returned) = match way {
         Way::Redirect(port) => by_redirect(session, account, port)?,
-        Way::Shown | Way::Copied => by_hand(session, account, way, arguments.code_file.as_deref())?,
+        Way::Shown | Way::Copied => by_hand(session, account, way, arguments)?,
     };
     match returned {
         // A code that was shown came without a state.
@@ -112,6 +117,9 @@ pub(super) fn linked(
 }
 
 fn way_of(provider: &str, manner: LinkManner, arguments: &LinkArguments) -> Step<Way> {
+    if arguments.redirect_to.is_some() {
+        return Ok(Way::Copied);
+    }
     let is_pasted = arguments.paste || arguments.code_file.is_some();
     let is_redirected = arguments.redirect || arguments.port.is_some();
     match (is_pasted, is_redirected) {
@@ -148,17 +156,19 @@ fn by_hand(
     session: &Session,
     account: &StorageLink,
     way: Way,
-    file: Option<&Path>,
+    arguments: &LinkArguments,
 ) -> Step<(BegunLink, Returned)> {
-    let terminal = session.terminal;
+    let (terminal, file) = (session.terminal, arguments.code_file.as_deref());
     if file.is_none() && !terminal.can_ask() {
         let hint = "run this at a terminal, or give --code-file";
         return Err(CommandError::usage("there is nobody to paste what the browser shows", hint));
     }
-    let redirect = (way == Way::Copied).then(|| account.manner().redirect(COPIED_PORT));
+    let usual = || account.manner().redirect(COPIED_PORT);
+    let redirect = (way == Way::Copied).then(|| arguments.redirect_to.clone().unwrap_or_else(usual));
     let begun = account.begin(redirect.as_deref())?;
     show_address(terminal, &begun);
     let what = match way {
+        Way::Copied if arguments.redirect_to.is_some() => "the address that the page shows".to_owned(),
         Way::Copied => "the address at which the browser ends (nothing answers there)".to_owned(),
         _ => format!("the code that {} shows", account.provider()),
     };
@@ -237,6 +247,7 @@ mod tests {
             port,
             paste,
             code_file: file.map(Into::into),
+            redirect_to: None,
         };
         for (manner, arguments, wanted) in [
             (ANY_PORT, typed(false, None, false, None), Some(Way::Redirect(None))),
@@ -251,6 +262,15 @@ mod tests {
             (SHOWS, typed(true, None, false, None), None),
         ] {
             assert_eq!(way_of("Cloud", manner, &arguments).ok(), wanted, "{arguments:?}");
+        }
+    }
+
+    #[test]
+    fn an_address_that_is_named_is_pasted_whatever_the_provider_shows() {
+        let there = Some("https://backup.example.com/link/returned".to_owned());
+        for manner in [ANY_PORT, SHOWS] {
+            let arguments = LinkArguments { redirect_to: there.clone(), ..LinkArguments::default() };
+            assert_eq!(way_of("Cloud", manner, &arguments).ok(), Some(Way::Copied));
         }
     }
 

@@ -68,22 +68,16 @@ async fn a_small_upload_that_is_cut_is_whole_at_the_next_try() {
     }
 }
 
-/// F87, F88, F92: who we are, what we may, what time it is, where it is.
+/// F88, F92: who we are, what we may, where it is.
 #[tokio::test]
 async fn refusals_say_what_to_do() {
     let Some(trial) = Trial::start() else { return };
     let spooled = trial.part(1000);
-    let late = vec![("Date".to_owned(), "Sun, 22 Nov 2020 10:00:00 GMT".to_owned())];
     for (trouble, cause, words) in [
         (Trouble::status(403, &refused("InvalidAccessKeyId")), Cause::SignIn, "InvalidAccessKeyId"),
         (Trouble::status(400, &refused("ExpiredToken")), Cause::SignIn, "ExpiredToken"),
         (Trouble::status(403, &refused("AccessDenied")), Cause::Denied, "AccessDenied"),
         (Trouble::status(404, &refused("NoSuchBucket")), Cause::NoPlace, "NoSuchBucket"),
-        (
-            Trouble::Answer(403, late, refused("RequestTimeTooSkewed")),
-            Cause::SignIn,
-            "the clock of this machine",
-        ),
         (Trouble::status(507, ""), Cause::Full, "status 507"),
         (Trouble::status(400, &refused("BadDigest")), Cause::Garbled, "BadDigest"),
         (
@@ -191,4 +185,62 @@ async fn bytes_without_a_hash_beside_them_are_read() {
     assert!(matches!(receipt.proof, Proof::ReadBack | Proof::ProviderHash));
     let error = trial.storage.put(&name("other"), &spooled.part(), &InOneGo).await.unwrap_err();
     assert!(matches!(error, Error::Conflict { .. }), "{error:?}");
+}
+
+/// The machine's clock, off by so many seconds.
+#[derive(Debug)]
+struct WrongClock(i64);
+
+impl backstock_host::Clock for WrongClock {
+    fn now(&self) -> Timestamp {
+        Host::real().clock.now() + jiff::SignedDuration::from_secs(self.0)
+    }
+}
+
+/// F87: a clock that is hours off is told from a wrong key, and the server's time is taken for the signature.
+#[tokio::test]
+async fn f87_with_a_wrong_clock_requests_are_signed_by_the_servers_time() {
+    let Some(trial) = Trial::start() else { return };
+    let spooled = trial.part(200_000);
+    for hours in [-3, 3] {
+        let clock = Arc::new(WrongClock(hours * 3600));
+        let host = Host { clock, ..Host::real() };
+        let storage = s3(&host, &settings(trial.proxy.address())).unwrap();
+        let before = trial.proxy.requests().len();
+        let part = name(&format!("clock/{hours}"));
+        assert!(storage.stat(&part).await.unwrap().is_none(), "{hours}");
+        let asked = trial.proxy.requests().len() - before;
+        storage.put(&part, &spooled.part(), &InOneGo).await.unwrap();
+        assert_eq!(storage.stat(&part).await.unwrap().unwrap().size_bytes, 200_000, "{hours}");
+        if hours < 0 {
+            assert!(asked > 1, "the server refuses what has expired: {asked}");
+        }
+        // A wrong key is a wrong key, whatever the clock says, and is asked for twice at most.
+        let mut wrong = settings(trial.proxy.address());
+        wrong["secret_access_key"] = "wrong".into();
+        let error = s3(&host, &wrong).unwrap().stat(&part).await.unwrap_err();
+        assert_eq!(error.class(), ErrorClass::Ask, "{error}");
+    }
+}
+
+/// F87: an upload that is refused for the clock may be tried again, by the server's time; where that does not help, the owner is
+/// asked.
+#[tokio::test]
+async fn f87_what_is_refused_for_the_clock_again_and_again_is_told() {
+    let Some(trial) = Trial::start() else { return };
+    let spooled = trial.part(1000);
+    let late = vec![("Date".to_owned(), "Sun, 22 Nov 2020 10:00:00 GMT".to_owned())];
+    let skewed = || Trouble::Answer(403, late.clone(), refused("RequestTimeTooSkewed"));
+    trial.proxy.order("PUT", "", 0, 1, skewed());
+    let error = trial.storage.put(&name("x"), &spooled.part(), &InOneGo).await.unwrap_err();
+    assert_eq!((cause_of(&error), error.class()), (Some(Cause::Busy), ErrorClass::Retry), "{error}");
+    assert!(error.to_string().contains("the clock of this machine"), "{error}");
+    // It tells the right time now, and refuses what is signed by the wrong one.
+    trial.storage.put(&name("x"), &spooled.part(), &InOneGo).await.unwrap();
+    for method in ["HEAD", "GET"] {
+        trial.proxy.order(method, "/y?", 0, 2, skewed());
+    }
+    let error = trial.storage.stat(&name("y")).await.unwrap_err();
+    assert_eq!((cause_of(&error), error.class()), (Some(Cause::SignIn), ErrorClass::Ask), "{error}");
+    assert!(error.to_string().contains("the clock of this machine"), "{error}");
 }
