@@ -32,6 +32,7 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
     Migration { version: 11, sql: include_str!("../migrations/0011_links.sql") },
     Migration { version: 12, sql: include_str!("../migrations/0012_locks.sql") },
     Migration { version: 13, sql: include_str!("../migrations/0013_link_requests.sql") },
+    Migration { version: 14, sql: include_str!("../migrations/0014_notices.sql") },
 ];
 
 /// The schema that this version of the program writes.

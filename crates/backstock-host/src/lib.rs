@@ -1,4 +1,5 @@
-//! What we ask of the machine we run on: files, clock, randomness, locks, memory, the instance's key.
+//! What we ask of the machine we run on: files, clock, randomness, locks, memory, the instance's key; and of whoever owns it:
+//! settings that describe themselves, secrets, whom to trust.
 //!
 //! Everything that must survive a crash (state, spool, journals, local storage) goes through [`Files`], so that a
 //! crash can be simulated; the walk of a shop's tree does not.
@@ -15,7 +16,10 @@ pub mod memory;
 pub mod mounts;
 pub mod random;
 pub mod seal;
+mod secret;
+pub mod settings;
 pub mod simulated;
+pub mod tls;
 
 use std::sync::Arc;
 
@@ -24,6 +28,8 @@ pub use files::{Files, ReadFile, WriteFile};
 pub use key::InstanceKey;
 pub use machine::Machine;
 pub use random::Random;
+pub use secret::Secret;
+pub use settings::Field;
 pub use simulated::SimulatedHost;
 
 /// The machine: cheap to clone, handed down to whoever needs files, time or randomness.

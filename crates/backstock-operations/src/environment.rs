@@ -14,6 +14,7 @@ use tokio::runtime::{Builder, Runtime};
 use crate::error::{Doing, ErrorKind, OperationError, Result};
 use crate::folders::StateFolder;
 use crate::keys::{KeyRing, NobodyToAsk, Unlocker};
+use crate::notices::NamedNotifier;
 use crate::read_count::ReadCount;
 
 /// Threads that wait for storages and the catalog; the work itself is done by threads of its own.
@@ -43,6 +44,8 @@ pub struct Environment {
     pub key: Arc<InstanceKey>,
     /// This instance.
     pub instance: InstanceId,
+    /// Who is told of what goes wrong.
+    pub notifiers: Vec<NamedNotifier>,
     /// Keys that open sealed backups, as far as they are at hand.
     pub(crate) keys: KeyRing,
     /// Bytes read from storages.
@@ -110,11 +113,19 @@ impl Environment {
             catalog,
             key: Arc::new(key),
             instance,
+            notifiers: Vec::new(),
             keys: KeyRing::new(Box::new(NobodyToAsk)),
             reads: ReadCount::default(),
             may_write,
             runtime,
         })
+    }
+
+    /// The same, with those who are told of what goes wrong.
+    #[must_use]
+    pub fn with_notifiers(mut self, notifiers: Vec<NamedNotifier>) -> Self {
+        self.notifiers = notifiers;
+        self
     }
 
     /// The same, with somebody who can be asked for keys.

@@ -22,6 +22,7 @@ mod keys;
 mod lease;
 mod levels;
 mod monitor;
+mod notices;
 mod open;
 mod read_count;
 mod rebuild;
@@ -44,6 +45,7 @@ mod verify;
 
 pub use backstock_archive::seal::{Identity, Passphrase, PrivateIdentity, Suite};
 pub use backstock_archive::tree::{FileKind, printable as printable_path};
+pub use backstock_notify::{KINDS as NOTIFIER_KINDS, NotifierSettings};
 pub use backstock_platform::RowGroup;
 pub use backstock_storage::{
     Field as StorageField, KINDS as STORAGE_KINDS, Kind as StorageKind, LinkManner, Linked, Returned,
@@ -78,6 +80,10 @@ pub use keys::{
 };
 pub use levels::{ForeseenLevel, FullDay, FullDays, LevelChoice, LevelRules, LevelSettings, foresee_level};
 pub use monitor::{Expected, Monitor, Phase, Unwatched};
+pub use notices::{
+    FailedNotice, ListedNotifier, NamedNotifier, ToldNotice, ToldNotices, list_notifiers, tell_due,
+    test_notifier,
+};
 pub use open::{OpenReport, open_backup};
 pub use rebuild::{RebuildReport, SealedSet, SetIrregularity, rebuild_catalog, recover_from};
 pub use recovery::{

@@ -12,7 +12,7 @@ use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use backstock_host::{Clock, Files, Host};
+use backstock_host::{Clock, Files, Host, tls};
 use futures_util::future::{Either, select};
 use reqwest::{Client, Method, Request, RequestBuilder, Url, redirect};
 
@@ -23,7 +23,7 @@ pub(crate) use self::failure::cause_of;
 use crate::buffers::Buffers;
 use crate::remote_tree::Progress;
 use crate::source::Source;
-use crate::{Error, Result, Secret, Upload, tls};
+use crate::{Error, Result, Secret, Upload};
 
 /// How long a connection may take to be made, TLS included.
 const CONNECT_LIMIT: Duration = Duration::from_secs(30);

@@ -12,11 +12,11 @@ mod webdav;
 use std::path::Path;
 use std::sync::Arc;
 
-use backstock_host::Host;
+use backstock_host::{Host, settings};
 use schemars::Schema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Field, KeepSecrets, Link, Result, Storage, oauth, settings};
+use crate::{Field, KeepSecrets, Link, Result, Storage, oauth};
 
 /// Opens a storage of one kind.
 pub(crate) type Open = fn(&Host, &serde_json::Value, Arc<dyn KeepSecrets>) -> Result<Arc<dyn Storage>>;

@@ -21,10 +21,7 @@ mod patience;
 pub mod placement;
 mod probe;
 mod remote_tree;
-mod secret;
-mod settings;
 mod source;
-mod tls;
 mod trust;
 mod unfinished;
 mod upload;
@@ -37,6 +34,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use backstock_host::Host;
+pub use backstock_host::{Field, Secret};
 use jiff::Timestamp;
 
 pub use error::{Cause, Error, Result};
@@ -46,8 +44,6 @@ pub use kinds::{KINDS, Kind, StorageSettings};
 pub use oauth::{Link, LinkManner, Linked, PENDING_LIMIT_SECONDS, Pending, Returned};
 pub use object::{ObjectFacts, ObjectName, ParseNameError};
 pub use part::{BLOCK_BYTES, Properties, PutReceipt, SpooledPart};
-pub use secret::Secret;
-pub use settings::Field;
 pub use trust::{SeenIdentity, seen_identity};
 pub use upload::{InOneGo, ResumeState, Upload};
 

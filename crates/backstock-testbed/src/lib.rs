@@ -8,6 +8,7 @@ pub mod database;
 pub mod demo_shop;
 pub mod error;
 pub mod kept_shop;
+pub mod mail;
 pub mod programs;
 pub mod proxy;
 pub mod server;

@@ -1,6 +1,7 @@
 //! Private servers that storages are tested against, from the programs that `ci/peers` and `ci/storages` made.
 
 pub mod ftp;
+pub mod garage;
 pub mod moto;
 pub mod s3;
 pub mod sftp;

@@ -2,6 +2,7 @@
 
 mod drill;
 mod key;
+mod notifier;
 mod retention;
 mod serve;
 mod set;
@@ -21,6 +22,7 @@ pub(crate) use key::{
     ChangeKeyArguments, ExportKeyArguments, KeyCommand, KitArguments, NamedKeyArguments, NewKeyArguments,
     SuiteArgument,
 };
+pub(crate) use notifier::{NotifierCommand, TestNotifierArguments};
 pub(crate) use retention::{ConfirmArguments, DeleteArguments, PinArguments, PruneArguments, UnpinArguments};
 pub(crate) use serve::ServeArguments;
 pub(crate) use set::{
@@ -117,6 +119,9 @@ pub(crate) enum Command {
     Replicate(ReplicateArguments),
     /// Find what a storage holds, on a machine that knows nothing: then list it and restore
     Recover(RecoverArguments),
+    /// Tell people of what goes wrong
+    #[command(subcommand)]
+    Notifier(NotifierCommand),
     /// Run as a daemon: answer browsers, and try the links with accounts each day
     Serve(ServeArguments),
     /// Look after the catalog

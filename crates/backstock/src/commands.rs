@@ -9,6 +9,7 @@ mod diff;
 mod drill;
 mod key;
 mod list;
+mod notifier;
 mod open;
 mod pin;
 mod prune;
@@ -40,29 +41,48 @@ pub(crate) type Result = std::result::Result<Code, CommandError>;
 /// Runs the command that was typed.
 pub(crate) fn run(arguments: &Arguments, terminal: Terminal) -> Result {
     let session = Session::new(&arguments.common, terminal)?;
-    match &arguments.command {
-        Command::Detect(arguments) => detect::run(&session, arguments),
-        Command::Backup(arguments) => backup::run(&session, arguments),
-        Command::List(arguments) => list::run(&session, arguments),
-        Command::Show(arguments) => show::run(&session, arguments),
-        Command::Diff(arguments) => diff::run(&session, arguments),
-        Command::Verify(arguments) => verify::run(&session, arguments),
-        Command::Drill(arguments) => drill::run(&session, arguments),
-        Command::Open(arguments) => open::run(&session, arguments),
-        Command::Restore(arguments) => restore::run(&session, arguments),
-        Command::Undo(arguments) => undo::run(&session, arguments),
-        Command::Prune(arguments) => prune::run(&session, arguments),
-        Command::Delete(arguments) => delete::run(&session, arguments),
-        Command::Pin(arguments) => pin::run(&session, arguments),
-        Command::Unpin(arguments) => pin::unpin(&session, arguments),
-        Command::Confirm(arguments) => confirm::run(&session, arguments),
-        Command::Key(command) => key::run(&session, command),
-        Command::Storage(command) => storage::run(&session, command),
-        Command::Set(command) => set::run(&session, command),
-        Command::Replicate(arguments) => replicate::run(&session, arguments),
-        Command::Recover(arguments) => catalog::recover(&session, arguments),
-        Command::Serve(arguments) => serve::run(&session, arguments),
-        Command::Catalog(CatalogCommand::Rebuild(arguments)) => catalog::rebuild(&session, arguments),
+    let result = run_command(&session, &arguments.command);
+    if session.tells_people() && may_change_what_stands(&arguments.command) && !session.is_interrupted() {
+        notifier::tell_after(&session);
+    }
+    result
+}
+
+/// Whether people may have to be told something after a command.
+fn may_change_what_stands(command: &Command) -> bool {
+    match command {
+        Command::Backup(arguments) => !arguments.dry_run,
+        Command::Prune(arguments) => !arguments.dry_run,
+        Command::Replicate(_) | Command::Storage(_) => true,
+        _ => false,
+    }
+}
+
+fn run_command(session: &Session, command: &Command) -> Result {
+    match command {
+        Command::Detect(arguments) => detect::run(session, arguments),
+        Command::Backup(arguments) => backup::run(session, arguments),
+        Command::List(arguments) => list::run(session, arguments),
+        Command::Show(arguments) => show::run(session, arguments),
+        Command::Diff(arguments) => diff::run(session, arguments),
+        Command::Verify(arguments) => verify::run(session, arguments),
+        Command::Drill(arguments) => drill::run(session, arguments),
+        Command::Open(arguments) => open::run(session, arguments),
+        Command::Restore(arguments) => restore::run(session, arguments),
+        Command::Undo(arguments) => undo::run(session, arguments),
+        Command::Prune(arguments) => prune::run(session, arguments),
+        Command::Delete(arguments) => delete::run(session, arguments),
+        Command::Pin(arguments) => pin::run(session, arguments),
+        Command::Unpin(arguments) => pin::unpin(session, arguments),
+        Command::Confirm(arguments) => confirm::run(session, arguments),
+        Command::Key(command) => key::run(session, command),
+        Command::Storage(command) => storage::run(session, command),
+        Command::Set(command) => set::run(session, command),
+        Command::Replicate(arguments) => replicate::run(session, arguments),
+        Command::Recover(arguments) => catalog::recover(session, arguments),
+        Command::Notifier(command) => notifier::run(session, command),
+        Command::Serve(arguments) => serve::run(session, arguments),
+        Command::Catalog(CatalogCommand::Rebuild(arguments)) => catalog::rebuild(session, arguments),
     }
 }
 

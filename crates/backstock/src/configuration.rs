@@ -1,6 +1,7 @@
 //! The TOML file: the instance's settings, and sets that are managed by file (read-only for everyone else).
 
 mod destination;
+mod notifier;
 mod serve;
 
 use std::path::{Path, PathBuf};
@@ -12,6 +13,7 @@ use backstock_operations::{
 use serde::Deserialize;
 
 use destination::DestinationTable;
+use notifier::NotifierTable;
 use serve::ServeTable;
 
 /// A configuration file of more bytes is none.
@@ -81,6 +83,9 @@ pub(crate) struct Configuration {
     /// Where the daemon listens, and how browsers reach it.
     #[serde(default)]
     pub(crate) serve: ServeTable,
+    /// Who is told of what goes wrong.
+    #[serde(default, rename = "notifier")]
+    pub(crate) notifiers: Vec<NotifierTable>,
     /// Sets that are managed by file.
     #[serde(default, rename = "set")]
     pub(crate) sets: Vec<SetTable>,

@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use backstock_host::Host;
 use backstock_operations::{
-    Environment, Journal, PartSize, SetSettings, ShopOverrides, Stage, Subject, UsualPlaces, find_shop,
-    open_restores, refuse_published_state, sweep_dead_drills,
+    Environment, Journal, NamedNotifier, PartSize, SetSettings, ShopOverrides, Stage, Subject, UsualPlaces,
+    find_shop, open_restores, refuse_published_state, sweep_dead_drills,
 };
 
 use crate::arguments::CommonArguments;
@@ -26,6 +26,7 @@ pub(crate) struct Session {
     usual_backups: PathBuf,
     host: Host,
     keys: GivenKeys,
+    notifiers: Vec<NamedNotifier>,
     interrupted: Arc<AtomicBool>,
 }
 
@@ -60,7 +61,8 @@ impl Session {
         };
         let interrupted = Arc::new(AtomicBool::new(false));
         heed_signals(&interrupted);
-        Ok(Self { terminal, configuration, state: absolute(&state), usual_backups, host, keys, interrupted })
+        let (state, notifiers) = (absolute(&state), notifiers_of(terminal, &configuration));
+        Ok(Self { terminal, configuration, state, usual_backups, host, keys, notifiers, interrupted })
     }
 
     /// The state folder.
@@ -91,8 +93,14 @@ impl Session {
         Ok(environment)
     }
 
+    /// With what only this session knows: who can be asked for keys, and who is told.
     fn with_keys(&self, environment: Environment) -> Environment {
-        environment.with_unlocker(Box::new(self.keys.clone()))
+        environment.with_unlocker(Box::new(self.keys.clone())).with_notifiers(self.notifiers.clone())
+    }
+
+    /// Whether anybody is told of what goes wrong.
+    pub(crate) fn tells_people(&self) -> bool {
+        !self.notifiers.is_empty()
     }
 
     /// A state folder is not made where a web server hands it out.
@@ -221,4 +229,19 @@ fn waiting(journal: &Journal) -> Option<String> {
         )),
         _ => None,
     }
+}
+
+/// Who is told. One who cannot be is named, and keeps no work back.
+fn notifiers_of(terminal: Terminal, configuration: &Configuration) -> Vec<NamedNotifier> {
+    let mut notifiers: Vec<NamedNotifier> = Vec::new();
+    for table in &configuration.notifiers {
+        match table.notifier() {
+            Ok(notifier) if notifiers.iter().any(|other| other.title == notifier.title) => {
+                terminal.warn(&format!("there are two notifiers called {}", printable(&notifier.title)));
+            }
+            Ok(notifier) => notifiers.push(notifier),
+            Err(problem) => terminal.warn(&printable(&problem)),
+        }
+    }
+    notifiers
 }

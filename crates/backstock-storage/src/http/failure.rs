@@ -4,11 +4,12 @@ use std::error::Error as StdError;
 use std::io;
 use std::sync::PoisonError;
 
+use backstock_host::tls;
 use jiff::Timestamp;
 use reqwest::StatusCode;
 
 use super::{Act, Answer, Http};
-use crate::{Cause, Error, tls};
+use crate::{Cause, Error};
 
 /// The longest text of a server that an error repeats, in characters.
 const ANSWER_LIMIT_CHARACTERS: usize = 300;

@@ -91,6 +91,9 @@ mod many_files;
 mod many_tables;
 #[cfg(test)]
 #[cfg(feature = "failpoints")]
+mod notices;
+#[cfg(test)]
+#[cfg(feature = "failpoints")]
 mod odd_root;
 #[cfg(test)]
 #[cfg(feature = "failpoints")]

@@ -7,7 +7,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use backstock_host::{Host, hex};
+use backstock_host::{Host, hex, tls};
 use ring::digest::{SHA256, digest};
 use rustls::client::Resumption;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -21,7 +21,7 @@ use tokio_rustls::TlsConnector;
 
 use super::fault::DISTRUST;
 use super::{FtpSettings, fault};
-use crate::{Result, tls};
+use crate::Result;
 
 /// Sessions that are remembered for one connection.
 const SESSIONS: usize = 8;

@@ -1,6 +1,7 @@
 //! The S3 kind against a real server that checks signatures, alone and with trouble on the way.
 
 mod faults;
+mod garage;
 mod locks;
 mod resume;
 mod versions;

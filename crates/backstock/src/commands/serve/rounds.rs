@@ -6,8 +6,9 @@ use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use backstock_operations::{DueLink, Environment, OperationError, chain, try_due_links};
+use backstock_operations::{DueLink, Environment, OperationError, chain, tell_due, try_due_links};
 
+use crate::commands::notifier::lines_of_failed;
 use crate::terminal::{Terminal, link_text, printable};
 
 /// How much time lies between the end of a round and the next one.
@@ -28,7 +29,11 @@ struct Piece {
 }
 
 /// What a round does, in this order.
-const PIECES: &[Piece] = &[Piece { act: "trying the links with accounts", run: try_links }];
+const PIECES: &[Piece] = &[
+    Piece { act: "trying the links with accounts", run: try_links },
+    // Last: of what the others found.
+    Piece { act: "telling people what stands", run: tell_people },
+];
 
 /// Links that nobody has used for a day, and those that were taken back.
 fn try_links(environment: &Environment) -> Lines {
@@ -36,6 +41,11 @@ fn try_links(environment: &Environment) -> Lines {
     // Those that were not due were told when they were.
     let troubled = links.iter().filter(|due| due.was_tried && !due.is_ok());
     Ok(troubled.map(line_of).collect())
+}
+
+/// What has begun, what is over, and what did not go out before.
+fn tell_people(environment: &Environment) -> Lines {
+    Ok(lines_of_failed(&tell_due(environment)?))
 }
 
 fn line_of(due: &DueLink) -> String {

@@ -15,6 +15,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("backstock-archive", 2),
     ("backstock-catalog", 2),
     ("backstock-database", 2),
+    ("backstock-notify", 2),
     ("backstock-platform", 2),
     ("backstock-storage", 2),
     ("backstock-operations", 3),

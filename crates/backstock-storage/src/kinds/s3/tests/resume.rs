@@ -14,13 +14,23 @@ const LONG: usize = (105 << 20) + 77;
 
 /// An upload that remembers, and stops where it is told to.
 #[derive(Debug, Default)]
-struct Journal {
+pub(super) struct Journal {
     state: Mutex<Option<(u64, ResumeState)>>,
     allowed_bytes: Mutex<Option<u64>>,
 }
 
 impl Journal {
-    fn confirmed_bytes(&self) -> Option<u64> {
+    /// One that wants it to stop after so many bytes.
+    pub(super) fn stopping_after(bytes: u64) -> Self {
+        Self { allowed_bytes: Mutex::new(Some(bytes)), ..Self::default() }
+    }
+
+    /// It may go on, to the end.
+    pub(super) fn go_on(&self) {
+        *self.allowed_bytes.lock().unwrap() = None;
+    }
+
+    pub(super) fn confirmed_bytes(&self) -> Option<u64> {
         self.state.lock().unwrap().as_ref().map(|(bytes, _)| *bytes)
     }
 

@@ -1,4 +1,4 @@
-//! A secret of a storage's settings: a password, a key, a token. It cannot be printed or written out by accident.
+//! A secret of somebody's settings: a password, a key, a token. It cannot be printed or written out by accident.
 
 use std::borrow::Cow;
 use std::fmt;

@@ -1,4 +1,4 @@
-//! What a kind of storage needs to know, as it describes itself: the doc comments of its settings become help and forms.
+//! What a kind (of storage, of notifier) needs to know, as it describes itself: the doc comments of its settings become help and forms.
 
 use schemars::Schema;
 use serde_json::Value;
@@ -12,7 +12,7 @@ pub struct Field {
     pub help: String,
     /// Whether it is kept sealed and never shown.
     pub is_secret: bool,
-    /// Whether a storage of this kind cannot be without it.
+    /// Whether the kind cannot be without it.
     pub is_required: bool,
     /// What holds where nothing is said.
     pub default: Option<Value>,
@@ -50,8 +50,8 @@ impl Field {
     }
 }
 
-/// The settings that a schema describes, those first that a storage cannot be without, then by name.
-pub(crate) fn fields(schema: &Schema) -> Vec<Field> {
+/// The settings that a schema describes, those first that the kind cannot be without, then by name.
+pub fn fields(schema: &Schema) -> Vec<Field> {
     let root = schema.as_value();
     let required: Vec<&str> =
         root["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();

@@ -3,10 +3,11 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use backstock_host::Files;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
+
+use crate::Files;
 
 /// The longest file of certificates that is read, in bytes.
 const CA_FILE_LIMIT_BYTES: u64 = 1 << 20;
@@ -16,13 +17,17 @@ const CA_FILE_LIMIT_BYTES: u64 = 1 << 20;
 ///
 /// # Errors
 ///
-/// What is wrong with the file, as a sentence for [`crate::Error::Settings`].
-pub(crate) fn client_config(files: &dyn Files, ca_file: Option<&str>) -> Result<ClientConfig, String> {
+/// What is wrong with the file, as a sentence about the settings.
+pub fn client_config(files: &dyn Files, ca_file: Option<&str>) -> Result<ClientConfig, String> {
     client_config_of(files, ca_file, rustls::DEFAULT_VERSIONS)
 }
 
 /// The same for these versions of the protocol alone.
-pub(crate) fn client_config_of(
+///
+/// # Errors
+///
+/// As [`client_config`].
+pub fn client_config_of(
     files: &dyn Files,
     ca_file: Option<&str>,
     versions: &[&'static rustls::SupportedProtocolVersion],
@@ -57,7 +62,7 @@ fn add_file(files: &dyn Files, path: &str, roots: &mut RootCertStore) -> Result<
 }
 
 /// Whether an error, or what caused it, is that the other side cannot prove who it is or does not speak TLS as it should.
-pub(crate) fn is_distrust(error: &(dyn std::error::Error + 'static)) -> bool {
+pub fn is_distrust(error: &(dyn std::error::Error + 'static)) -> bool {
     let mut next = Some(error);
     while let Some(error) = next {
         if error.is::<rustls::Error>() {
@@ -74,9 +79,8 @@ pub(crate) fn is_distrust(error: &(dyn std::error::Error + 'static)) -> bool {
 mod tests {
     use std::io::Write;
 
-    use backstock_host::SimulatedHost;
-
     use super::*;
+    use crate::SimulatedHost;
 
     fn with_file(text: &str) -> Result<ClientConfig, String> {
         let machine = SimulatedHost::new(1);
