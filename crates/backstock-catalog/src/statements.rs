@@ -35,6 +35,7 @@ mod tests {
         ("locks", crate::locks::STATEMENTS),
         ("marks", crate::marks::STATEMENTS),
         ("migrations", crate::migrations::STATEMENTS),
+        ("notices", crate::notices::STATEMENTS),
         ("pins", crate::pins::STATEMENTS),
         ("problems", crate::problems::STATEMENTS),
         ("replicas", crate::replicas::STATEMENTS),

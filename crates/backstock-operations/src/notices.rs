@@ -91,7 +91,7 @@ pub fn tell_due(environment: &Environment) -> Result<ToldNotices> {
         match sent {
             Ok(refused) => told.told.push(ToldNotice {
                 notifier: telling.notifier.clone(),
-                subjects: telling.items.iter().map(|item| item.subject()).collect(),
+                subjects: telling.items.iter().map(plan::Item::subject).collect(),
                 refused,
             }),
             Err(problem) => told.failed.push(FailedNotice { notifier: telling.notifier.clone(), problem }),

@@ -111,7 +111,7 @@ impl Door {
         let (sender, receiver) = tokio::sync::oneshot::channel();
         let asked = (self.host.clone(), self.port);
         std::thread::Builder::new().name("backstock-name".to_owned()).spawn(move || {
-            let found = asked.to_socket_addrs().map(|found| found.collect::<Vec<SocketAddr>>());
+            let found: io::Result<Vec<SocketAddr>> = asked.to_socket_addrs().map(Iterator::collect);
             let _ = sender.send(found);
         })?;
         let addresses = receiver.await.map_err(io::Error::other)??;
