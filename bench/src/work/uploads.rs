@@ -224,35 +224,16 @@ pub(super) fn pairs(scene: &Scene) -> Vec<Pair> {
 fn curl_in_parts(port: u16) -> String {
     let dav = format!("http://127.0.0.1:{port}/dav/bench");
     format!(
-        r#"folder=$(dirname "$(ls "$WORK"/upload-webdav.backups/*/*/files/*.001)"); number=0; first=
-for part in "$folder"/*.0*; do
-    number=$((number + 1)); name="{dav}/theirs-$number"; first=${{first:-$name}}
-    printf 'upload-file = "%s"
-url = "%s.part"
-output = /dev/null
-next
-' "$part" "$name"
-    printf 'request = PROPFIND
-header = "Depth: 0"
-url = "%s.part"
-output = /dev/null
-next
-' "$name"
-    printf 'request = MOVE
-header = "Destination: %s"
-url = "%s.part"
-output = /dev/null
-next
-' "$name" "$name"
+        r#"folder=$(dirname "$(ls "$WORK"/upload-webdav.backups/*/*/files/*.001)"); number=0
+request() {{ printf 'user = "{USER}:{PASSWORD}"\nfail\nsilent\nshow-error\noutput = /dev/null\n'; printf "$@"; printf 'next\n'; }}
+for part in "$folder"/*.[0-9][0-9][0-9]; do
+    number=$((number + 1)); name="{dav}/theirs-$number"
+    request 'url = "%s.part"\nupload-file = "%s"\n' "$name" "$part"
+    request 'url = "%s.part"\nrequest = PROPFIND\nheader = "Depth: 0"\n' "$name"
+    request 'url = "%s.part"\nrequest = MOVE\nheader = "Destination: %s"\n' "$name" "$name"
 done >"$WORK/parts.curl"
-printf 'range = 0-67108863
-url = "%s"
-output = /dev/null
-' "$first" >>"$WORK/parts.curl"
-sed -i 's/^url/user = "{USER}:{PASSWORD}"
-fail
-silent
-url/' "$WORK/parts.curl"
+request 'url = "{dav}/theirs-1"\nrange = 0-67108863\n' >>"$WORK/parts.curl"
+sed -i '$d' "$WORK/parts.curl"
 [ "$number" -gt 15 ] && curl -K "$WORK/parts.curl""#
     )
 }
