@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Child;
 use std::time::Duration;
 
@@ -57,6 +57,11 @@ fn tree(root: u32) -> Vec<u32> {
     found
 }
 
+/// The program that a process runs, as proc_pid_exe(5) names it; none once it ended.
+fn program(id: u32) -> Option<PathBuf> {
+    fs::read_link(format!("/proc/{id}/exe")).ok()
+}
+
 fn holds(bytes: &[u8], text: &str) -> bool {
     bytes.windows(text.len()).any(|window| window == text.as_bytes())
 }
@@ -66,8 +71,10 @@ fn holds(bytes: &[u8], text: &str) -> bool {
 fn watch(mut child: Child, environment_of_the_first: bool) -> (Run, usize, usize) {
     let (mut looks, mut at_others) = (0, 0);
     while child.try_wait().unwrap().is_none() {
+        let first = program(child.id());
         for id in tree(child.id()) {
-            let is_first = id == child.id();
+            // Between its fork and its own program a process shares the memory of the first, and shows what is there.
+            let is_first = id == child.id() || program(id) == first;
             for (file, looked_at) in [("cmdline", true), ("environ", !is_first || environment_of_the_first)] {
                 let Ok(bytes) = fs::read(format!("/proc/{id}/{file}")) else { continue };
                 assert!(!looked_at || !holds(&bytes, PASSWORD), "{file} of {id} shows the password");
