@@ -36,7 +36,7 @@ pub(crate) fn standing(environment: &Environment) -> Result<Vec<Alert>> {
     for shop in environment.wait(environment.catalog.list_shops()).doing(act)? {
         let runs = environment.wait(environment.catalog.list_runs(Some(shop.id), RUNS_LIMIT)).doing(act)?;
         let mut destinations = Vec::new();
-        if let Some(run) = last_backup(&runs) {
+        if let Some(run) = last_backup(&runs).filter(|run| run.outcome != Outcome::Success) {
             destinations = environment.wait(environment.catalog.run_destinations(run.id)).doing(act)?;
         }
         let failed = destinations.iter().filter(|destination| destination.status == Outcome::Failed);

@@ -8,6 +8,7 @@ use backstock_host::Host;
 use backstock_testbed::storages::sftp::{PASSWORD, SftpServer};
 use backstock_testbed::storages::wire::{Break, Wire};
 use backstock_vocabulary::ErrorClass;
+use russh_sftp::protocol::OpenFlags;
 use serde_json::{Value, json};
 
 use super::*;
@@ -277,4 +278,23 @@ async fn a_connection_that_was_lost_is_made_again() {
     let lost = storage.stat(&name).await;
     assert!(lost.is_err_and(|error| error.class() == ErrorClass::Retry));
     assert!(storage.stat(&name).await.unwrap().is_some());
+}
+
+/// A server that opens no file a second time makes what was written durable over the first channel.
+#[tokio::test]
+async fn what_opens_no_second_time_is_made_durable_where_it_is_written() {
+    let Some(server) = SftpServer::for_test() else { return };
+    let tree = Sftp::new(&settings(&server), Patience::default()).unwrap();
+    let session = tree.connection.session().await.unwrap();
+    assert!(session.extensions.fsync && session.beside().await.is_some());
+    let flags = OpenFlags::WRITE | OpenFlags::CREATE;
+    let handle = session.sftp.open("once", flags, FileAttributes::empty()).await.unwrap().handle;
+    session.sftp.write(&handle, 0, b"12345".to_vec()).await.unwrap();
+    std::fs::rename(server.home().join("once"), server.home().join("moved")).unwrap();
+    assert_eq!(transfer::sync_beside(&session, &handle, "once", 5).await.unwrap(), 5);
+    session.sftp.close(&handle).await.unwrap();
+    assert!(
+        transfer::sync_beside(&session, &handle, "once", 5).await.is_err(),
+        "it was asked over the first"
+    );
 }

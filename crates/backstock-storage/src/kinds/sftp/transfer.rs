@@ -115,14 +115,19 @@ async fn write_all(
 
 /// Makes what was written so far durable, over a second channel where there is one: otherwise the server writes nothing
 /// meanwhile.
-async fn sync_beside(session: &Session, handle: &str, path: &str, confirmed: u64) -> Result<u64> {
+pub(super) async fn sync_beside(session: &Session, handle: &str, path: &str, confirmed: u64) -> Result<u64> {
     let beside = if session.extensions.fsync { session.beside().await } else { None };
     let Some(beside) = beside else {
         sync(session, &session.sftp, handle, path).await?;
         return Ok(confirmed);
     };
     let opened = beside.open(path, OpenFlags::WRITE, FileAttributes::empty());
-    let handle = session.ask("open", path, opened).await?.handle;
+    let handle = match session.ask("open", path, opened).await {
+        Ok(opened) => opened.handle,
+        Err(failure) if failure.is_of_the_way() => return Err(failure.into()),
+        // A server that opens no file twice makes it durable where it is written.
+        Err(_) => return sync(session, &session.sftp, handle, path).await.map(|()| confirmed),
+    };
     let synced = sync(session, beside, &handle, path).await;
     // What was asked for is done; whether the file was closed too does not matter.
     let _ = session.ask("close", path, beside.close(&handle)).await;
