@@ -4,6 +4,7 @@
 //! Everything that must survive a crash (state, spool, journals, local storage) goes through [`Files`], so that a
 //! crash can be simulated; the walk of a shop's tree does not.
 
+pub mod answer;
 pub mod child;
 pub mod clock;
 pub mod failpoint;

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
-use backstock_host::{Host, Random, hex};
+use backstock_host::{Host, Random, answer, hex};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use lettre::Message;
@@ -33,8 +33,6 @@ use crate::{Cause, Error, Notice, Notifier, Receipt, Result};
 pub(super) const KIND: Kind =
     Kind { name: "email", title: "E-mail", schema: || schema_for!(EmailSettings), open };
 
-/// The longest text of a server that an error repeats, in characters.
-const ANSWER_LIMIT_CHARACTERS: usize = 300;
 /// How long a server may take to say goodbye: the message is its own by then.
 const QUIT_LIMIT: Duration = Duration::from_secs(1);
 /// Replies that say that somebody must sign in, or in another way (RFC 4954, 6).
@@ -173,16 +171,12 @@ impl Email {
 
     /// A text of the server as it may be shown: one line, not too long, without what was sent to sign in.
     fn printable(&self, text: &str) -> String {
-        let mut text = text.to_owned();
-        if let (Some(user), Some(password)) = (&self.settings.user, &self.settings.password) {
-            let password = password.expose();
-            let plain = BASE64_STANDARD.encode(format!("\0{user}\0{password}"));
-            for secret in [&plain, &BASE64_STANDARD.encode(password), password] {
-                text = text.replace(secret, "…");
-            }
-        }
-        let plain = text.chars().map(|character| if character.is_control() { ' ' } else { character });
-        plain.collect::<String>().trim().chars().take(ANSWER_LIMIT_CHARACTERS).collect()
+        let (Some(user), Some(password)) = (&self.settings.user, &self.settings.password) else {
+            return answer::printable(text, []);
+        };
+        let password = password.expose();
+        let plain = BASE64_STANDARD.encode(format!("\0{user}\0{password}"));
+        answer::printable(text, [&plain, &BASE64_STANDARD.encode(password), password])
     }
 }
 

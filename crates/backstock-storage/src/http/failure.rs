@@ -4,15 +4,13 @@ use std::error::Error as StdError;
 use std::io;
 use std::sync::PoisonError;
 
-use backstock_host::tls;
+use backstock_host::{Secret, answer, tls};
 use jiff::Timestamp;
 use reqwest::StatusCode;
 
 use super::{Act, Answer, Http};
 use crate::{Cause, Error};
 
-/// The longest text of a server that an error repeats, in characters.
-const ANSWER_LIMIT_CHARACTERS: usize = 300;
 /// The longest pause that a server may ask for, in seconds; one that asks for more does not mean it.
 const PAUSE_LIMIT_SECONDS: u64 = 24 * 60 * 60;
 
@@ -54,13 +52,8 @@ impl Http {
 
     /// A text of a server as it may be shown: one line, not too long, without the secrets of the settings.
     fn printable(&self, text: &str) -> String {
-        let mut text = text.to_owned();
         let passing = self.passing.lock().unwrap_or_else(PoisonError::into_inner);
-        for secret in self.secrets.iter().chain(passing.iter()).filter(|secret| !secret.expose().is_empty()) {
-            text = text.replace(secret.expose(), "…");
-        }
-        let plain = text.chars().map(|character| if character.is_control() { ' ' } else { character });
-        plain.collect::<String>().trim().chars().take(ANSWER_LIMIT_CHARACTERS).collect()
+        answer::printable(text, self.secrets.iter().chain(passing.iter()).map(Secret::expose))
     }
 
     /// The connection is there and nothing moves.

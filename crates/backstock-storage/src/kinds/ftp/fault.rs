@@ -2,13 +2,11 @@
 
 use std::io;
 
+use backstock_host::answer;
 use suppaftp::types::Response;
 use suppaftp::{FtpError, Status};
 
 use crate::{Cause, Error};
-
-/// The longest answer of a server that is repeated, in characters.
-const ANSWER_LIMIT_CHARACTERS: usize = 200;
 
 /// An act that failed.
 #[derive(Debug)]
@@ -92,7 +90,7 @@ fn answer(response: &Response) -> Fault {
     match response.status {
         // The connection for data was not made or was cut, whoever did it.
         Status::CannotOpenDataConnection | Status::TransferAborted if !mentions(&text, FULL) => {
-            Fault::Way(io::Error::new(io::ErrorKind::ConnectionAborted, printable(&text)))
+            Fault::Way(io::Error::new(io::ErrorKind::ConnectionAborted, answer::printable(&text, [])))
         }
         // An empty answer is the end of the connection.
         Status::Unknown if text.is_empty() => Fault::Way(io::ErrorKind::ConnectionReset.into()),
@@ -109,7 +107,7 @@ impl From<Failure> for Error {
             Fault::Untrusted(text) => (Cause::Untrusted, text),
             Fault::Answer(status, text) => (cause_of(status, &text), text),
         };
-        let answer = printable(&answer);
+        let answer = answer::printable(&answer, []);
         Self::Refused { act, name, place, cause, answer, retry_after_seconds: None }
     }
 }
@@ -139,10 +137,6 @@ fn cause_of(status: Status, text: &str) -> Cause {
         Status::FileUnavailable | Status::BadFilename => Cause::Denied,
         _ => Cause::Unexpected,
     }
-}
-
-fn printable(text: &str) -> String {
-    text.chars().take(ANSWER_LIMIT_CHARACTERS).map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use backstock_host::answer;
 use russh::client::{Config, Handle, Handler};
 use russh::keys::{HashAlg, PublicKeyOrCertificate};
 use russh::{Preferred, cipher};
@@ -20,7 +21,7 @@ use tokio::net::{TcpStream, lookup_host};
 
 use self::slices::Slices;
 use super::SftpSettings;
-use super::fault::{Failure, printable};
+use super::fault::Failure;
 use crate::patience::Patience;
 use crate::{Cause, Error, Result};
 
@@ -169,7 +170,7 @@ impl Connection {
     }
 
     fn refused(&self, act: &'static str, cause: Cause, answer: &str) -> Error {
-        let answer = printable(answer);
+        let answer = answer::printable(answer, []);
         let (name, place) = (self.settings.host.clone(), self.place.clone());
         Error::Refused { act, name, place, cause, answer, retry_after_seconds: None }
     }

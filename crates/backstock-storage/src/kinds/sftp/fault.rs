@@ -2,13 +2,11 @@
 
 use std::io;
 
+use backstock_host::answer;
 use russh_sftp::client::error::Error as SftpError;
 use russh_sftp::protocol::StatusCode;
 
 use crate::{Cause, Error};
-
-/// The longest answer of a server that is repeated, in characters.
-const ANSWER_LIMIT_CHARACTERS: usize = 200;
 
 /// An act that failed.
 #[derive(Debug)]
@@ -71,7 +69,7 @@ impl From<Failure> for Error {
             Fault::Strange(text) => (Cause::Unexpected, text),
             Fault::Status(code, text) => (cause_of(code, &text), format!("{code}: {text}")),
         };
-        let answer = printable(&answer);
+        let answer = answer::printable(&answer, []);
         Self::Refused { act, name, place, cause, answer, retry_after_seconds: None }
     }
 }
@@ -90,9 +88,4 @@ fn cause_of(code: StatusCode, text: &str) -> Cause {
         }
         _ => Cause::Unexpected,
     }
-}
-
-/// A server's words, cut and without control characters.
-pub(super) fn printable(text: &str) -> String {
-    text.chars().take(ANSWER_LIMIT_CHARACTERS).map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
