@@ -46,6 +46,11 @@ impl StateFolder {
         self.root.join("locks").join("daemon.lock")
     }
 
+    /// The kernel lock of whoever tells people at the moment.
+    pub fn notices_lock(&self) -> PathBuf {
+        self.root.join("locks").join("notices.lock")
+    }
+
     /// Where browsers find the daemon.
     pub fn daemon_address(&self) -> PathBuf {
         self.root.join("daemon.address")

@@ -3,17 +3,26 @@
 mod plan;
 mod standing;
 
+use std::time::Duration;
+
 use backstock_catalog::KeptNotice;
+use backstock_host::failpoint;
+use backstock_host::lock::{self, Lock};
 use backstock_notify::{Notice, NotifierSettings, SEND_LIMIT, Severity, open, tell};
 use futures_util::future::join_all;
 use jiff::Timestamp;
 use serde::Serialize;
+use tokio::time::{sleep, timeout};
 
 use self::plan::{Change, NoticePlan, Telling};
 use crate::environment::Environment;
 use crate::error::{Doing, ErrorKind, OperationError, Result, chain};
 
 pub(crate) use self::standing::{Alert, standing};
+
+/// How long another process that tells people is waited for: some of them after one another.
+const TURN_LIMIT: Duration = Duration::from_secs(3 * SEND_LIMIT.as_secs());
+const TURN_LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// Somebody who is told, as the configuration file names him.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,15 +79,21 @@ pub struct ListedNotifier {
 
 /// Tells everybody what is due to be told: what has begun, what still stands after a week, and what is over.
 ///
-/// Everybody is told at the same time, each within [`SEND_LIMIT`]. Who cannot be told now is told later.
+/// Everybody is told at the same time, each within [`SEND_LIMIT`]. Who cannot be told now is told later. Of several processes one
+/// tells at a time: what one has told, no other tells again.
 pub fn tell_due(environment: &Environment) -> Result<ToldNotices> {
     if environment.notifiers.is_empty() || !environment.may_write {
         return Ok(ToldNotices::default());
     }
+    let Some(_turn) = take_turn(environment)? else {
+        tracing::warn!("another process tells people and has not come to an end: the rest is told later");
+        return Ok(ToldNotices::default());
+    };
     let now = environment.host.clock.now();
     let kept = kept_notices(environment)?;
     let titles: Vec<&str> = environment.notifiers.iter().map(|notifier| notifier.title.as_str()).collect();
     let plan = NoticePlan::of(&standing(environment)?, &kept, &titles, now);
+    failpoint::reach("notices.planned").doing("telling people")?;
     for (alert, notifier) in &plan.forgotten {
         let forgetting = environment.catalog.forget_notice(alert, notifier);
         environment.wait(forgetting).doing("forgetting what was told")?;
@@ -98,6 +113,23 @@ pub fn tell_due(environment: &Environment) -> Result<ToldNotices> {
         }
     }
     Ok(told)
+}
+
+/// Waits for whoever tells people at the moment; not for ever.
+fn take_turn(environment: &Environment) -> Result<Option<Lock>> {
+    let path = environment.state.notices_lock();
+    let turn = environment.wait(async {
+        let free = async {
+            loop {
+                match lock::try_lock(&path).transpose() {
+                    Some(taken) => return taken,
+                    None => sleep(TURN_LOOK_EVERY).await,
+                }
+            }
+        };
+        timeout(TURN_LIMIT, free).await
+    });
+    turn.ok().transpose().doing(format!("taking the lock {}", path.display()))
 }
 
 /// Sends a message that says only that it arrives.

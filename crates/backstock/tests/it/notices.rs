@@ -8,7 +8,7 @@ use backstock_testbed::clouds::oauth::OAuth;
 use backstock_testbed::mail::{MailManner, MailServer, PASSWORD, USER};
 
 use super::away::Away;
-use super::harness::Place;
+use super::harness::{Place, Run};
 use super::links::Linking;
 use super::sealed::folder_of_files;
 
@@ -101,4 +101,26 @@ fn f141_a_mail_server_that_hangs_fails_no_backup_and_is_told_later() {
     assert!(mail.messages()[0].subject.contains("the last backup of"), "{:?}", mail.messages());
     place.run_at(1, &["notifier", "due"]).expect(4);
     place.run(&["notifier", "test", "nobody"]).expect_error(10, &["no notifier called nobody"]);
+}
+
+/// Of two that are about to tell the same, one does.
+#[test]
+fn what_one_process_tells_no_other_tells_too() {
+    let Some(mail) = MailServer::for_test(MailManner::Plain, true) else { return };
+    let place = Place::new();
+    let root = folder_of_files(&place);
+    let disk = place.folder().join("disk");
+    Away::folder(&disk).add(&place, &root, &[]);
+    fs::remove_dir_all(&disk).unwrap();
+    fs::write(&disk, "a file in its place").unwrap();
+    place.run(&["backup", &root]).expect(3);
+    write(&place, mail.address().port(), "none");
+    let mut other = None;
+    let due = ["notifier", "due"];
+    let run = place.paused("notices.planned", 2_000, &due, |_| {
+        other = Some(place.command(&due).spawn().unwrap());
+    });
+    run.expect(0);
+    Run::of(&other.unwrap().wait_with_output().unwrap()).expect(4);
+    assert_eq!(mail.messages().len(), 1, "{:?}", mail.messages());
 }
