@@ -4,6 +4,7 @@ use backstock_host::lock::{self, Lock};
 
 use crate::environment::Environment;
 use crate::error::{Doing, ErrorKind, OperationError, Result};
+use crate::folders::StateFolder;
 use crate::storages::give_up_taken_links;
 
 /// The longest address of a daemon, in bytes.
@@ -22,13 +23,7 @@ impl<'a> Daemon<'a> {
     /// # Errors
     /// [`ErrorKind::Busy`] where there is one.
     pub fn become_it(environment: &'a Environment) -> Result<Self> {
-        let path = environment.state.daemon_lock();
-        let lock = lock::try_lock(&path).doing(format!("taking the lock {}", path.display()))?;
-        let lock = lock.ok_or_else(|| {
-            let folder = environment.state.root().display();
-            let message = format!("a daemon runs on the state folder {folder} already");
-            OperationError::hinted(ErrorKind::Busy, message, "stop it first, or give --state")
-        })?;
+        let lock = lock(&environment.state, "stop it first, or give --state")?;
         give_up_taken_links(environment)?;
         Ok(Self { environment, _lock: lock })
     }
@@ -47,6 +42,19 @@ impl<'a> Daemon<'a> {
         removed.doing(format!("removing the daemon's address {}", path.display()))?;
         give_up_taken_links(self.environment)
     }
+}
+
+/// Keeps daemons away from a state folder until it is dropped.
+///
+/// # Errors
+/// [`ErrorKind::Busy`] where there is one.
+pub(crate) fn lock(state: &StateFolder, hint: &str) -> Result<Lock> {
+    let path = state.daemon_lock();
+    let lock = lock::try_lock(&path).doing(format!("taking the lock {}", path.display()))?;
+    lock.ok_or_else(|| {
+        let message = format!("a daemon runs on the state folder {}", state.root().display());
+        OperationError::hinted(ErrorKind::Busy, message, hint)
+    })
 }
 
 /// Where browsers find the daemon of this state folder.

@@ -11,6 +11,7 @@ use backstock_vocabulary::InstanceId;
 use ring::digest::{SHA256, digest};
 use tokio::runtime::{Builder, Runtime};
 
+use crate::daemon;
 use crate::error::{Doing, ErrorKind, OperationError, Result};
 use crate::folders::StateFolder;
 use crate::keys::{KeyRing, NobodyToAsk, Unlocker};
@@ -101,6 +102,8 @@ impl Environment {
             _ => runtime.block_on(Catalog::open(host, &state.catalog())),
         };
         if purpose == Purpose::Rebuild && matches!(catalog, Err(backstock_catalog::Error::Damaged { .. })) {
+            // A daemon would go on with the one that was set aside, and what it writes would be lost.
+            let _no_daemon = daemon::lock(&state, "stop it while the catalog is made anew")?;
             Catalog::set_aside(host, &state.catalog())
                 .doing(format!("setting the damaged catalog {} aside", state.catalog().display()))?;
             catalog = runtime.block_on(Catalog::open(host, &state.catalog()));

@@ -12,7 +12,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use super::away::Away;
 use super::harness::{Place, Run};
 use super::links::{Linking, link_state, require_secret};
-use super::sealed::every_file;
+use super::sealed::{every_file, folder_of_files};
 
 /// A daemon on a free port of this machine.
 struct Served {
@@ -222,6 +222,24 @@ fn there_is_one_daemon_and_it_ends_in_order_in_the_midst() {
     let third = Served::start(&place);
     linking.end().expect_error(14, &["the daemon ended before the browser came back"]);
     third.end();
+}
+
+/// What it would write into the catalog that was set aside would be lost.
+#[test]
+fn a_damaged_catalog_is_not_made_anew_under_a_daemon() {
+    let place = Place::new();
+    let root = folder_of_files(&place);
+    place.run(&["backup", &root]).expect(0);
+    let served = Served::start(&place);
+    let catalog = place.state().join("catalog.sqlite");
+    std::fs::write(&catalog, vec![0x5a; 64 << 10]).unwrap();
+    let backups = place.backups();
+    let rebuild = ["catalog", "rebuild", backups.to_str().unwrap()];
+    place.run(&rebuild).expect_error(11, &["a daemon runs on the state folder", "stop it while"]);
+    assert_eq!(std::fs::read(&catalog).unwrap(), vec![0x5a; 64 << 10], "nothing was set aside");
+    served.kill();
+    place.run(&rebuild).expect(0);
+    assert_eq!(place.list().len(), 1);
 }
 
 #[test]
