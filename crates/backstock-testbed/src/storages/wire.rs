@@ -27,6 +27,16 @@ struct Shared {
     has_ended: AtomicBool,
 }
 
+impl Shared {
+    /// How many of the next bytes still go to the server, where the wire is to be cut among them. Whoever asks cuts it.
+    fn cut_within(&self, count: usize) -> Option<usize> {
+        let mut order = self.order.lock().unwrap_or_else(PoisonError::into_inner);
+        let sent = self.sent_bytes.load(Ordering::Relaxed);
+        let (at, _) = order.take_if(|(at, how)| *how == Break::Cut && sent + count as u64 > *at)?;
+        usize::try_from(at.saturating_sub(sent)).ok()
+    }
+}
+
 /// So many bytes a second to the server, over all connections together.
 #[derive(Debug)]
 struct Pace {
@@ -95,7 +105,7 @@ impl Wire {
         self.port
     }
 
-    /// Breaks once, when so many more bytes have gone to the server.
+    /// Breaks once, when so many more bytes have gone to the server; one that is cut gets none beyond them.
     pub fn break_after(&self, bytes: u64, how: Break) {
         let at = self.sent_bytes() + bytes;
         *self.shared.order.lock().unwrap_or_else(PoisonError::into_inner) = Some((at, how));
@@ -138,7 +148,9 @@ fn hand_on(mut from: TcpStream, mut to: TcpStream, is_up: bool, state: &Shared, 
         while is_stalled.load(Ordering::Relaxed) && !state.has_ended.load(Ordering::Relaxed) {
             std::thread::sleep(Duration::from_millis(20));
         }
-        if count == 0 || to.write_all(&buffer[..count]).is_err() {
+        let cut_at = if is_up { state.cut_within(count) } else { None };
+        let is_handed_on = to.write_all(&buffer[..cut_at.unwrap_or(count)]).is_ok();
+        if count == 0 || !is_handed_on || cut_at.is_some() {
             break;
         }
         if let Some(pace) = state.pace.as_ref().filter(|_| is_up) {
@@ -147,10 +159,8 @@ fn hand_on(mut from: TcpStream, mut to: TcpStream, is_up: bool, state: &Shared, 
         if is_up {
             let sent = state.sent_bytes.fetch_add(count as u64, Ordering::Relaxed) + count as u64;
             let mut order = state.order.lock().unwrap_or_else(PoisonError::into_inner);
-            match order.take_if(|(at, _)| sent >= *at) {
-                Some((_, Break::Cut)) => break,
-                Some((_, Break::Stall)) => is_stalled.store(true, Ordering::Relaxed),
-                None => {}
+            if order.take_if(|(at, how)| *how == Break::Stall && sent >= *at).is_some() {
+                is_stalled.store(true, Ordering::Relaxed);
             }
         } else {
             state.received_bytes.fetch_add(count as u64, Ordering::Relaxed);

@@ -6,7 +6,7 @@ use std::io;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use backstock_host::Host;
+use backstock_host::{Host, answer};
 use suppaftp::tokio::AsyncRustlsFtpStream;
 use suppaftp::types::{FileType, Mode};
 use suppaftp::{FtpResult, Status};
@@ -192,9 +192,17 @@ impl Pool {
         let name = &self.settings.host;
         match outcome {
             Ok(Ok(value)) => Ok(value),
-            Ok(Err(error)) => Err(Failure::new(act, name, &self.place, error).into()),
+            Ok(Err(error)) => Err(self.without_password(Failure::new(act, name, &self.place, error).into())),
             Err(late) => Err(Failure::way(act, name, &self.place, late).into()),
         }
+    }
+
+    /// Servers may repeat the line that they refuse.
+    fn without_password(&self, mut error: Error) -> Error {
+        if let Error::Refused { answer: told, .. } = &mut error {
+            *told = answer::printable(told, [self.settings.password.expose()]);
+        }
+        error
     }
 
     /// Connects, and turns to TLS.

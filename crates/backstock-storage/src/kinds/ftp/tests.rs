@@ -1,5 +1,6 @@
 //! The FTP kind against private servers of several makes: the contract in every manner, whom it trusts, and what it refuses.
 
+use std::io::{BufRead, BufReader, Write};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -205,4 +206,30 @@ fn settings_that_make_no_sense_are_refused() {
         assert!(matches!(error, Error::Settings { kind: "ftp", .. }), "{name}: {error}");
         assert!(!error.to_string().contains("DELE"), "{error}");
     }
+}
+
+/// A server that repeats the line it refuses.
+#[tokio::test]
+async fn a_password_that_a_server_repeats_is_struck_out() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let server = std::thread::spawn(move || {
+        let (stream, _) = listener.accept().unwrap();
+        let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
+        let mut tell = &stream;
+        tell.write_all(b"220 here\r\n").unwrap();
+        assert_eq!(lines.next().unwrap().unwrap(), "USER shop");
+        tell.write_all(b"331 go on\r\n").unwrap();
+        let line = lines.next().unwrap().unwrap();
+        tell.write_all(format!("530 not understood: {line}\r\n").as_bytes()).unwrap();
+    });
+    let settings = json!({
+        "host": "127.0.0.1", "port": port, "encryption": "none", "user": "shop", "password": "hunter2", "folder": "backups",
+    });
+    let error = open_with(&settings).list(None).await.unwrap_err();
+    assert_eq!(cause(&error), Some(Cause::SignIn), "{error}");
+    assert!(
+        error.to_string().contains("not understood: PASS …") && !format!("{error:?}").contains("hunter2")
+    );
+    server.join().unwrap();
 }

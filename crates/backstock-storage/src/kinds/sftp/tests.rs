@@ -276,7 +276,7 @@ async fn a_connection_that_was_lost_is_made_again() {
     }
     wire.break_after(0, Break::Cut);
     let lost = storage.stat(&name).await;
-    assert!(lost.is_err_and(|error| error.class() == ErrorClass::Retry));
+    assert!(lost.as_ref().is_err_and(|error| error.class() == ErrorClass::Retry), "{lost:?}");
     assert!(storage.stat(&name).await.unwrap().is_some());
 }
 
