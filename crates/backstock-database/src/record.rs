@@ -43,6 +43,17 @@ impl DumpedObject {
         }
     }
 
+    /// The statement that makes it and what it was made under, where it is code: no table, no sequence.
+    pub(crate) fn code(&self) -> Option<(&RawText, &SessionContext)> {
+        match self {
+            Self::Routine(record) => Some((&record.definition, &record.context)),
+            Self::Trigger(record) => Some((&record.definition, &record.context)),
+            Self::View(record) => Some((&record.definition, &record.context)),
+            Self::Event(record) => Some((&record.definition, &record.context)),
+            Self::Table(_) | Self::Sequence(_) => None,
+        }
+    }
+
     /// Its name.
     pub fn name(&self) -> &RawText {
         match self {

@@ -9,6 +9,10 @@ use rustls::{ClientConfig, RootCertStore};
 
 use crate::Files;
 
+mod pin;
+
+pub use pin::{Fingerprint, Pin, Pinned};
+
 /// The longest file of certificates that is read, in bytes.
 const CA_FILE_LIMIT_BYTES: u64 = 1 << 20;
 

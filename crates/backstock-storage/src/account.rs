@@ -6,7 +6,11 @@ use serde::de::DeserializeOwned;
 
 use crate::http::{Act, Answer, Http};
 use crate::oauth::Access;
-use crate::{Cause, Result};
+use crate::{Cause, Error, Result};
+
+mod refusal;
+
+pub(crate) use refusal::Refusal;
 
 /// The longest answer in JSON that is read, in bytes: one page of a list, with long names.
 const JSON_LIMIT_BYTES: usize = 8 << 20;
@@ -18,6 +22,8 @@ const REFUSAL_LIMIT_BYTES: usize = 64 << 10;
 pub(crate) struct Account {
     pub(crate) http: Http,
     pub(crate) access: Access,
+    /// How the service says what it refuses.
+    pub(crate) refusal: fn(Told) -> Refusal,
 }
 
 /// One request to be, short enough to be sent twice.
@@ -60,6 +66,9 @@ impl Call {
     }
 }
 
+/// An answer, or what the service refused.
+pub(crate) type Asked = std::result::Result<Answer, Refusal>;
+
 /// An answer that is no success: what its head and the words of its body tell.
 #[derive(Debug)]
 pub(crate) struct Told {
@@ -79,6 +88,52 @@ impl Account {
             self.http.send_patiently(act, request).await
         };
         self.access.authorized(send).await
+    }
+
+    /// Sends a call; what is no success comes back as what was refused.
+    pub(crate) async fn ask(&self, act: Act<'_>, call: &Call) -> Result<Asked> {
+        let answer = self.call(act, call).await?;
+        self.sort_out(act, answer).await
+    }
+
+    /// Reads what an answer refuses, where it does.
+    pub(crate) async fn sort_out(&self, act: Act<'_>, answer: Answer) -> Result<Asked> {
+        if answer.status().is_success() {
+            return Ok(Ok(answer));
+        }
+        let told = self.told(act, answer).await;
+        Ok(Err((self.refusal)(told)))
+    }
+
+    /// What was refused, as one of our errors.
+    pub(crate) fn fail(&self, act: Act<'_>, refusal: Refusal) -> Error {
+        refusal.into_error(&self.http, act)
+    }
+
+    /// An answer that is a success; anything else is an error.
+    pub(crate) async fn expect(&self, act: Act<'_>, call: &Call) -> Result<Answer> {
+        self.ask(act, call).await?.map_err(|refusal| self.fail(act, refusal))
+    }
+
+    /// An answer that says what is there, or that nothing is.
+    pub(crate) async fn if_there(&self, act: Act<'_>, call: &Call) -> Result<Option<Answer>> {
+        match self.ask(act, call).await? {
+            Ok(answer) => Ok(Some(answer)),
+            Err(refusal) if refusal.is_missing() => Ok(None),
+            Err(refusal) => Err(self.fail(act, refusal)),
+        }
+    }
+
+    /// The same, read.
+    pub(crate) async fn json_if_there<T: DeserializeOwned>(
+        &self,
+        act: Act<'_>,
+        call: &Call,
+    ) -> Result<Option<T>> {
+        match self.if_there(act, call).await? {
+            Some(answer) => self.json(act, answer).await.map(Some),
+            None => Ok(None),
+        }
     }
 
     /// Reads an answer in JSON.

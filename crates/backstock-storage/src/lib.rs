@@ -21,6 +21,7 @@ mod patience;
 pub mod placement;
 mod probe;
 mod remote_tree;
+mod session;
 mod source;
 mod trust;
 mod unfinished;

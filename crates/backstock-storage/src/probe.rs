@@ -2,7 +2,7 @@
 
 use backstock_host::{Random, hex};
 
-use crate::{Error, ObjectName, Result, Storage};
+use crate::{Cause, Error, ObjectName, Result, Storage};
 
 const PREFIX: &str = "backstock-probe-";
 const CONTENT_BYTES: usize = 1024;
@@ -31,6 +31,25 @@ fn named(folder: Option<&ObjectName>, step: &str) -> Result<ObjectName> {
         None => ObjectName::new(step)?,
         Some(folder) => folder.join(step)?,
     })
+}
+
+/// Does the test where deleting may not be allowed, and tells whether it is.
+pub(crate) async fn can_delete(
+    storage: &dyn Storage,
+    place: &str,
+    folder: Option<&ObjectName>,
+    random: &dyn Random,
+) -> Result<bool> {
+    may_delete(write_read_delete(storage, place, folder, random).await)
+}
+
+/// Whether deleting is allowed, by how it went.
+pub(crate) fn may_delete(result: Result<()>) -> Result<bool> {
+    match result {
+        Ok(()) => Ok(true),
+        Err(Error::Refused { act: "delete", cause: Cause::Denied | Cause::Locked, .. }) => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 /// Does the test. The content is random, so that no cache and no earlier test can answer for the place.

@@ -117,10 +117,7 @@ impl<T: RemoteTree> Storage for TreeStorage<T> {
     }
 
     async fn put_small(&self, name: &ObjectName, bytes: &[u8]) -> Result<()> {
-        if bytes.len() as u64 > SMALL_LIMIT_BYTES {
-            let (name, size_bytes) = (name.clone(), bytes.len() as u64);
-            return Err(Error::TooLarge { name, size_bytes, limit_bytes: SMALL_LIMIT_BYTES });
-        }
+        name.expect_at_most(bytes.len() as u64, SMALL_LIMIT_BYTES)?;
         self.store(name, Source::from_memory(name, bytes), &InOneGo).await?;
         Ok(())
     }
@@ -140,10 +137,7 @@ impl<T: RemoteTree> Storage for TreeStorage<T> {
     }
 
     async fn read_range(&self, name: &ObjectName, offset_bytes: u64, length_bytes: u64) -> Result<Vec<u8>> {
-        if length_bytes > RANGE_LIMIT_BYTES {
-            let (name, size_bytes) = (name.clone(), length_bytes);
-            return Err(Error::TooLarge { name, size_bytes, limit_bytes: RANGE_LIMIT_BYTES });
-        }
+        name.expect_at_most(length_bytes, RANGE_LIMIT_BYTES)?;
         let Some(entry) = self.file(name.as_str()).await? else {
             return Err(Error::NotFound { name: name.clone(), place: self.tree.place().to_owned() });
         };
@@ -175,12 +169,7 @@ impl<T: RemoteTree> Storage for TreeStorage<T> {
     }
 
     async fn probe(&self, folder: Option<&ObjectName>) -> Result<Properties> {
-        let tried = probe::write_read_delete(self, self.tree.place(), folder, &*self.host.random).await;
-        let deletes = match tried {
-            Ok(()) => true,
-            Err(Error::Refused { act: "delete", cause: Cause::Denied, .. }) => false,
-            Err(error) => return Err(error),
-        };
+        let deletes = probe::can_delete(self, self.tree.place(), folder, &*self.host.random).await?;
         let resumes = self.tree.can_resume().await?;
         Ok(Properties { is_local: false, resumes, deletes, locks: false, largest_object_bytes: None })
     }

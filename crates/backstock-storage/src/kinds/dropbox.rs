@@ -24,8 +24,8 @@ use super::Kind;
 use crate::http::{Http, Way};
 use crate::oauth::{self, Access, Client, Provider};
 use crate::{
-    Cause, Error, KeepSecrets, Link, LinkManner, ObjectFacts, ObjectName, Properties, PutReceipt, Result,
-    Secret, SpooledPart, Storage, Upload, probe,
+    Error, KeepSecrets, Link, LinkManner, ObjectFacts, ObjectName, Properties, PutReceipt, Result, Secret,
+    SpooledPart, Storage, Upload, probe,
 };
 
 pub(super) const KIND: Kind = Kind {
@@ -178,11 +178,7 @@ impl Storage for Dropbox {
 
     async fn probe(&self, folder: Option<&ObjectName>) -> Result<Properties> {
         let place = self.account.http.place();
-        let deletes = match probe::write_read_delete(self, place, folder, &*self.random).await {
-            Ok(()) => true,
-            Err(Error::Refused { act: "delete", cause: Cause::Denied, .. }) => false,
-            Err(error) => return Err(error),
-        };
+        let deletes = probe::can_delete(self, place, folder, &*self.random).await?;
         Ok(Properties {
             is_local: false,
             resumes: true,

@@ -31,7 +31,7 @@ use crate::content::Content;
 use crate::http::{Act, Http, Way};
 use crate::oauth::{self, Access, Client, Provider};
 use crate::{
-    Cause, Error, InOneGo, KeepSecrets, Link, LinkManner, ObjectFacts, ObjectName, Properties, PutReceipt,
+    Error, InOneGo, KeepSecrets, Link, LinkManner, ObjectFacts, ObjectName, Properties, PutReceipt,
     RANGE_LIMIT_BYTES, Result, Secret, SpooledPart, Storage, Upload, probe,
 };
 
@@ -129,7 +129,8 @@ impl GoogleDrive {
         let http = Http::new(host, way, format!("Google Drive, folder {folder}"), secrets)?;
         let access = Access::new(client, http.clone(), settings.refresh_token, keep)?;
         let shared_drive = settings.shared_drive.filter(|id| !id.trim().is_empty());
-        let drive = Drive::new(Account { http, access }, endpoint.as_ref(), shared_drive)?;
+        let drive =
+            Drive::new(Account { http, access, refusal: failure::refusal }, endpoint.as_ref(), shared_drive)?;
         Ok(Self { drive, folders: Folders::new(folder), random: host.random.clone() })
     }
 }
@@ -171,10 +172,7 @@ impl Storage for GoogleDrive {
     }
 
     async fn read_range(&self, name: &ObjectName, offset_bytes: u64, length_bytes: u64) -> Result<Vec<u8>> {
-        if length_bytes > RANGE_LIMIT_BYTES {
-            let (name, size_bytes) = (name.clone(), length_bytes);
-            return Err(Error::TooLarge { name, size_bytes, limit_bytes: RANGE_LIMIT_BYTES });
-        }
+        name.expect_at_most(length_bytes, RANGE_LIMIT_BYTES)?;
         let act = Act { verb: "read", name: name.as_str() };
         let not_found =
             || Error::NotFound { name: name.clone(), place: self.drive.http().place().to_owned() };
@@ -203,12 +201,8 @@ impl Storage for GoogleDrive {
     }
 
     async fn probe(&self, folder: Option<&ObjectName>) -> Result<Properties> {
-        let tried = probe::write_read_delete(self, self.drive.http().place(), folder, &*self.random).await;
-        let deletes = match tried {
-            Ok(()) => true,
-            Err(Error::Refused { act: "delete", cause: Cause::Denied, .. }) => false,
-            Err(error) => return Err(error),
-        };
+        let place = self.drive.http().place();
+        let deletes = probe::can_delete(self, place, folder, &*self.random).await?;
         let largest_object_bytes = Some(LARGEST_OBJECT_BYTES);
         Ok(Properties { is_local: false, resumes: true, deletes, locks: false, largest_object_bytes })
     }

@@ -28,7 +28,7 @@ use crate::content::Content;
 use crate::http::{Act, Http, Way};
 use crate::oauth::{self, Access, Client, Provider};
 use crate::{
-    Cause, Error, InOneGo, KeepSecrets, Link, LinkManner, ObjectFacts, ObjectName, Properties, PutReceipt,
+    Error, InOneGo, KeepSecrets, Link, LinkManner, ObjectFacts, ObjectName, Properties, PutReceipt,
     RANGE_LIMIT_BYTES, Result, Secret, SpooledPart, Storage, Upload, probe,
 };
 
@@ -164,7 +164,11 @@ impl OneDrive {
         let way = Way { ca_file: settings.ca_file.as_deref(), proxy: settings.proxy.as_deref() };
         let http = Http::new(host, way, format!("OneDrive, folder {base}"), secrets)?;
         let access = Access::new(client, http.clone(), settings.refresh_token, keep)?;
-        let graph = Graph::new(Account { http, access }, endpoint.as_ref(), settings.app_folder)?;
+        let graph = Graph::new(
+            Account { http, access, refusal: failure::refusal },
+            endpoint.as_ref(),
+            settings.app_folder,
+        )?;
         Ok(Self { graph, base, seen: Seen::default(), random: host.random.clone() })
     }
 
@@ -204,10 +208,7 @@ impl Storage for OneDrive {
     }
 
     async fn read_range(&self, name: &ObjectName, offset_bytes: u64, length_bytes: u64) -> Result<Vec<u8>> {
-        if length_bytes > RANGE_LIMIT_BYTES {
-            let (name, size_bytes) = (name.clone(), length_bytes);
-            return Err(Error::TooLarge { name, size_bytes, limit_bytes: RANGE_LIMIT_BYTES });
-        }
+        name.expect_at_most(length_bytes, RANGE_LIMIT_BYTES)?;
         let act = Act { verb: "read", name: name.as_str() };
         let not_found =
             || Error::NotFound { name: name.clone(), place: self.graph.http().place().to_owned() };
@@ -231,12 +232,8 @@ impl Storage for OneDrive {
     }
 
     async fn probe(&self, folder: Option<&ObjectName>) -> Result<Properties> {
-        let tried = probe::write_read_delete(self, self.graph.http().place(), folder, &*self.random).await;
-        let deletes = match tried {
-            Ok(()) => true,
-            Err(Error::Refused { act: "delete", cause: Cause::Denied, .. }) => false,
-            Err(error) => return Err(error),
-        };
+        let place = self.graph.http().place();
+        let deletes = probe::can_delete(self, place, folder, &*self.random).await?;
         let largest_object_bytes = Some(LARGEST_OBJECT_BYTES);
         Ok(Properties { is_local: false, resumes: true, deletes, locks: false, largest_object_bytes })
     }

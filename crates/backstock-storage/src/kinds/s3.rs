@@ -190,11 +190,10 @@ impl S3 {
     async fn probe_deletion(&self, folder: Option<&ObjectName>) -> Result<bool> {
         let place = self.bucket.http.place();
         let kept = probe::kept_name(folder)?;
-        if !is_denied(self.ask_to_delete(&kept).await)? {
-            let tested = probe::write_read_delete(self, place, folder, &*self.random).await;
-            if !is_denied(tested)? {
-                return Ok(true);
-            }
+        if probe::may_delete(self.ask_to_delete(&kept).await)?
+            && probe::can_delete(self, place, folder, &*self.random).await?
+        {
+            return Ok(true);
         }
         let mut content = hex::encode(&[0; 32]).into_bytes();
         self.random.fill(&mut content);
@@ -216,13 +215,5 @@ impl S3 {
 }
 
 /// Whether a deletion was refused: for want of a right, or by a lock that the bucket lays on everything. Other failures stay failures.
-fn is_denied(result: Result<()>) -> Result<bool> {
-    match result {
-        Ok(()) => Ok(false),
-        Err(Error::Refused { act: "delete", cause: Cause::Denied | Cause::Locked, .. }) => Ok(true),
-        Err(error) => Err(error),
-    }
-}
-
 #[cfg(test)]
 mod tests;

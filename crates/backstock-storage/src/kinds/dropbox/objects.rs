@@ -148,9 +148,7 @@ impl Dropbox {
 
     pub(super) async fn put_bytes(&self, name: &ObjectName, bytes: &[u8]) -> Result<()> {
         let size_bytes = bytes.len() as u64;
-        if size_bytes > SMALL_LIMIT_BYTES {
-            return Err(Error::TooLarge { name: name.clone(), size_bytes, limit_bytes: SMALL_LIMIT_BYTES });
-        }
+        name.expect_at_most(size_bytes, SMALL_LIMIT_BYTES)?;
         let hash = content_hash(bytes);
         if let Some(there) = self.look("look at", name).await? {
             return self.compare(name, there, size_bytes, &hash).map(|_| ());
@@ -238,10 +236,7 @@ impl Dropbox {
         offset_bytes: u64,
         length_bytes: u64,
     ) -> Result<Vec<u8>> {
-        if length_bytes > RANGE_LIMIT_BYTES {
-            let (name, size_bytes) = (name.clone(), length_bytes);
-            return Err(Error::TooLarge { name, size_bytes, limit_bytes: RANGE_LIMIT_BYTES });
-        }
+        name.expect_at_most(length_bytes, RANGE_LIMIT_BYTES)?;
         let act = Act { verb: "read", name: name.as_str() };
         if length_bytes == 0 {
             let file = self.file(act.verb, name).await?;

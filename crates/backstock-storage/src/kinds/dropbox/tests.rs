@@ -14,7 +14,7 @@ use super::*;
 use crate::http::Patience;
 use crate::oauth::trial::Keeper;
 use crate::remote_tree::trial::{Remembered, Spooled, cause, keeps_the_contract};
-use crate::{InOneGo, KeptNowhere};
+use crate::{Cause, InOneGo, KeptNowhere};
 
 struct Trial {
     server: DropboxServer,

@@ -4,16 +4,14 @@
 //! one client. A session of TLS 1.2 can be resumed any number of times; of TLS 1.3 we get a ticket or two, each good for once. So TLS 1.2
 //! is spoken where the server speaks it, and 1.3 elsewhere.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 
+use backstock_host::tls::{Fingerprint, Pin, Pinned};
 use backstock_host::{Host, hex, tls};
-use ring::digest::{SHA256, digest};
 use rustls::client::Resumption;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{AlertDescription, CertificateError, ClientConfig, DigitallySignedStruct, SignatureScheme};
+use rustls::pki_types::ServerName;
+use rustls::{AlertDescription, ClientConfig};
 use suppaftp::tokio::{AsyncRustlsStream, AsyncTlsConnector};
 use suppaftp::{FtpError, FtpResult};
 use tokio::net::TcpStream;
@@ -46,17 +44,17 @@ impl Trust {
         let digits: String = text.chars().filter(|c| !matches!(c, ':' | ' ')).collect();
         let pinned = hex::decode_array(&digits)
             .map_err(|_| fault("certificate is a SHA-256 fingerprint: 64 hexadecimal digits".to_owned()))?;
-        Ok(Self::pinned(config, Some(pinned)))
+        Ok(Self::pinned(config, Pinned::One(pinned)))
     }
 
     /// Trusts nobody, and remembers what was shown.
     pub(super) fn nobody(host: &Host) -> Result<Self> {
-        Ok(Self::pinned(tls::client_config(&*host.files, None).map_err(fault)?, None))
+        Ok(Self::pinned(tls::client_config(&*host.files, None).map_err(fault)?, Pinned::None))
     }
 
-    fn pinned(mut config: ClientConfig, pinned: Option<[u8; 32]>) -> Self {
+    fn pinned(mut config: ClientConfig, pinned: Pinned) -> Self {
         let provider = Arc::clone(config.crypto_provider());
-        let pin = Arc::new(Pin { pinned, seen: Mutex::default(), provider });
+        let pin = Arc::new(Pin::new(pinned, provider));
         config.dangerous().set_certificate_verifier(Arc::clone(&pin) as _);
         Self::with(config, Some(pin))
     }
@@ -85,7 +83,10 @@ impl Trust {
     fn distrusted(&self, error: &std::io::Error) -> String {
         match &self.pin {
             Some(pin) if let Some(seen) = pin.seen() => {
-                let pinned = pin.pinned.as_ref().map_or_else(|| "none".to_owned(), shown);
+                let pinned = match pin.pinned() {
+                    Pinned::One(pinned) => shown(&pinned),
+                    Pinned::None | Pinned::Any => "none".to_owned(),
+                };
                 format!("the SHA-256 of its certificate is {}, and {pinned} is expected", shown(&seen))
             }
             _ => format!("{error}"),
@@ -93,7 +94,7 @@ impl Trust {
     }
 }
 
-fn shown(fingerprint: &[u8; 32]) -> String {
+fn shown(fingerprint: &Fingerprint) -> String {
     let pairs: Vec<String> = fingerprint.iter().map(|byte| format!("{byte:02X}")).collect();
     pairs.join(":")
 }
@@ -129,61 +130,4 @@ fn is_about_versions(error: &std::io::Error) -> bool {
                 | rustls::Error::PeerIncompatible(_)
         )
     )
-}
-
-/// Trusts one certificate, whoever has issued it and whatever it names.
-#[derive(Debug)]
-struct Pin {
-    pinned: Option<[u8; 32]>,
-    seen: Mutex<Option<[u8; 32]>>,
-    provider: Arc<CryptoProvider>,
-}
-
-impl Pin {
-    fn seen(&self) -> Option<[u8; 32]> {
-        *self.seen.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl ServerCertVerifier for Pin {
-    fn verify_server_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
-        _server_name: &ServerName<'_>,
-        _ocsp_response: &[u8],
-        _now: UnixTime,
-    ) -> std::result::Result<ServerCertVerified, rustls::Error> {
-        let mut seen = [0; 32];
-        seen.copy_from_slice(digest(&SHA256, end_entity).as_ref());
-        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = Some(seen);
-        if self.pinned == Some(seen) {
-            return Ok(ServerCertVerified::assertion());
-        }
-        Err(rustls::Error::InvalidCertificate(CertificateError::ApplicationVerificationFailure))
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> std::result::Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        verify_tls12_signature(message, certificate, signature, algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> std::result::Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        verify_tls13_signature(message, certificate, signature, algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
-    }
 }

@@ -4,10 +4,9 @@ use reqwest::{Method, StatusCode, Url};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::failure::Refusal;
 use super::file::{FIELDS, FOLDER_TYPE, File};
 use crate::account::{Account, Call, below};
-use crate::http::{Act, Answer, Http};
+use crate::http::{Act, Http};
 use crate::{Cause, Error, LIST_LIMIT_OBJECTS, Result, oauth};
 
 /// Where files are described.
@@ -87,32 +86,6 @@ impl Drive {
         url
     }
 
-    /// Sends a call; what is no success comes back as what was refused.
-    pub(super) async fn ask(
-        &self,
-        act: Act<'_>,
-        call: &Call,
-    ) -> Result<std::result::Result<Answer, Refusal>> {
-        let answer = self.account.call(act, call).await?;
-        self.sort_out(act, answer).await
-    }
-
-    /// Reads what an answer refuses, where it does.
-    pub(super) async fn sort_out(
-        &self,
-        act: Act<'_>,
-        answer: Answer,
-    ) -> Result<std::result::Result<Answer, Refusal>> {
-        if answer.status().is_success() {
-            return Ok(Ok(answer));
-        }
-        Ok(Err(Refusal::of(self.account.told(act, answer).await)))
-    }
-
-    pub(super) fn fail(&self, act: Act<'_>, refusal: Refusal) -> Error {
-        refusal.into_error(self.http(), act)
-    }
-
     /// Every file and folder that a query finds in these folders, page by page. None where one of the folders is no more.
     pub(super) async fn search(
         &self,
@@ -127,11 +100,7 @@ impl Drive {
             let mut token = None::<String>;
             loop {
                 let call = Call::new(Method::GET, self.search_url(&query, token.as_deref()));
-                let answer = match self.ask(act, &call).await? {
-                    Ok(answer) => answer,
-                    Err(refusal) if refusal.is_missing() => return Ok(None),
-                    Err(refusal) => return Err(self.fail(act, refusal)),
-                };
+                let Some(answer) = self.account.if_there(act, &call).await? else { return Ok(None) };
                 let page: Page = self.account.json(act, answer).await?;
                 if page.incomplete_search {
                     let problem = "it did not look through everything";
@@ -170,38 +139,28 @@ impl Drive {
 
     /// A file as it is now. None where it is no more.
     pub(super) async fn file(&self, act: Act<'_>, id: &str) -> Result<Option<File>> {
-        match self.ask(act, &Call::new(Method::GET, self.file_url(id, &[("fields", FIELDS)]))).await? {
-            Ok(answer) => self.account.json(act, answer).await.map(Some),
-            Err(refusal) if refusal.is_missing() => Ok(None),
-            Err(refusal) => Err(self.fail(act, refusal)),
-        }
+        let call = Call::new(Method::GET, self.file_url(id, &[("fields", FIELDS)]));
+        self.account.json_if_there(act, &call).await
     }
 
     /// Makes a folder, and tells its id. None where the folder above it is no more.
     pub(super) async fn make_folder(&self, act: Act<'_>, name: &str, above: &str) -> Result<Option<String>> {
         let url = below(&self.api, &["files"], &[("fields", FIELDS), ("supportsAllDrives", "true")]);
         let body = json!({ "name": name, "mimeType": FOLDER_TYPE, "parents": [above] });
-        match self.ask(act, &Call::new(Method::POST, url).json(&body)).await? {
-            Ok(answer) => Ok(Some(self.account.json::<File>(act, answer).await?.id)),
-            Err(refusal) if refusal.is_missing() => Ok(None),
-            Err(refusal) => Err(self.fail(act, refusal)),
-        }
+        let made = self.account.json_if_there::<File>(act, &Call::new(Method::POST, url).json(&body)).await?;
+        Ok(made.map(|folder| folder.id))
     }
 
     /// Deletes a file, or a folder with all that is in it, for good. One that is not there is no error.
     pub(super) async fn delete(&self, act: Act<'_>, id: &str) -> Result<()> {
-        match self.ask(act, &Call::new(Method::DELETE, self.file_url(id, &[]))).await? {
-            Err(refusal) if !refusal.is_missing() => Err(self.fail(act, refusal)),
-            _ => Ok(()),
-        }
+        self.account.if_there(act, &Call::new(Method::DELETE, self.file_url(id, &[]))).await.map(drop)
     }
 
     /// Puts something in the trash, or takes it out again.
     pub(super) async fn set_trashed(&self, act: Act<'_>, id: &str, trashed: bool) -> Result<()> {
         let url = self.file_url(id, &[("fields", "id")]);
         let call = Call::new(Method::PATCH, url).json(&json!({ "trashed": trashed }));
-        let answer = self.ask(act, &call).await?;
-        answer.map(drop).map_err(|refusal| self.fail(act, refusal))
+        self.account.expect(act, &call).await.map(drop)
     }
 
     /// Reads from a file. None where it is no more.
@@ -214,11 +173,11 @@ impl Drive {
     ) -> Result<Option<Vec<u8>>> {
         let last = offset_bytes.saturating_add(length_bytes.saturating_sub(1));
         let call = Call::new(Method::GET, self.file_url(id, &[("alt", "media")]));
-        match self.ask(act, &call.header("range", format!("bytes={offset_bytes}-{last}"))).await? {
+        match self.account.ask(act, &call.header("range", format!("bytes={offset_bytes}-{last}"))).await? {
             Ok(answer) => self.http().read_range_of(act, answer, offset_bytes, length_bytes).await.map(Some),
             Err(refusal) if refusal.status == StatusCode::RANGE_NOT_SATISFIABLE => Ok(Some(Vec::new())),
             Err(refusal) if refusal.is_missing() => Ok(None),
-            Err(refusal) => Err(self.fail(act, refusal)),
+            Err(refusal) => Err(self.account.fail(act, refusal)),
         }
     }
 
@@ -229,8 +188,7 @@ impl Drive {
         }
         let act = Act { verb: "ask for the free space of", name: "" };
         let url = below(&self.api, &["about"], &[("fields", "storageQuota")]);
-        let answer = self.ask(act, &Call::new(Method::GET, url)).await?;
-        let answer = answer.map_err(|refusal| self.fail(act, refusal))?;
+        let answer = self.account.expect(act, &Call::new(Method::GET, url)).await?;
         let Quota { limit, usage } = self.account.json::<About>(act, answer).await?.storage_quota;
         let Some(limit) = limit else { return Ok(None) };
         let number = |text: String| {

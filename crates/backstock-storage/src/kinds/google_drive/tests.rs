@@ -11,9 +11,9 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::KeptNowhere;
 use crate::http::Patience;
 use crate::remote_tree::trial::{Hook, Remembered, Spooled, cause, keeps_the_contract};
+use crate::{Cause, KeptNowhere};
 
 /// A server with one account, and a storage that knows it.
 struct Trial {

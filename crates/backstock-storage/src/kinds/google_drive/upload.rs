@@ -8,9 +8,11 @@ use serde_json::json;
 
 use super::GoogleDrive;
 use super::file::File;
+use super::session::Sending;
 use crate::account::Call;
 use crate::content::{Content, Hashed, ServiceHash};
 use crate::http::Act;
+use crate::session::{self, Errand};
 use crate::{Cause, Error, InOneGo, Result, Upload};
 
 /// The longest content that is put in one request, in bytes. Drive takes 5 MB.
@@ -117,7 +119,9 @@ impl GoogleDrive {
         let stored = if content.size_bytes <= SIMPLE_LIMIT_BYTES {
             self.store_at_once(act, content, upload, target).await?
         } else {
-            self.store_in_session(act, content, upload, target).await?
+            let errand = Errand { http: self.drive.http(), act, content, upload };
+            let (file, md5) = session::store(&Sending { storage: self, errand, target }).await?;
+            Stored { file, md5: md5.finalize().into() }
         };
         let compared = self.compare(act, content, &stored);
         if compared.is_err() && target.id().is_none() {
@@ -149,10 +153,10 @@ impl GoogleDrive {
         body.extend_from_slice(format!("\r\n--{boundary}--\r\n").as_bytes());
         let url = self.drive.upload_url(target.id(), "multipart");
         let kind = format!("multipart/related; boundary={boundary}");
-        match self.drive.ask(act, &Call::new(target.method(), url).body(&kind, body)).await? {
+        match self.drive.account.ask(act, &Call::new(target.method(), url).body(&kind, body)).await? {
             Ok(answer) => Ok(Stored { file: self.drive.account.json(act, answer).await?, md5 }),
             Err(refusal) if refusal.is_missing() => Err(Failed::Moved),
-            Err(refusal) => Err(self.drive.fail(act, refusal).into()),
+            Err(refusal) => Err(self.drive.account.fail(act, refusal).into()),
         }
     }
 

@@ -4,9 +4,9 @@ use reqwest::{Method, StatusCode, Url};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::failure::Refusal;
-use crate::account::{Account, Call, below};
-use crate::http::{Act, Answer, Http};
+use super::failure::{is_taken, refusal};
+use crate::account::{Account, Call, Refusal, below};
+use crate::http::{Act, Http};
 use crate::{Cause, Error, LIST_LIMIT_OBJECTS, ObjectName, Result, oauth};
 
 /// Where Graph is.
@@ -131,46 +131,8 @@ impl Graph {
         Url::parse(text).ok().filter(|url| url.scheme() == "https" || url.origin() == self.api.origin())
     }
 
-    /// Sends a call; what is no success comes back as what was refused.
-    pub(super) async fn ask(
-        &self,
-        act: Act<'_>,
-        call: &Call,
-    ) -> Result<std::result::Result<Answer, Refusal>> {
-        let answer = self.account.call(act, call).await?;
-        self.sort_out(act, answer).await
-    }
-
-    /// Reads what an answer refuses, where it does.
-    pub(super) async fn sort_out(
-        &self,
-        act: Act<'_>,
-        answer: Answer,
-    ) -> Result<std::result::Result<Answer, Refusal>> {
-        if answer.status().is_success() {
-            return Ok(Ok(answer));
-        }
-        Ok(Err(Refusal::of(self.account.told(act, answer).await)))
-    }
-
-    pub(super) fn fail(&self, act: Act<'_>, refusal: Refusal) -> Error {
-        refusal.into_error(self.http(), act)
-    }
-
-    /// An answer that says what is there, or that nothing is.
-    async fn if_there(&self, act: Act<'_>, call: &Call) -> Result<Option<Answer>> {
-        match self.ask(act, call).await? {
-            Ok(answer) => Ok(Some(answer)),
-            Err(refusal) if refusal.is_missing() => Ok(None),
-            Err(refusal) => Err(self.fail(act, refusal)),
-        }
-    }
-
     async fn item(&self, act: Act<'_>, url: Url) -> Result<Option<Item>> {
-        match self.if_there(act, &Call::new(Method::GET, url)).await? {
-            Some(answer) => self.account.json(act, answer).await.map(Some),
-            None => Ok(None),
-        }
+        self.account.json_if_there(act, &Call::new(Method::GET, url)).await
     }
 
     /// What is at a path, whatever the case of its letters.
@@ -189,7 +151,7 @@ impl Graph {
         let mut url = self.id_url(id, Some("children"), &query);
         let mut found = Vec::new();
         loop {
-            let Some(answer) = self.if_there(act, &Call::new(Method::GET, url.clone())).await? else {
+            let Some(answer) = self.account.if_there(act, &Call::new(Method::GET, url.clone())).await? else {
                 return Ok(None);
             };
             let page: Page = self.account.json(act, answer).await?;
@@ -213,23 +175,22 @@ impl Graph {
         let body = json!({
             "name": path.last_step(), "folder": {}, "@microsoft.graph.conflictBehavior": "fail",
         });
-        match self.ask(act, &Call::new(Method::POST, url).json(&body)).await? {
+        match self.account.ask(act, &Call::new(Method::POST, url).json(&body)).await? {
             Err(refusal) if refusal.is_missing() => Ok(false),
-            Err(refusal) if !refusal.is_taken() => Err(self.fail(act, refusal)),
+            Err(refusal) if !is_taken(&refusal) => Err(self.account.fail(act, refusal)),
             _ => Ok(true),
         }
     }
 
     /// Deletes an item, a folder with all that is in it: it goes to the recycle bin. One that is not there is no error.
     pub(super) async fn delete(&self, act: Act<'_>, id: &str) -> Result<()> {
-        self.if_there(act, &Call::new(Method::DELETE, self.id_url(id, None, &[]))).await.map(drop)
+        self.account.if_there(act, &Call::new(Method::DELETE, self.id_url(id, None, &[]))).await.map(drop)
     }
 
     /// Gives an item another name.
     pub(super) async fn rename(&self, act: Act<'_>, id: &str, name: &str) -> Result<()> {
         let call = Call::new(Method::PATCH, self.id_url(id, None, &[])).json(&json!({ "name": name }));
-        let answer = self.ask(act, &call).await?;
-        answer.map(drop).map_err(|refusal| self.fail(act, refusal))
+        self.account.expect(act, &call).await.map(drop)
     }
 
     /// Reads from a file. None where it is no more. Graph names a place to read from, which is asked for the range, without
@@ -244,13 +205,13 @@ impl Graph {
         let call = Call::new(Method::GET, self.id_url(id, Some("content"), &[]));
         let answer = self.account.call(act, &call).await?;
         if answer.status() != StatusCode::FOUND {
-            return match self.sort_out(act, answer).await? {
+            return match self.account.sort_out(act, answer).await? {
                 // It gives the bytes itself, as far as they are wanted.
                 Ok(answer) => {
                     self.http().read_range_of(act, answer, offset_bytes, length_bytes).await.map(Some)
                 }
                 Err(refusal) if refusal.is_missing() => Ok(None),
-                Err(refusal) => Err(self.fail(act, refusal)),
+                Err(refusal) => Err(self.account.fail(act, refusal)),
             };
         }
         let place = answer.header("location").and_then(|location| self.bytes_url(location));
@@ -270,7 +231,10 @@ impl Graph {
                 let problem = "the place that it named does not have the bytes any more";
                 Err(self.http().refused(act, Cause::Busy, problem, None))
             }
-            _ => Err(self.fail(act, Refusal::of(self.account.told(act, answer).await))),
+            _ => {
+                let told = self.account.told(act, answer).await;
+                Err(self.account.fail(act, refusal(told)))
+            }
         }
     }
 
@@ -278,11 +242,11 @@ impl Graph {
     pub(super) async fn free_bytes(&self) -> Result<Option<u64>> {
         let act = Act { verb: "ask for the free space of", name: "" };
         let url = below(&self.api, &["me", "drive"], &[("$select", "quota")]);
-        let answer = match self.ask(act, &Call::new(Method::GET, url)).await? {
+        let answer = match self.account.ask(act, &Call::new(Method::GET, url)).await? {
             Ok(answer) => answer,
             // The right to one folder is none to ask about the whole.
-            Err(refusal) if self.in_app_folder && refusal.cause() == Cause::Denied => return Ok(None),
-            Err(refusal) => return Err(self.fail(act, refusal)),
+            Err(refusal) if self.in_app_folder && refusal.cause == Cause::Denied => return Ok(None),
+            Err(refusal) => return Err(self.account.fail(act, refusal)),
         };
         let drive: Drive = self.account.json(act, answer).await?;
         Ok(drive.quota.and_then(|quota| quota.remaining).map(|left| u64::try_from(left).unwrap_or(0)))
@@ -297,7 +261,10 @@ impl Graph {
     ) -> Result<std::result::Result<Url, Refusal>> {
         let url = self.path_url(Some(path), Some("createUploadSession"), &[]);
         let item = json!({ "@microsoft.graph.conflictBehavior": on_conflict, "name": path.last_step() });
-        let answer = match self.ask(act, &Call::new(Method::POST, url).json(&json!({ "item": item }))).await?
+        let answer = match self
+            .account
+            .ask(act, &Call::new(Method::POST, url).json(&json!({ "item": item })))
+            .await?
         {
             Ok(answer) => answer,
             Err(refusal) => return Ok(Err(refusal)),

@@ -12,9 +12,9 @@ use backstock_vocabulary::Proof;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::KeptNowhere;
 use crate::http::Patience;
 use crate::remote_tree::trial::{Hook, Remembered, Spooled, cause, keeps_the_contract};
+use crate::{Cause, KeptNowhere};
 
 /// Where the settings of the account lie: each renewal replaces its refresh token.
 #[derive(Debug)]

@@ -4,13 +4,14 @@ use backstock_vocabulary::Proof;
 use reqwest::Method;
 
 use super::OneDrive;
-use super::failure::Refusal;
+use super::failure::is_taken;
 use super::folders::fault_of;
 use super::graph::Item;
 use super::quick_xor::QuickXor;
-use crate::account::Call;
+use crate::account::{Call, Refusal};
 use crate::content::{Content, Hashed, ServiceHash};
 use crate::http::Act;
+use crate::session::{self, Errand};
 use crate::{Cause, Error, InOneGo, ObjectName, Result, Upload};
 
 /// The longest content that is put in one request, in bytes: OneDrive's own page names 4 MB.
@@ -48,18 +49,16 @@ impl From<Error> for Failed {
 }
 
 /// A file that was stored, and the hash of what was sent.
-pub(super) struct Stored {
-    pub(super) item: Item,
-    pub(super) hash: String,
+struct Stored {
+    item: Item,
+    hash: String,
 }
 
 /// One content on its way to a path.
 pub(super) struct Sending<'a> {
     pub(super) storage: &'a OneDrive,
-    pub(super) act: Act<'a>,
-    pub(super) content: &'a Content<'a>,
+    pub(super) errand: Errand<'a>,
     pub(super) path: &'a ObjectName,
-    pub(super) upload: &'a dyn Upload,
     pub(super) on_conflict: OnConflict,
 }
 
@@ -71,7 +70,8 @@ impl OneDrive {
             return self.settle(content, &item).await;
         }
         let on_conflict = OnConflict::Fail;
-        let sending = Sending { storage: self, act, content, path: &path, upload, on_conflict };
+        let errand = Errand { http: self.graph.http(), act, content, upload };
+        let sending = Sending { storage: self, errand, path: &path, on_conflict };
         match sending.store().await {
             Ok(proof) => Ok(proof),
             // By an earlier try of ours whose answer got lost, or by somebody else.
@@ -93,7 +93,8 @@ impl OneDrive {
             return Err(self.conflict(content.name));
         }
         let on_conflict = OnConflict::Replace;
-        let sending = Sending { storage: self, act, content, path: &path, upload: &InOneGo, on_conflict };
+        let errand = Errand { http: self.graph.http(), act, content, upload: &InOneGo };
+        let sending = Sending { storage: self, errand, path: &path, on_conflict };
         match sending.store().await {
             Ok(proof) => Ok(proof),
             Err(Failed::Taken) => Err(self.conflict(content.name)),
@@ -129,11 +130,11 @@ impl OneDrive {
 impl Sending<'_> {
     /// Stores the content; once more where a folder that was there has gone.
     async fn store(&self) -> std::result::Result<Proof, Failed> {
-        self.storage.make_folders(self.act, self.path).await?;
+        self.storage.make_folders(self.errand.act, self.path).await?;
         let stored = match self.send().await {
             Err(Failed::Moved) => {
                 self.storage.seen.forget_all();
-                self.storage.make_folders(self.act, self.path).await?;
+                self.storage.make_folders(self.errand.act, self.path).await?;
                 self.send().await?
             }
             other => other?,
@@ -142,36 +143,37 @@ impl Sending<'_> {
     }
 
     async fn send(&self) -> std::result::Result<Stored, Failed> {
-        if self.content.size_bytes <= SIMPLE_LIMIT_BYTES {
+        if self.errand.content.size_bytes <= SIMPLE_LIMIT_BYTES {
             self.send_at_once().await
         } else {
-            self.send_in_session().await
+            let (item, hash) = session::store(self).await?;
+            Ok(Stored { item, hash: hash.finish() })
         }
     }
 
     async fn send_at_once(&self) -> std::result::Result<Stored, Failed> {
         let graph = &self.storage.graph;
-        let bytes = self.content.whole(graph.http(), self.upload).await?;
+        let bytes = self.errand.content.whole(graph.http(), self.errand.upload).await?;
         let mut hash = QuickXor::default();
         hash.see(&bytes);
         let query = [("@microsoft.graph.conflictBehavior", self.on_conflict.word())];
         let url = graph.path_url(Some(self.path), Some("content"), &query);
         let call = Call::new(Method::PUT, url).body("application/octet-stream", bytes);
-        match graph.ask(self.act, &call).await? {
+        match graph.account.ask(self.errand.act, &call).await? {
             Ok(answer) => {
-                Ok(Stored { item: graph.account.json(self.act, answer).await?, hash: hash.finish() })
+                Ok(Stored { item: graph.account.json(self.errand.act, answer).await?, hash: hash.finish() })
             }
             Err(refusal) => Err(self.failed(refusal)),
         }
     }
 
     pub(super) fn failed(&self, refusal: Refusal) -> Failed {
-        if refusal.is_taken() {
+        if is_taken(&refusal) {
             Failed::Taken
         } else if refusal.is_missing() {
             Failed::Moved
         } else {
-            Failed::Otherwise(self.storage.graph.fail(self.act, refusal))
+            Failed::Otherwise(self.storage.graph.account.fail(self.errand.act, refusal))
         }
     }
 
@@ -180,20 +182,24 @@ impl Sending<'_> {
         let graph = &self.storage.graph;
         let mut item = stored.item;
         if item.quick_xor().is_none() {
-            let again = graph.by_id(self.act, &item.id).await?;
-            item = again.ok_or_else(|| self.storage.moved(self.act))?;
+            let again = graph.by_id(self.errand.act, &item.id).await?;
+            item = again.ok_or_else(|| self.storage.moved(self.errand.act))?;
         }
-        let is_whole = item.size_bytes() == self.content.size_bytes;
+        let is_whole = item.size_bytes() == self.errand.content.size_bytes;
         let problem = match item.quick_xor() {
             Some(hash) if is_whole && hash == stored.hash => return Ok(Proof::ProviderHash),
             None if is_whole => return Ok(Proof::Size),
             _ if is_whole => "what it has stored has another hash than what was sent".to_owned(),
-            _ => format!("{} bytes were sent, and it has {}", self.content.size_bytes, item.size_bytes()),
+            _ => format!(
+                "{} bytes were sent, and it has {}",
+                self.errand.content.size_bytes,
+                item.size_bytes()
+            ),
         };
         if self.on_conflict == OnConflict::Fail {
             // Nobody shall take it for what was meant. The first error tells more than one from cleaning up.
-            let _ = graph.delete(self.act, &item.id).await;
+            let _ = graph.delete(self.errand.act, &item.id).await;
         }
-        Err(graph.http().refused(self.act, Cause::Garbled, &problem, None))
+        Err(graph.http().refused(self.errand.act, Cause::Garbled, &problem, None))
     }
 }

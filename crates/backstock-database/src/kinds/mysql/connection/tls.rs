@@ -5,14 +5,14 @@ use std::io::{self, BufReader};
 use std::path::Path;
 use std::sync::Arc;
 
+use backstock_host::hex;
+use backstock_host::tls::{Pin, Pinned};
 use rustls::client::WebPkiServerVerifier;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
+use rustls::client::danger::ServerCertVerifier;
+use rustls::crypto::ring;
 use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{
-    ClientConfig, ClientConnection, DigitallySignedStruct, RootCertStore, SignatureScheme, StreamOwned,
-};
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
 use super::stream::Socket;
 use crate::error::{Error, Result};
@@ -33,6 +33,7 @@ pub(crate) fn encrypt(
         Address::Socket(_) => return Err(failed("a Unix socket is not encrypted".to_owned())),
     };
     let provider = Arc::new(ring::default_provider());
+    let mut pin = None;
     let verifier: Arc<dyn ServerCertVerifier> = match identity {
         Some(ServerIdentity::CertificateAuthority(path)) => {
             let roots = Arc::new(read_authorities(path)?);
@@ -40,10 +41,10 @@ pub(crate) fn encrypt(
                 .build()
                 .map_err(|error| failed(error.to_string()))?
         }
-        Some(ServerIdentity::CertificateSha256(pin)) => {
-            Arc::new(Pinned { pin: Some(*pin), provider: provider.clone() })
+        Some(ServerIdentity::CertificateSha256(one)) => {
+            pin.insert(Arc::new(Pin::new(Pinned::One(*one), provider.clone()))).clone()
         }
-        None => Arc::new(Pinned { pin: None, provider: provider.clone() }),
+        None => Arc::new(Pin::new(Pinned::Any, provider.clone())),
     };
     let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
@@ -54,8 +55,16 @@ pub(crate) fn encrypt(
     let name = ServerName::try_from(host).map_err(|error| failed(error.to_string()))?;
     let mut client =
         ClientConnection::new(Arc::new(config), name).map_err(|error| failed(error.to_string()))?;
-    client.complete_io(&mut socket).map_err(|error| failed(error.to_string()))?;
+    client.complete_io(&mut socket).map_err(|error| match pin.and_then(|pin| another(&pin)) {
+        Some(shown) => failed(format!("its certificate is another one (SHA-256 {shown})")),
+        None => failed(error.to_string()),
+    })?;
     Ok(StreamOwned::new(client, socket))
+}
+
+/// The certificate that a server showed, where it is not the one that is trusted.
+fn another(pin: &Pin) -> Option<String> {
+    pin.seen().filter(|seen| pin.pinned() != Pinned::One(*seen)).map(|seen| hex::encode(&seen))
 }
 
 fn read_authorities(path: &Path) -> Result<RootCertStore> {
@@ -71,63 +80,4 @@ fn read_authorities(path: &Path) -> Result<RootCertStore> {
         return Err(cannot(io::Error::new(io::ErrorKind::InvalidData, "it holds no certificate")));
     }
     Ok(roots)
-}
-
-/// Accepts one certificate, or any: then the connection keeps out listeners only.
-#[derive(Debug)]
-struct Pinned {
-    pin: Option<[u8; 32]>,
-    provider: Arc<CryptoProvider>,
-}
-
-impl ServerCertVerifier for Pinned {
-    fn verify_server_cert(
-        &self,
-        certificate: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> std::result::Result<ServerCertVerified, rustls::Error> {
-        let found = ::ring::digest::digest(&::ring::digest::SHA256, certificate);
-        match self.pin {
-            Some(pin) if found.as_ref() != pin => {
-                let hex: String = found.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
-                Err(rustls::Error::General(format!("its certificate is another one (SHA-256 {hex})")))
-            }
-            _ => Ok(ServerCertVerified::assertion()),
-        }
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> std::result::Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(
-            message,
-            certificate,
-            signature,
-            &self.provider.signature_verification_algorithms,
-        )
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> std::result::Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(
-            message,
-            certificate,
-            signature,
-            &self.provider.signature_verification_algorithms,
-        )
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
-    }
 }

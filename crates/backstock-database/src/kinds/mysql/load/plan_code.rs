@@ -9,7 +9,7 @@ use crate::RawText;
 use crate::dump::TableKind;
 use crate::error::{Error, Result};
 use crate::load::{LoadPlan, LoadRequest, LoadSelection, NewSide};
-use crate::record::{DumpedObject, ServerFacts, SessionContext};
+use crate::record::{DumpedObject, ServerFacts};
 
 /// At most this many names in one warning.
 const NAMES_LIMIT: usize = 5;
@@ -111,16 +111,6 @@ fn read_old(plan: &LoadPlan, live: &mut Live, selection: &LoadSelection) -> Resu
     Ok(routines.chain(triggers).chain(views).chain(events).collect())
 }
 
-fn context(object: &DumpedObject) -> Option<(&RawText, &SessionContext)> {
-    match object {
-        DumpedObject::Routine(record) => Some((&record.definition, &record.context)),
-        DumpedObject::Trigger(record) => Some((&record.definition, &record.context)),
-        DumpedObject::View(record) => Some((&record.definition, &record.context)),
-        DumpedObject::Event(record) => Some((&record.definition, &record.context)),
-        DumpedObject::Table(_) | DumpedObject::Sequence(_) => None,
-    }
-}
-
 /// Refuses what would stop in the middle: a server with a binary log lets no plain account make triggers and functions,
 /// unless it is told to trust them (its error 1419). Those of now count too: an undo makes them again.
 pub(super) fn check_binary_log(plan: &LoadPlan, live: &mut Live) -> Result<()> {
@@ -174,7 +164,7 @@ pub(super) fn warn(plan: &mut LoadPlan, live: &mut Live) -> Result<()> {
         .new_code
         .iter()
         .chain(&plan.old_code)
-        .filter_map(|object| context(object)?.1.definer.as_ref().map(ToString::to_string))
+        .filter_map(|object| object.code()?.1.definer.as_ref().map(ToString::to_string))
         .filter(|definer| definer.replace('`', "") != own)
         .collect();
     if !names_others && !definers.is_empty() {
@@ -189,7 +179,7 @@ pub(super) fn warn(plan: &mut LoadPlan, live: &mut Live) -> Result<()> {
         let names: Vec<String> = plan
             .new_code
             .iter()
-            .filter(|object| context(object).is_some_and(|(definition, _)| mentions(definition)))
+            .filter(|object| object.code().is_some_and(|(definition, _)| mentions(definition)))
             .map(|object| object.name().to_string())
             .collect();
         if !names.is_empty() {

@@ -6,11 +6,10 @@ use super::super::ddl::{Edits, Span, Text};
 use super::super::sql::{Lexer, Modes, Token, TokenKind, name_bytes};
 use super::Worker;
 use super::rename::{self, Names};
-use crate::RawText;
 use crate::dump::TableKind;
 use crate::error::{Error, Result};
 use crate::load::LoadPlan;
-use crate::record::{DumpedObject, SessionContext};
+use crate::record::DumpedObject;
 
 /// The account may not name another definer; on MySQL also: may not drop what a more powerful account defined.
 const ERROR_NO_DEFINER_RIGHT: u16 = 1227;
@@ -60,16 +59,6 @@ fn kind_of(object: &DumpedObject) -> &'static str {
 
 fn label(object: &DumpedObject) -> String {
     format!("{} {}", kind_of(object).to_ascii_lowercase(), object.name())
-}
-
-fn parts(object: &DumpedObject) -> Option<(&RawText, &SessionContext)> {
-    match object {
-        DumpedObject::Routine(record) => Some((&record.definition, &record.context)),
-        DumpedObject::Trigger(record) => Some((&record.definition, &record.context)),
-        DumpedObject::View(record) => Some((&record.definition, &record.context)),
-        DumpedObject::Event(record) => Some((&record.definition, &record.context)),
-        DumpedObject::Table(_) | DumpedObject::Sequence(_) => None,
-    }
 }
 
 /// Drops an object if it is there. `false` when it stays, since an account with more rights defined it.
@@ -273,7 +262,7 @@ fn report_views(worker: &mut Worker<'_>, failed: &[&DumpedObject], error: Error)
 }
 
 fn create(worker: &mut Worker<'_>, side: Side, object: &DumpedObject, lent: &mut bool) -> Result<()> {
-    let Some((definition, context)) = parts(object) else { return Ok(()) };
+    let Some((definition, context)) = object.code() else { return Ok(()) };
     let plan = worker.plan;
     let mut text = definition.0.clone();
     let modes = Modes::from_list(context.sql_mode.as_deref().unwrap_or_default().as_bytes());
