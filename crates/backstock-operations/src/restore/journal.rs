@@ -14,7 +14,8 @@
 use std::path::{Path, PathBuf};
 
 use backstock_archive::seal::{PrivateIdentity, Recipient, Suite};
-use backstock_host::Host;
+use backstock_host::lock::{self, Lock};
+use backstock_host::{Host, failpoint};
 use backstock_vocabulary::{BackupId, IdentityId, RunId, Scope, ShopId};
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
@@ -119,12 +120,18 @@ impl Journal {
 pub(crate) struct JournalFolder {
     host: Host,
     folder: PathBuf,
+    /// Held while the folder is there and does not tell whose it is.
+    gate: PathBuf,
 }
 
 impl JournalFolder {
     /// The folder of a run.
     pub(crate) fn of(host: &Host, state: &StateFolder, run: RunId) -> Self {
-        Self { host: host.clone(), folder: state.journal(run) }
+        Self::at(host, state, state.journal(run))
+    }
+
+    fn at(host: &Host, state: &StateFolder, folder: PathBuf) -> Self {
+        Self { host: host.clone(), folder, gate: state.journals_lock() }
     }
 
     /// Where it lies.
@@ -134,10 +141,12 @@ impl JournalFolder {
 
     /// Makes the folder, for a restore of this shop.
     pub(crate) fn create(&self, shop: ShopId) -> Result<()> {
+        let _gate = gate(&self.gate)?;
         self.host
             .files
             .create_folder(&self.folder)
             .doing(format!("making the folder {}", self.folder.display()))?;
+        failpoint::reach("restore.folder_made").doing("planning the restore")?;
         self.write(SHOP_FILE, &shop)
     }
 
@@ -150,7 +159,7 @@ impl JournalFolder {
     pub(crate) fn advance(&self, journal: &mut Journal, stage: Stage) -> Result<()> {
         journal.stage = stage;
         self.save(journal)?;
-        backstock_host::failpoint::reach(&format!("restore.{}", stage_word(stage)))
+        failpoint::reach(&format!("restore.{}", stage_word(stage)))
             .doing(format!("entering the stage {}", stage_word(stage)))
     }
 
@@ -193,6 +202,19 @@ impl JournalFolder {
         Ok(list.into_iter().map(|(path, _)| path).collect())
     }
 
+    /// Removes the folder if its restore died before it told whose it is, or while it was removed.
+    fn remove_nobodys(&self) -> Result<()> {
+        let is_run = |name: &str| name.parse::<RunId>().is_ok();
+        if !self.folder.file_name().and_then(|name| name.to_str()).is_some_and(is_run) {
+            return Ok(());
+        }
+        let _gate = gate(&self.gate)?;
+        if has(&self.host, &self.folder, SHOP_FILE)? || has(&self.host, &self.folder, JOURNAL_FILE)? {
+            return Ok(());
+        }
+        self.host.files.remove_tree(&self.folder).doing(format!("removing {}", self.folder.display()))
+    }
+
     /// Removes the folder: the restore is over. The journal goes first, so that none is ever there without what it refers
     /// to; whose it was goes last, so that the rest is recognised ([`remove_unbegun`]).
     pub(crate) fn remove(&self) -> Result<()> {
@@ -208,8 +230,13 @@ impl JournalFolder {
                 files.remove_file(&name).doing(act())?;
             }
         }
+        let _gate = gate(&self.gate)?;
         files.remove_tree(&self.folder).doing(act())
     }
+}
+
+fn gate(path: &Path) -> Result<Lock> {
+    lock::wait_for_lock(path).doing(format!("taking the lock {}", path.display()))
 }
 
 fn stage_word(stage: Stage) -> String {
@@ -224,9 +251,8 @@ pub(crate) fn open_journals(host: &Host, state: &StateFolder) -> Result<Vec<Jour
     }
     let mut journals: Vec<Journal> = Vec::new();
     for (path, stat) in host.files.list(&folder).doing(format!("listing {}", folder.display()))? {
-        let is_started = host.files.stat(&path.join(JOURNAL_FILE)).ok().flatten().is_some();
-        if stat.is_folder && is_started {
-            let place = JournalFolder { host: host.clone(), folder: path };
+        if stat.is_folder && has(host, &path, JOURNAL_FILE)? {
+            let place = JournalFolder::at(host, state, path);
             let journal: Journal = place.read(JOURNAL_FILE)?;
             if journal.stage != Stage::Closed {
                 journals.push(journal);
@@ -238,28 +264,57 @@ pub(crate) fn open_journals(host: &Host, state: &StateFolder) -> Result<Vec<Jour
 }
 
 /// Removes what restores of a shop left that died before they had a journal: nothing was changed then. The caller holds
-/// the shop's lock.
+/// the shop's lock. What does not even tell whose it is belongs to nobody any more.
 pub(crate) fn remove_unbegun(host: &Host, state: &StateFolder, shop: ShopId) -> Result<()> {
     let folder = state.journals();
     if host.files.stat(&folder).doing(format!("looking for {}", folder.display()))?.is_none() {
         return Ok(());
     }
     for (path, stat) in host.files.list(&folder).doing(format!("listing {}", folder.display()))? {
-        let has = |name: &str| host.files.stat(&path.join(name)).ok().flatten().is_some();
-        if stat.is_folder && has(SHOP_FILE) && !has(JOURNAL_FILE) {
-            let place = JournalFolder { host: host.clone(), folder: path };
+        if stat.is_folder && !has(host, &path, JOURNAL_FILE)? {
+            let place = JournalFolder::at(host, state, path);
             // Another shop's restore may be planned right now.
             if place.read::<ShopId>(SHOP_FILE).is_ok_and(|of| of == shop) {
                 place.remove()?;
+            } else {
+                place.remove_nobodys()?;
             }
         }
     }
     Ok(())
 }
 
+fn has(host: &Host, folder: &Path, name: &str) -> Result<bool> {
+    let path = folder.join(name);
+    let stat = host.files.stat(&path).doing(format!("looking for {}", path.display()))?;
+    Ok(stat.is_some())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::environment::Environment;
+
+    /// A kill may come between any two steps of making the folder and of removing it.
+    #[test]
+    fn what_does_not_tell_whose_it_is_goes_and_what_belongs_to_another_shop_stays() {
+        let scratch = tempfile::tempdir().unwrap();
+        let environment = Environment::open(&Host::real(), &scratch.path().join("state")).unwrap();
+        let (host, state) = (&environment.host, &environment.state);
+        let [own, other] = [(); 2].map(|()| host.new_id(ShopId::from_parts));
+        let folders = [(); 4].map(|()| JournalFolder::of(host, state, host.new_id(RunId::from_parts)));
+        let [planned, elsewhere, empty, begun] = &folders;
+        planned.create(own).unwrap();
+        elsewhere.create(other).unwrap();
+        std::fs::create_dir(empty.path()).unwrap();
+        begun.create(own).unwrap();
+        std::fs::write(begun.path().join(JOURNAL_FILE), "{}").unwrap();
+        let strange = state.journals().join("notes of the owner");
+        std::fs::create_dir(&strange).unwrap();
+        remove_unbegun(host, state, own).unwrap();
+        assert_eq!(folders.each_ref().map(|folder| folder.path().exists()), [false, true, false, true]);
+        assert!(strange.exists());
+    }
 
     #[test]
     fn only_stages_in_the_middle_are_unfinished() {
