@@ -88,7 +88,7 @@ impl<'a> Content<'a> {
     /// [`Error::TooLarge`] when it is none.
     pub(crate) fn of_memory(name: &'a ObjectName, bytes: &'a [u8]) -> Result<Self> {
         let size_bytes = bytes.len() as u64;
-        name.expect_at_most(size_bytes, SMALL_LIMIT_BYTES)?;
+        Error::expect_at_most(name, size_bytes, SMALL_LIMIT_BYTES)?;
         let mut sha256 = [0; 32];
         sha256.copy_from_slice(digest(&SHA256, bytes).as_ref());
         Ok(Self { name, size_bytes, sha256, origin: Origin::Memory(bytes) })

@@ -196,6 +196,14 @@ impl Error {
         matches!(self, Self::Refused { cause: Cause::Unlinked, .. })
     }
 
+    /// Refuses to hold more of an object in memory than a limit: of a small one, or of a range.
+    pub(crate) fn expect_at_most(name: &ObjectName, size_bytes: u64, limit_bytes: u64) -> Result<()> {
+        if size_bytes > limit_bytes {
+            return Err(Self::TooLarge { name: name.clone(), size_bytes, limit_bytes });
+        }
+        Ok(())
+    }
+
     /// Whether the place is full: no space, no inodes, over quota, or over a file size limit (F17, F23, F24).
     pub fn is_full(&self) -> bool {
         use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};

@@ -3,8 +3,6 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::Error;
-
 /// The longest name, in bytes: what the least able kinds of place take, minus room for a prefix.
 const NAME_LIMIT_BYTES: usize = 800;
 /// The longest step of a name, in bytes. File systems end at 255; a kind may add marks of its own to it.
@@ -55,14 +53,6 @@ impl ObjectName {
     /// The name in text.
     pub fn as_str(&self) -> &str {
         &self.0
-    }
-
-    /// Refuses to hold more in memory than a limit: of a small object, or of a range.
-    pub(crate) fn expect_at_most(&self, size_bytes: u64, limit_bytes: u64) -> Result<(), Error> {
-        if size_bytes > limit_bytes {
-            return Err(Error::TooLarge { name: self.clone(), size_bytes, limit_bytes });
-        }
-        Ok(())
     }
 
     /// The steps, outermost first.

@@ -117,7 +117,7 @@ impl<T: RemoteTree> Storage for TreeStorage<T> {
     }
 
     async fn put_small(&self, name: &ObjectName, bytes: &[u8]) -> Result<()> {
-        name.expect_at_most(bytes.len() as u64, SMALL_LIMIT_BYTES)?;
+        Error::expect_at_most(name, bytes.len() as u64, SMALL_LIMIT_BYTES)?;
         self.store(name, Source::from_memory(name, bytes), &InOneGo).await?;
         Ok(())
     }
@@ -137,7 +137,7 @@ impl<T: RemoteTree> Storage for TreeStorage<T> {
     }
 
     async fn read_range(&self, name: &ObjectName, offset_bytes: u64, length_bytes: u64) -> Result<Vec<u8>> {
-        name.expect_at_most(length_bytes, RANGE_LIMIT_BYTES)?;
+        Error::expect_at_most(name, length_bytes, RANGE_LIMIT_BYTES)?;
         let Some(entry) = self.file(name.as_str()).await? else {
             return Err(Error::NotFound { name: name.clone(), place: self.tree.place().to_owned() });
         };

@@ -208,7 +208,7 @@ impl Storage for OneDrive {
     }
 
     async fn read_range(&self, name: &ObjectName, offset_bytes: u64, length_bytes: u64) -> Result<Vec<u8>> {
-        name.expect_at_most(length_bytes, RANGE_LIMIT_BYTES)?;
+        Error::expect_at_most(name, length_bytes, RANGE_LIMIT_BYTES)?;
         let act = Act { verb: "read", name: name.as_str() };
         let not_found =
             || Error::NotFound { name: name.clone(), place: self.graph.http().place().to_owned() };

@@ -148,7 +148,7 @@ impl Dropbox {
 
     pub(super) async fn put_bytes(&self, name: &ObjectName, bytes: &[u8]) -> Result<()> {
         let size_bytes = bytes.len() as u64;
-        name.expect_at_most(size_bytes, SMALL_LIMIT_BYTES)?;
+        Error::expect_at_most(name, size_bytes, SMALL_LIMIT_BYTES)?;
         let hash = content_hash(bytes);
         if let Some(there) = self.look("look at", name).await? {
             return self.compare(name, there, size_bytes, &hash).map(|_| ());
@@ -236,7 +236,7 @@ impl Dropbox {
         offset_bytes: u64,
         length_bytes: u64,
     ) -> Result<Vec<u8>> {
-        name.expect_at_most(length_bytes, RANGE_LIMIT_BYTES)?;
+        Error::expect_at_most(name, length_bytes, RANGE_LIMIT_BYTES)?;
         let act = Act { verb: "read", name: name.as_str() };
         if length_bytes == 0 {
             let file = self.file(act.verb, name).await?;

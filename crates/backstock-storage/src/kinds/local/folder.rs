@@ -124,7 +124,7 @@ impl Folder {
 
     pub(super) fn put_small(&self, name: &ObjectName, bytes: &[u8]) -> Result<()> {
         let size_bytes = bytes.len() as u64;
-        name.expect_at_most(size_bytes, SMALL_LIMIT_BYTES)?;
+        Error::expect_at_most(name, size_bytes, SMALL_LIMIT_BYTES)?;
         let sha256 = digest_of(ring::digest::digest(&SHA256, bytes));
         let act = |target: &Path| self.write_aside_and_rename(name, target, &mut &*bytes, None);
         self.store(name, size_bytes, sha256, &act).map(drop)
@@ -239,7 +239,7 @@ impl Folder {
         offset_bytes: u64,
         length_bytes: u64,
     ) -> Result<Vec<u8>> {
-        name.expect_at_most(length_bytes, RANGE_LIMIT_BYTES)?;
+        Error::expect_at_most(name, length_bytes, RANGE_LIMIT_BYTES)?;
         let Some(facts) = self.stat(name)? else {
             return Err(Error::NotFound { name: name.clone(), place: self.place() });
         };

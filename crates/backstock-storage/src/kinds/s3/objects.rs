@@ -190,7 +190,7 @@ impl Bucket {
 
     pub(super) async fn put_small(&self, name: &ObjectName, bytes: &[u8]) -> Result<()> {
         let size_bytes = bytes.len() as u64;
-        name.expect_at_most(size_bytes, SMALL_LIMIT_BYTES)?;
+        Error::expect_at_most(name, size_bytes, SMALL_LIMIT_BYTES)?;
         if let Some(head) = self.head("look at", name).await? {
             let is_same =
                 head.size_bytes == size_bytes && self.read_range(name, 0, size_bytes).await? == bytes;
@@ -315,7 +315,7 @@ impl Bucket {
         offset_bytes: u64,
         length_bytes: u64,
     ) -> Result<Vec<u8>> {
-        name.expect_at_most(length_bytes, RANGE_LIMIT_BYTES)?;
+        Error::expect_at_most(name, length_bytes, RANGE_LIMIT_BYTES)?;
         let act = Act { verb: "read", name: name.as_str() };
         if length_bytes == 0 {
             let head = self.head(act.verb, name).await?;
