@@ -74,13 +74,15 @@ impl ListedStorage {
     }
 }
 
-/// What the test of a storage brought: it took, kept, listed, gave back and let go of a small object.
+/// What the test of a storage brought: it took, kept, listed, gave back, exchanged and let go of a small object.
 #[derive(Debug, Clone, Serialize)]
 pub struct StorageTest {
     /// Its title.
     pub title: String,
     /// The name of its kind.
     pub kind: String,
+    /// Whether what was stored can be exchanged with these credentials: if not, nothing damaged can be mended there.
+    pub replaces: bool,
     /// Whether what was stored can be deleted with these credentials: if not, the place is append-only.
     pub deletes: bool,
     /// Whether what is kept there is locked, as its settings ask for.
@@ -96,6 +98,27 @@ pub struct StorageTest {
     /// That backups are known to be there and none of them is seen: by which application.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sees_nothing: Option<StorageClient>,
+}
+
+impl StorageTest {
+    /// What was done with the small object, and what could not be, as a sentence without its full stop.
+    pub fn told(&self) -> &'static str {
+        match (self.replaces, self.deletes) {
+            (true, true) => "a small object was written, read back, listed, written over and deleted",
+            (false, true) => {
+                "a small object was written, read back, listed and deleted; it could not be written over, so that nothing damaged can \
+                 be mended there"
+            }
+            (true, false) => {
+                "a small object was written, read back, listed and written over; it could not be deleted: append-only for these \
+                 credentials, which may still write over what is there"
+            }
+            (false, false) => {
+                "a small object was written, read back and listed; it could be neither written over nor deleted: append-only for these \
+                 credentials"
+            }
+        }
+    }
 }
 
 /// The secrets of a storage, for an export that is sealed at once.
@@ -189,13 +212,14 @@ fn sees_anything(environment: &Environment, record: &StorageRecord, storage: &dy
 
 fn test(environment: &Environment, title: &str, kind: &str, storage: &dyn Storage) -> Result<StorageTest> {
     let act = || format!("testing the storage {title}");
-    let Properties { resumes, deletes, locks, largest_object_bytes, .. } =
+    let Properties { resumes, replaces, deletes, locks, largest_object_bytes, .. } =
         environment.wait(storage.probe(None)).doing(act())?;
     let free_bytes = environment.wait(storage.free_bytes()).doing(act())?;
     let (title, kind) = (title.to_owned(), kind.to_owned());
     Ok(StorageTest {
         title,
         kind,
+        replaces,
         deletes,
         locks,
         resumes,

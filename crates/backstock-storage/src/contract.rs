@@ -95,6 +95,7 @@ impl Trial<'_> {
         self.a_name_is_never_used_for_other_bytes().await?;
         self.a_part_that_changed_is_refused().await?;
         self.a_replaced_part_is_the_old_or_the_new_one().await?;
+        self.a_replaced_small_object_is_the_new_one().await?;
         self.ranges_are_exact().await?;
         self.small_objects_arrive_whole().await?;
         self.folders_are_told_apart().await?;
@@ -192,6 +193,16 @@ impl Trial<'_> {
             let replaced = self.storage.replace(&name, &changed).await;
             holds(matches!(replaced, Err(Error::PartChanged { .. })), promise, &format!("{replaced:?}"))?;
             holds(self.read(&name).await?.as_ref() == Some(&new.bytes), promise, &name)?;
+        }
+        Ok(())
+    }
+
+    async fn a_replaced_small_object_is_the_new_one(&self) -> Checked {
+        let promise = "a small object that is replaced is the new one whole";
+        let name = self.name("replaced/small")?;
+        for bytes in [b"first".as_slice(), b"another one", b""] {
+            self.storage.replace_small(&name, bytes).await.map_err(failed(promise))?;
+            holds(self.read(&name).await?.as_deref() == Some(bytes), promise, &name)?;
         }
         Ok(())
     }

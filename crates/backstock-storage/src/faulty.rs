@@ -155,6 +155,14 @@ impl Storage for Faulty {
         self.call("replace", name.as_str(), work).await
     }
 
+    async fn replace_small(&self, name: &ObjectName, bytes: &[u8]) -> Result<()> {
+        let work = async {
+            self.take_room("replace", name, bytes.len() as u64)?;
+            self.inner.replace_small(name, bytes).await
+        };
+        self.call("replace", name.as_str(), work).await
+    }
+
     async fn stat(&self, name: &ObjectName) -> Result<Option<ObjectFacts>> {
         self.call("look at", name.as_str(), self.inner.stat(name)).await
     }

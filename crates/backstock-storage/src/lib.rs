@@ -76,6 +76,9 @@ pub trait Storage: Send + Sync + Debug {
     /// caller is the only one who writes under that name.
     async fn replace(&self, name: &ObjectName, part: &SpooledPart<'_>) -> Result<PutReceipt>;
 
+    /// Stores a small object in the place of whatever the name holds, under the same promises as [`Storage::replace`].
+    async fn replace_small(&self, name: &ObjectName, bytes: &[u8]) -> Result<()>;
+
     /// What is under a name, if anything.
     async fn stat(&self, name: &ObjectName) -> Result<Option<ObjectFacts>>;
 

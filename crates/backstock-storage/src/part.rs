@@ -45,6 +45,8 @@ pub struct Properties {
     pub is_local: bool,
     /// Whether an upload that was cut off can go on where it stopped. If not, parts are kept small.
     pub resumes: bool,
+    /// Whether what was stored can be exchanged for other bytes with these credentials: what is damaged can be mended there.
+    pub replaces: bool,
     /// Whether what was stored can be deleted with these credentials. If not, the place is append-only: a state, not an error.
     pub deletes: bool,
     /// Whether objects can be locked here: the settings ask for it, and the place can.
@@ -56,6 +58,13 @@ pub struct Properties {
 impl Properties {
     /// The properties of a folder of this machine.
     pub fn local() -> Self {
-        Self { is_local: true, resumes: true, deletes: true, locks: false, largest_object_bytes: None }
+        Self {
+            is_local: true,
+            resumes: true,
+            replaces: true,
+            deletes: true,
+            locks: false,
+            largest_object_bytes: None,
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! The test of a storage: write, read back, list and delete a small object, and say which step failed.
+//! The test of a storage: write, read back, list, write over and delete a small object, and say which step failed.
 
 use backstock_host::{Random, hex};
 
@@ -6,6 +6,8 @@ use crate::{Cause, Error, ObjectName, Result, Storage};
 
 const PREFIX: &str = "backstock-probe-";
 const CONTENT_BYTES: usize = 1024;
+/// Of another length: what only keeps lengths or only keeps contents is found out.
+const OTHER_CONTENT_BYTES: usize = 1000;
 /// What a test leaves behind where nothing can be deleted: always the same, so that it is one object at most.
 const KEPT: &str = "backstock-probe-that-cannot-be-deleted";
 
@@ -33,64 +35,86 @@ fn named(folder: Option<&ObjectName>, step: &str) -> Result<ObjectName> {
     })
 }
 
-/// Does the test where deleting may not be allowed, and tells whether it is.
-pub(crate) async fn can_delete(
-    storage: &dyn Storage,
-    place: &str,
-    folder: Option<&ObjectName>,
-    random: &dyn Random,
-) -> Result<bool> {
-    may_delete(write_read_delete(storage, place, folder, random).await)
+/// What may be done with what is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Rights {
+    pub(crate) replaces: bool,
+    pub(crate) deletes: bool,
 }
 
-/// Whether deleting is allowed, by how it went.
-pub(crate) fn may_delete(result: Result<()>) -> Result<bool> {
+/// Whether an act is allowed, by how it went.
+pub(crate) fn is_allowed(wanted: &str, result: Result<()>) -> Result<bool> {
     match result {
         Ok(()) => Ok(true),
-        Err(Error::Refused { act: "delete", cause: Cause::Denied | Cause::Locked, .. }) => Ok(false),
+        Err(Error::Refused { act, cause: Cause::Denied | Cause::Locked, .. }) if act == wanted => Ok(false),
         Err(error) => Err(error),
     }
 }
 
-/// Does the test. The content is random, so that no cache and no earlier test can answer for the place.
-pub(crate) async fn write_read_delete(
+/// Does the test, and tells what is allowed. The content is random, so that no cache and no earlier test can answer for the
+/// place.
+pub(crate) async fn rights(
     storage: &dyn Storage,
     place: &str,
     folder: Option<&ObjectName>,
     random: &dyn Random,
-) -> Result<()> {
-    let name = new_name(folder, random)?;
-    let mut content = vec![0; CONTENT_BYTES];
-    random.fill(&mut content);
-    storage.put_small(&name, &content).await?;
-    let seen = compare(storage, place, folder, &name, &content).await;
-    storage.delete(&name).await?;
-    seen?;
-    if storage.stat(&name).await?.is_some() {
+) -> Result<Rights> {
+    let trial = Trial { storage, place, folder, name: new_name(folder, random)? };
+    let mut contents = [vec![0; CONTENT_BYTES], vec![0; OTHER_CONTENT_BYTES]];
+    contents.iter_mut().for_each(|content| random.fill(content));
+    storage.put_small(&trial.name, &contents[0]).await?;
+    let replaces = trial.replaces(&contents).await;
+    // It goes in any case, if it may.
+    let deletes = is_allowed("delete", storage.delete(&trial.name).await)?;
+    let rights = Rights { replaces: replaces?, deletes };
+    if deletes && storage.stat(&trial.name).await?.is_some() {
         return Err(unreliable(place, "an object that was deleted is still there"));
     }
-    Ok(())
+    Ok(rights)
 }
 
-/// Looks at what was written: its length, its content, whether it is listed.
-async fn compare(
-    storage: &dyn Storage,
-    place: &str,
-    folder: Option<&ObjectName>,
-    name: &ObjectName,
-    content: &[u8],
-) -> Result<()> {
-    let size_bytes = content.len() as u64;
-    if storage.stat(name).await?.map(|facts| facts.size_bytes) != Some(size_bytes) {
-        return Err(unreliable(place, "an object that was written is missing or has another length"));
+/// A small object that is being tried.
+struct Trial<'a> {
+    storage: &'a dyn Storage,
+    place: &'a str,
+    folder: Option<&'a ObjectName>,
+    name: ObjectName,
+}
+
+impl Trial<'_> {
+    /// Looks at what was written, and exchanges it: whether that is allowed, what is there is whole.
+    async fn replaces(&self, [first, second]: &[Vec<u8>; 2]) -> Result<bool> {
+        self.compare(first).await?;
+        match self.storage.replace_small(&self.name, second).await {
+            Err(Error::Refused { cause: Cause::Denied | Cause::Locked, .. }) => {
+                self.compare(first).await?;
+                Ok(false)
+            }
+            other => {
+                other?;
+                self.compare(second).await?;
+                Ok(true)
+            }
+        }
     }
-    if storage.read_range(name, 0, size_bytes).await? != content {
-        return Err(unreliable(place, "an object reads back different from what was written"));
+
+    /// Looks at what is there: its length, its content, whether it is listed.
+    async fn compare(&self, content: &[u8]) -> Result<()> {
+        let (size_bytes, name) = (content.len() as u64, &self.name);
+        if self.storage.stat(name).await?.map(|facts| facts.size_bytes) != Some(size_bytes) {
+            return Err(unreliable(
+                self.place,
+                "an object that was written is missing or has another length",
+            ));
+        }
+        if self.storage.read_range(name, 0, size_bytes).await? != content {
+            return Err(unreliable(self.place, "an object reads back different from what was written"));
+        }
+        if !self.storage.list(self.folder).await?.iter().any(|facts| facts.name == *name) {
+            return Err(unreliable(self.place, "an object that was written is not listed"));
+        }
+        Ok(())
     }
-    if !storage.list(folder).await?.iter().any(|facts| facts.name == *name) {
-        return Err(unreliable(place, "an object that was written is not listed"));
-    }
-    Ok(())
 }
 
 pub(crate) fn unreliable(place: &str, difference: &'static str) -> Error {

@@ -15,6 +15,7 @@ use async_trait::async_trait;
 use backstock_host::Host;
 
 pub(crate) use self::upload::Progress;
+use crate::probe::Rights;
 use crate::source::Source;
 use crate::{
     Cause, Error, InOneGo, ObjectFacts, ObjectName, Properties, PutReceipt, RANGE_LIMIT_BYTES, Result,
@@ -127,6 +128,11 @@ impl<T: RemoteTree> Storage for TreeStorage<T> {
         self.upload_and_rename(name, source, &InOneGo, true).await
     }
 
+    async fn replace_small(&self, name: &ObjectName, bytes: &[u8]) -> Result<()> {
+        Error::expect_at_most(name, bytes.len() as u64, SMALL_LIMIT_BYTES)?;
+        self.upload_and_rename(name, Source::from_memory(name, bytes), &InOneGo, true).await.map(drop)
+    }
+
     async fn stat(&self, name: &ObjectName) -> Result<Option<ObjectFacts>> {
         let file = self.file(name.as_str()).await?;
         Ok(file.map(|entry| ObjectFacts { name: name.clone(), size_bytes: entry.size_bytes }))
@@ -169,9 +175,17 @@ impl<T: RemoteTree> Storage for TreeStorage<T> {
     }
 
     async fn probe(&self, folder: Option<&ObjectName>) -> Result<Properties> {
-        let deletes = probe::can_delete(self, self.tree.place(), folder, &*self.host.random).await?;
+        let Rights { replaces, deletes } =
+            probe::rights(self, self.tree.place(), folder, &*self.host.random).await?;
         let resumes = self.tree.can_resume().await?;
-        Ok(Properties { is_local: false, resumes, deletes, locks: false, largest_object_bytes: None })
+        Ok(Properties {
+            is_local: false,
+            resumes,
+            replaces,
+            deletes,
+            locks: false,
+            largest_object_bytes: None,
+        })
     }
 
     async fn free_bytes(&self) -> Result<Option<u64>> {

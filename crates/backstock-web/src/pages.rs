@@ -65,12 +65,7 @@ pub(crate) fn end(shown: &ShownLink, end: &LinkEnd) -> Response {
 
 fn tested(test: &Result<StorageTest, OperationError>) -> Vec<String> {
     match test {
-        Ok(test) if test.deletes => {
-            vec!["A small object was written there, read back, listed and deleted.".to_owned()]
-        }
-        Ok(_) => vec![
-            "A small object was written there, read back and listed. It could not be deleted: the storage is append-only.".to_owned(),
-        ],
+        Ok(test) => vec![format!("Its test: {}.", test.told())],
         Err(error) => {
             let hint = error.hint().map(|hint| format!("What to do: {hint}."));
             let line = format!("Its test did not go well, though: {}.", chain(error));

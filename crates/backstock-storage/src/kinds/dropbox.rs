@@ -23,6 +23,7 @@ use self::account::Account;
 use super::Kind;
 use crate::http::{Http, Way};
 use crate::oauth::{self, Access, Client, Provider};
+use crate::probe::Rights;
 use crate::{
     Error, KeepSecrets, Link, LinkManner, ObjectFacts, ObjectName, Properties, PutReceipt, Result, Secret,
     SpooledPart, Storage, Upload, probe,
@@ -147,6 +148,10 @@ impl Storage for Dropbox {
         self.replace_part(name, part).await
     }
 
+    async fn replace_small(&self, name: &ObjectName, bytes: &[u8]) -> Result<()> {
+        self.replace_bytes(name, bytes).await
+    }
+
     async fn stat(&self, name: &ObjectName) -> Result<Option<ObjectFacts>> {
         let file = self.file("look at", name).await?;
         Ok(file.map(|file| ObjectFacts { name: name.clone(), size_bytes: file.size_bytes }))
@@ -178,10 +183,11 @@ impl Storage for Dropbox {
 
     async fn probe(&self, folder: Option<&ObjectName>) -> Result<Properties> {
         let place = self.account.http.place();
-        let deletes = probe::can_delete(self, place, folder, &*self.random).await?;
+        let Rights { replaces, deletes } = probe::rights(self, place, folder, &*self.random).await?;
         Ok(Properties {
             is_local: false,
             resumes: true,
+            replaces,
             deletes,
             locks: false,
             largest_object_bytes: Some(LARGEST_OBJECT_BYTES),

@@ -138,6 +138,11 @@ impl Storage for Local {
         .await
     }
 
+    async fn replace_small(&self, name: &ObjectName, bytes: &[u8]) -> Result<()> {
+        let (name, bytes) = (name.clone(), bytes.to_owned());
+        self.act(move |folder| folder.replace_small(&name, &bytes)).await
+    }
+
     async fn stat(&self, name: &ObjectName) -> Result<Option<ObjectFacts>> {
         let name = name.clone();
         self.act(move |folder| folder.stat(&name)).await
@@ -195,7 +200,7 @@ impl Storage for Local {
     }
 
     async fn probe(&self, folder: Option<&ObjectName>) -> Result<Properties> {
-        probe::write_read_delete(self, &self.folder.place(), folder, &*self.folder.random).await?;
+        probe::rights(self, &self.folder.place(), folder, &*self.folder.random).await?;
         Ok(Properties::local())
     }
 

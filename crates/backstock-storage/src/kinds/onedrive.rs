@@ -27,6 +27,7 @@ use crate::account::Account;
 use crate::content::Content;
 use crate::http::{Act, Http, Way};
 use crate::oauth::{self, Access, Client, Provider};
+use crate::probe::Rights;
 use crate::{
     Error, InOneGo, KeepSecrets, Link, LinkManner, ObjectFacts, ObjectName, Properties, PutReceipt,
     RANGE_LIMIT_BYTES, Result, Secret, SpooledPart, Storage, Upload, probe,
@@ -198,6 +199,10 @@ impl Storage for OneDrive {
         self.replace_content(&content).await.map(PutReceipt::new)
     }
 
+    async fn replace_small(&self, name: &ObjectName, bytes: &[u8]) -> Result<()> {
+        self.replace_content(&Content::of_memory(name, bytes)?).await.map(drop)
+    }
+
     async fn stat(&self, name: &ObjectName) -> Result<Option<ObjectFacts>> {
         let item = self.file(Act { verb: "look at", name: name.as_str() }, name).await?;
         Ok(item.map(|item| ObjectFacts { name: name.clone(), size_bytes: item.size_bytes() }))
@@ -233,9 +238,16 @@ impl Storage for OneDrive {
 
     async fn probe(&self, folder: Option<&ObjectName>) -> Result<Properties> {
         let place = self.graph.http().place();
-        let deletes = probe::can_delete(self, place, folder, &*self.random).await?;
+        let Rights { replaces, deletes } = probe::rights(self, place, folder, &*self.random).await?;
         let largest_object_bytes = Some(LARGEST_OBJECT_BYTES);
-        Ok(Properties { is_local: false, resumes: true, deletes, locks: false, largest_object_bytes })
+        Ok(Properties {
+            is_local: false,
+            resumes: true,
+            replaces,
+            deletes,
+            locks: false,
+            largest_object_bytes,
+        })
     }
 
     async fn free_bytes(&self) -> Result<Option<u64>> {

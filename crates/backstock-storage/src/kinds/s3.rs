@@ -25,6 +25,7 @@ use serde::Deserialize;
 use self::bucket::Bucket;
 use self::lock::LockMode;
 use super::Kind;
+use crate::probe::Rights;
 use crate::{
     Cause, Error, KeepSecrets, ObjectFacts, ObjectName, Properties, PutReceipt, Result, Secret, SpooledPart,
     Storage, Upload, probe,
@@ -121,6 +122,10 @@ impl Storage for S3 {
         self.bucket.replace(name, part).await
     }
 
+    async fn replace_small(&self, name: &ObjectName, bytes: &[u8]) -> Result<()> {
+        self.bucket.replace_small(name, bytes).await
+    }
+
     async fn stat(&self, name: &ObjectName) -> Result<Option<ObjectFacts>> {
         let head = self.bucket.head("look at", name).await?;
         Ok(head.map(|head| ObjectFacts { name: name.clone(), size_bytes: head.size_bytes }))
@@ -157,10 +162,11 @@ impl Storage for S3 {
         if locks {
             self.bucket.ask_to_lock(&probe::new_name(folder, &*self.random)?).await?;
         }
-        let deletes = self.probe_deletion(folder).await?;
+        let Rights { replaces, deletes } = self.rights(folder).await?;
         Ok(Properties {
             is_local: false,
             resumes: true,
+            replaces,
             deletes,
             locks,
             largest_object_bytes: Some(LARGEST_OBJECT_BYTES),
@@ -185,25 +191,29 @@ impl Storage for S3 {
 }
 
 impl S3 {
-    /// Does the test, and tells whether deleting is allowed. A key that may not delete is asked before anything is written:
-    /// S3 refuses it whether or not there is such an object. What such a key writes stays, always under one name.
-    async fn probe_deletion(&self, folder: Option<&ObjectName>) -> Result<bool> {
+    /// Does the test, and tells what is allowed. A key that may not delete is asked before anything is written: S3 refuses it
+    /// whether or not there is such an object. What such a key writes stays, always under one name; that is written over, which
+    /// takes nothing away where the bucket keeps versions.
+    async fn rights(&self, folder: Option<&ObjectName>) -> Result<Rights> {
         let place = self.bucket.http.place();
         let kept = probe::kept_name(folder)?;
-        if probe::may_delete(self.ask_to_delete(&kept).await)?
-            && probe::can_delete(self, place, folder, &*self.random).await?
-        {
-            return Ok(true);
+        if probe::is_allowed("delete", self.ask_to_delete(&kept).await)? {
+            let rights = probe::rights(self, place, folder, &*self.random).await?;
+            if rights.deletes {
+                return Ok(rights);
+            }
         }
-        let mut content = hex::encode(&[0; 32]).into_bytes();
-        self.random.fill(&mut content);
-        if !self.bucket.keeps(&kept, &content).await? {
-            return Err(probe::unreliable(place, "an object reads back different from what was written"));
+        for _ in 0..2 {
+            let mut content = hex::encode(&[0; 32]).into_bytes();
+            self.random.fill(&mut content);
+            if !self.bucket.keeps(&kept, &content).await? {
+                return Err(probe::unreliable(place, "an object reads back different from what was written"));
+            }
         }
         if !self.bucket.list(folder).await?.iter().any(|facts| facts.name == kept) {
             return Err(probe::unreliable(place, "an object that was written is not listed"));
         }
-        Ok(false)
+        Ok(Rights { replaces: !self.bucket.has_versions().await?, deletes: false })
     }
 
     async fn ask_to_delete(&self, kept: &ObjectName) -> Result<()> {

@@ -119,9 +119,10 @@ impl<T: RemoteTree> TreeStorage<T> {
             Err(error) => Err(error),
         };
         if let Err(error) = &done
-            && is_useless(error)
+            && (replaces || is_useless(error))
         {
-            // The first error tells more than one from cleaning up; what stays is swept later.
+            // Nobody goes on with what was to replace something. The first error tells more than one from cleaning up; what
+            // stays is swept later.
             let _ = self.tree.remove_file(&temporary).await;
         }
         done.map(|()| PutReceipt::new(Proof::Size))

@@ -246,13 +246,7 @@ fn test(session: &Session, title: &str) -> Result {
 
 fn say_test(terminal: Terminal, test: &StorageTest) {
     let title = printable(&test.title);
-    terminal.data(&format!(
-        "{title}: a small object was written, read back, listed and {}",
-        match test.deletes {
-            true => "deleted",
-            false => "could not be deleted: append-only for these credentials",
-        }
-    ));
+    terminal.data(&format!("{title}: {}", test.told()));
     terminal.data(&format!(
         "  {:<20} {}",
         "goes on after a cut",

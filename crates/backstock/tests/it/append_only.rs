@@ -79,6 +79,10 @@ fn f88_what_a_storage_does_not_let_go_of_is_retained_and_finished_by_whoever_may
     let Some(scene) = Scene::start() else { return };
     let tested = scene.place.run(&["storage", "test", "offsite", "--json"]).expect(0);
     assert_eq!(tested.json()["deletes"], false);
+    // Nothing of this bucket keeps such a key from that, and it is said.
+    assert_eq!(tested.json()["replaces"], true);
+    let told = scene.place.run(&["storage", "test", "offsite"]).expect(0);
+    assert!(told.stdout.contains("which may still write over what is there"), "{told:?}");
     for _ in 0..3 {
         scene.backup("full");
     }

@@ -138,7 +138,7 @@ fn a_cloud_that_sends_the_browser_back_is_linked_while_it_is_defined() {
         assert_eq!((&added["link"]["state"], &added["test"]["deletes"]), (&"ok".into(), &true.into()));
         require_secret(&place, &run, &state);
         let tested = place.run(&["storage", "test", away.title]).expect(0);
-        assert!(tested.stdout.contains("written, read back, listed and deleted"), "{tested:?}");
+        assert!(tested.stdout.contains("written, read back, listed, written over and deleted"), "{tested:?}");
         assert_eq!(link_state(&place), "ok");
     }
 }

@@ -104,7 +104,7 @@ fn each_cloud_is_linked_by_the_page() {
         let page = browser.press(&address);
         assert_eq!(page.status, Some(200), "{page:?}");
         assert!(page.text.contains("is linked with an account"), "{page:?}");
-        assert!(page.text.contains("written there, read back, listed and deleted"), "{page:?}");
+        assert!(page.text.contains("written, read back, listed, written over and deleted"), "{page:?}");
         assert!(!page.text.contains("code-"), "{page:?}");
         let run = linking.end().expect(0);
         let told = run.json();

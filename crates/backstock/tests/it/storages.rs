@@ -30,7 +30,7 @@ fn a_storage_is_tried_before_it_is_kept_and_forgotten_when_nothing_is_there() {
     // The test leaves nothing behind.
     assert_eq!(fs::read_dir(place.folder().join("disk")).unwrap().count(), 0);
     let tested = place.run(&["storage", "test", "second disk"]).expect(0);
-    assert!(tested.stdout.contains("written, read back, listed and deleted"), "{tested:?}");
+    assert!(tested.stdout.contains("written, read back, listed, written over and deleted"), "{tested:?}");
     let declined = place.run(&["storage", "remove", "second disk"]);
     declined.expect_error(2, &["there is nobody to ask"]);
     place.run(&["storage", "remove", "second disk", "--yes"]).expect(0);

@@ -102,16 +102,29 @@ impl Dropbox {
 
     pub(super) async fn replace_part(&self, name: &ObjectName, part: &SpooledPart<'_>) -> Result<PutReceipt> {
         self.look_at_spool(name, part).await?;
-        // A name in other letters would be written over, too: that is another object.
-        let there = self.look("look at", name).await?;
-        if there.is_some_and(|there| file_of(name, there).is_none()) {
-            return Err(self.conflict(name));
-        }
+        self.expect_replaceable(name).await?;
         if part.size_bytes <= SINGLE_LIMIT_BYTES {
             self.put_at_once(name, part, &InOneGo, Mode::Overwrite).await
         } else {
             self.put_in_pieces(name, part, &InOneGo, Mode::Overwrite).await
         }
+    }
+
+    pub(super) async fn replace_bytes(&self, name: &ObjectName, bytes: &[u8]) -> Result<()> {
+        let size_bytes = bytes.len() as u64;
+        Error::expect_at_most(name, size_bytes, SMALL_LIMIT_BYTES)?;
+        self.expect_replaceable(name).await?;
+        let (content, hash) = (Content::Bytes(bytes), content_hash(bytes));
+        self.send_whole(name, content, size_bytes, &hash, Mode::Overwrite).await.map(|_| ())
+    }
+
+    /// A name in other letters would be written over, too: that is another object.
+    async fn expect_replaceable(&self, name: &ObjectName) -> Result<()> {
+        let there = self.look("look at", name).await?;
+        if there.is_some_and(|there| file_of(name, there).is_none()) {
+            return Err(self.conflict(name));
+        }
+        Ok(())
     }
 
     async fn look_at_spool(&self, name: &ObjectName, part: &SpooledPart<'_>) -> Result<()> {

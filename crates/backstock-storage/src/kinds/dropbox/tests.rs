@@ -101,7 +101,7 @@ async fn it_says_what_it_can_do() {
     trial.server.set_quota(5_000_000);
     assert_eq!(trial.storage.free_bytes().await.unwrap(), Some(5_000_000));
     let properties = trial.storage.probe(None).await.unwrap();
-    assert!(properties.deletes && properties.resumes && !properties.is_local);
+    assert!(properties.replaces && properties.deletes && properties.resumes && !properties.is_local);
     assert_eq!(properties.largest_object_bytes, Some(LARGEST_OBJECT_BYTES));
     Spooled::new(1_000_000).put(&trial.storage, "a", &InOneGo).await.unwrap();
     assert_eq!(trial.storage.free_bytes().await.unwrap(), Some(4_000_000));
@@ -116,9 +116,15 @@ async fn it_says_what_it_can_do() {
             "error_summary": "path_write/no_write_permission/.", "error": { ".tag": "path_write" },
         }),
     );
-    trial.order("delete_v2", 0, Fault::Instead(denied));
-    assert!(!trial.storage.probe(None).await.unwrap().deletes);
+    trial.order("delete_v2", 0, Fault::Instead(denied.clone()));
+    let properties = trial.storage.probe(None).await.unwrap();
+    assert!(properties.replaces && !properties.deletes);
     assert_eq!(trial.storage.delete_leftovers(None).await.unwrap(), 1);
+    // One that may not write over what is there; what it tried with goes.
+    trial.order("files/upload", 1, Fault::Instead(denied));
+    let properties = trial.storage.probe(None).await.unwrap();
+    assert!(!properties.replaces && properties.deletes);
+    assert_eq!(trial.storage.delete_leftovers(None).await.unwrap(), 0);
 }
 
 #[tokio::test]

@@ -85,7 +85,7 @@ async fn it_keeps_the_contract() {
     assert_eq!(trial.cloud.account.count(), 2, "the folder of the settings alone is left");
     assert_eq!(trial.cloud.account.oauth.renewals(), 1);
     let properties = trial.storage.probe(None).await.unwrap();
-    assert!(properties.deletes && properties.resumes && !properties.is_local);
+    assert!(properties.replaces && properties.deletes && properties.resumes && !properties.is_local);
     let pages = trial.cloud.server.seen().iter().filter(|seen| seen.target.contains("pageToken=")).count();
     assert!(pages > 0, "the contract is to see lists of several pages");
 }

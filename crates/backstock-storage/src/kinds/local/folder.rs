@@ -88,31 +88,49 @@ impl Folder {
             let difference = "it is missing or has another length";
             return Err(Error::PartChanged { name: name.clone(), difference });
         }
+        self.exchange(name, |target| {
+            let is_taken = part.may_consume
+                && match self.files.rename(part.path, target) {
+                    Err(error) if error.kind() == io::ErrorKind::CrossesDevices => false,
+                    other => other.map(|()| true).map_err(self.failed("move the spooled part to", name))?,
+                };
+            if is_taken {
+                return Ok(());
+            }
+            let source = self.files.open(part.path);
+            let mut source = source.map_err(self.failed("read the spooled part of", name))?;
+            self.write_over(name, target, &mut *source, Some(part))
+        })?;
+        Ok(PutReceipt::new(Proof::Size))
+    }
+
+    /// Lets a small object take the place of whatever the name holds.
+    pub(super) fn replace_small(&self, name: &ObjectName, bytes: &[u8]) -> Result<()> {
+        Error::expect_at_most(name, bytes.len() as u64, SMALL_LIMIT_BYTES)?;
+        self.exchange(name, |target| self.write_over(name, target, &mut &*bytes, None))
+    }
+
+    /// Exchanges what a name holds in one step, and makes that durable.
+    fn exchange(&self, name: &ObjectName, act: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
         let target = self.path_of(name);
         self.files.create_folder(parent(&target)).map_err(self.failed("make the folder of", name))?;
         failpoint::reach("storage.local.before_replace").map_err(self.failed("replace", name))?;
-        let is_taken = part.may_consume
-            && match self.files.rename(part.path, &target) {
-                Err(error) if error.kind() == io::ErrorKind::CrossesDevices => false,
-                other => other.map(|()| true).map_err(self.failed("move the spooled part to", name))?,
-            };
-        if !is_taken {
-            let source = self.files.open(part.path);
-            let mut source = source.map_err(self.failed("read the spooled part of", name))?;
-            let aside = self.aside(name, &target);
-            let written = self.write_aside(name, &aside, &mut *source, Some(part)).and_then(|()| {
-                self.files.rename(&aside, &target).map_err(self.failed("give its name to", name))
-            });
-            if let Err(error) = written {
-                // The first error tells more than one from cleaning up; what stays is swept later.
-                let _ = self.files.remove_file(&aside);
-                return Err(error);
-            }
-        }
+        act(&target)?;
         failpoint::reach("storage.local.after_replace")
             .and_then(|()| self.files.sync_folder(parent(&target)))
-            .map_err(self.failed("make durable", name))?;
-        Ok(PutReceipt::new(Proof::Size))
+            .map_err(self.failed("make durable", name))
+    }
+
+    fn write_over(
+        &self,
+        name: &ObjectName,
+        target: &Path,
+        source: &mut dyn Read,
+        promised: Option<&SpooledPart<'_>>,
+    ) -> Result<()> {
+        self.write_and_name(name, target, source, promised, |aside| {
+            self.files.rename(aside, target).map_err(self.failed("give its name to", name))
+        })
     }
 
     /// A name beside an object that no object has.
@@ -195,16 +213,10 @@ impl Folder {
         source: &mut dyn Read,
         promised: Option<&SpooledPart<'_>>,
     ) -> Result<()> {
-        let aside = self.aside(name, target);
-        let written = self.write_aside(name, &aside, source, promised).and_then(|()| {
+        self.write_and_name(name, target, source, promised, |aside| {
             failpoint::reach("storage.local.before_rename").map_err(self.failed("store", name))?;
-            self.files.rename_new(&aside, target).map_err(self.failed("give its name to", name))
-        });
-        if let Err(error) = written {
-            // The first error tells more than one from cleaning up; what stays is swept later.
-            let _ = self.files.remove_file(&aside);
-            return Err(error);
-        }
+            self.files.rename_new(aside, target).map_err(self.failed("give its name to", name))
+        })?;
         let synced = failpoint::reach("storage.local.after_rename")
             .and_then(|()| self.files.sync_folder(parent(target)));
         if let Err(error) = synced {
@@ -212,6 +224,24 @@ impl Folder {
             return Err(self.failed("make durable", name)(error));
         }
         Ok(())
+    }
+
+    /// Writes beside the target and gives that its name; nothing stays beside where that fails.
+    fn write_and_name(
+        &self,
+        name: &ObjectName,
+        target: &Path,
+        source: &mut dyn Read,
+        promised: Option<&SpooledPart<'_>>,
+        give_name: impl FnOnce(&Path) -> Result<()>,
+    ) -> Result<()> {
+        let aside = self.aside(name, target);
+        let written = self.write_aside(name, &aside, source, promised).and_then(|()| give_name(&aside));
+        if written.is_err() {
+            // The first error tells more than one from cleaning up; what stays is swept later.
+            let _ = self.files.remove_file(&aside);
+        }
+        written
     }
 
     fn write_aside(

@@ -111,7 +111,7 @@ async fn it_keeps_the_contract() {
     assert_eq!(trial.cloud.account.count(), 2, "the folder of the settings alone is left");
     assert_eq!(trial.cloud.account.oauth.renewals(), 1);
     let properties = trial.storage.probe(None).await.unwrap();
-    assert!(properties.deletes && properties.resumes && !properties.is_local);
+    assert!(properties.replaces && properties.deletes && properties.resumes && !properties.is_local);
     let seen = trial.cloud.server.seen();
     assert!(seen.iter().any(|seen| seen.target.contains("$skiptoken=")), "lists have several pages");
     let downloads: Vec<_> = seen.iter().filter(|seen| seen.target.starts_with("/download/")).collect();

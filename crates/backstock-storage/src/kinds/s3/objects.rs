@@ -102,13 +102,34 @@ impl Bucket {
         } else {
             Put { version: self.put_in_parts_or_abort(name, part).await?, md5: None }
         };
-        let version = put.version.as_deref();
-        let head = if has_versions {
-            self.take_place(name, part.size_bytes, version).await?.into()
-        } else {
-            self.confirm(name, part.size_bytes, version).await?
-        };
+        let head = self.take_its_place(name, part.size_bytes, put.version.as_deref(), has_versions).await?;
         Ok(put.receipt(&head))
+    }
+
+    /// The same with a small object.
+    pub(super) async fn replace_small(&self, name: &ObjectName, bytes: &[u8]) -> Result<()> {
+        let size_bytes = bytes.len() as u64;
+        Error::expect_at_most(name, size_bytes, SMALL_LIMIT_BYTES)?;
+        let has_versions = self.has_versions().await?;
+        if has_versions {
+            self.expect_replaceable(name).await?;
+        }
+        let version = self.send_small(name, bytes).await?;
+        self.take_its_place(name, size_bytes, version.as_deref(), has_versions).await.map(drop)
+    }
+
+    async fn take_its_place(
+        &self,
+        name: &ObjectName,
+        size_bytes: u64,
+        version: Option<&str>,
+        has_versions: bool,
+    ) -> Result<Head> {
+        if has_versions {
+            self.take_place(name, size_bytes, version).await.map(Head::from)
+        } else {
+            self.confirm(name, size_bytes, version).await
+        }
     }
 
     /// Says so before anything is sent where what stands there is locked.

@@ -103,7 +103,7 @@ async fn it_keeps_the_contract() {
     let prefix = trial.server.objects().join("shop one/ü+");
     assert!(files_below(&prefix).is_empty(), "{:?}", files_below(&prefix));
     let properties = trial.storage.probe(None).await.unwrap();
-    assert!(properties.deletes && properties.resumes && !properties.is_local);
+    assert!(properties.replaces && properties.deletes && properties.resumes && !properties.is_local);
 }
 
 fn files_below(folder: &Path) -> Vec<PathBuf> {

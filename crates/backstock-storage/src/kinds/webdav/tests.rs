@@ -76,7 +76,7 @@ async fn keeps_the_contract(kind: WebDavKind) {
         std::fs::read_dir(trial.here("")).unwrap().map(|entry| entry.unwrap().path()).collect();
     assert!(left.is_empty(), "{left:?}");
     let properties = trial.storage.probe(None).await.unwrap();
-    assert!(properties.deletes && !properties.resumes && !properties.is_local);
+    assert!(properties.replaces && properties.deletes && !properties.resumes && !properties.is_local);
     assert_eq!(trial.storage.free_bytes().await.unwrap(), None);
 }
 

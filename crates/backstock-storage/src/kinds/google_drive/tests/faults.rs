@@ -309,7 +309,7 @@ async fn an_account_that_may_not_delete_is_append_only() {
     let trial = Trial::start();
     trial.cloud.account.set_may_delete(false);
     let properties = trial.storage.probe(None).await.unwrap();
-    assert!(!properties.deletes);
+    assert!(properties.replaces && !properties.deletes);
     let error = trial.storage.delete(&trial.storage.list(None).await.unwrap()[0].name).await.unwrap_err();
     assert_eq!(cause(&error), Some(Cause::Denied), "{error}");
 }

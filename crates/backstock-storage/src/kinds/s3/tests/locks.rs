@@ -177,7 +177,7 @@ async fn a_bucket_that_locks_by_default_can_be_used() {
     moto.send(&storage, Call { method: Method::PUT, key: None, query, headers: Vec::new() }, body).await;
     for _ in 0..3 {
         let properties = storage.probe(None).await.unwrap();
-        assert!(properties.locks && !properties.deletes);
+        assert!(properties.locks && !properties.deletes && !properties.replaces);
     }
     assert_eq!(storage.list(None).await.unwrap().len(), 2);
     assert_eq!(storage.delete_leftovers(None).await.unwrap(), 0);

@@ -117,7 +117,7 @@ async fn it_keeps_the_contract_with_versions_on_suspended_and_never_on() {
         contract::check(&Host::real(), &storage, moto.spool.path()).await.unwrap();
         assert_eq!(moto.entries(&storage).await, (0, 0), "{bucket}");
         let properties = storage.probe(None).await.unwrap();
-        assert!(properties.deletes && properties.resumes && !properties.locks);
+        assert!(properties.replaces && properties.deletes && properties.resumes && !properties.locks);
         assert_eq!(moto.entries(&storage).await, (0, 0), "{bucket}");
         let asked = moto.targets("GET").iter().filter(|target| target.contains("versioning")).count();
         assert_eq!(asked, 1, "it is asked once");
@@ -217,7 +217,8 @@ async fn without_the_right_to_delete_versions_nothing_is_hidden() {
     holds(&moto, &[&storage], "x", b"ours").await;
     // A test leaves one name, whatever it writes there.
     for _ in 0..3 {
-        assert!(!storage.probe(None).await.unwrap().deletes);
+        let properties = storage.probe(None).await.unwrap();
+        assert!(!properties.deletes && !properties.replaces, "the versions keep it from that");
     }
     assert_eq!(storage.delete_leftovers(None).await.unwrap(), 0);
     assert_eq!(storage.list(None).await.unwrap().len(), 2);
