@@ -26,7 +26,7 @@ use std::sync::Arc;
 
 pub use clock::Clock;
 pub use files::{Files, ReadFile, WriteFile};
-pub use key::InstanceKey;
+pub use key::{InstanceKey, KeyError};
 pub use machine::Machine;
 pub use random::Random;
 pub use secret::Secret;
@@ -44,6 +44,8 @@ pub struct Host {
     pub random: Arc<dyn Random>,
     /// Which machine it is.
     pub machine: Arc<dyn Machine>,
+    /// The instance's key, where it is given from outside and lies in no file of the state folder.
+    pub given_key: Option<Arc<InstanceKey>>,
 }
 
 impl Host {
@@ -54,6 +56,7 @@ impl Host {
             clock: real_clock(),
             random: Arc::new(random::RealRandom),
             machine: Arc::new(machine::RealMachine::default()),
+            given_key: None,
         }
     }
 
@@ -61,6 +64,13 @@ impl Host {
     #[must_use]
     pub fn with_machine_id(mut self, id: &str) -> Self {
         self.machine = Arc::new(machine::RealMachine { set_machine_id: Some(id.to_owned()) });
+        self
+    }
+
+    /// The same machine, whose instance has this key.
+    #[must_use]
+    pub fn with_key(mut self, key: InstanceKey) -> Self {
+        self.given_key = Some(Arc::new(key));
         self
     }
 

@@ -27,7 +27,15 @@ pub fn try_lock(path: &Path) -> io::Result<Option<Lock>> {
 
 /// Takes the lock, and waits for whoever has it: for locks that are held for moments only.
 pub fn wait_for_lock(path: &Path) -> io::Result<Lock> {
-    let file = open(path)?;
+    wait(open(path)?)
+}
+
+/// Takes the lock on a folder itself, and waits for whoever has it: nothing is made that would stay.
+pub fn wait_for_folder(path: &Path) -> io::Result<Lock> {
+    wait(File::open(path)?)
+}
+
+fn wait(file: File) -> io::Result<Lock> {
     loop {
         match rustix::fs::flock(&file, FlockOperation::LockExclusive) {
             Ok(()) => return Ok(Lock { _file: file }),

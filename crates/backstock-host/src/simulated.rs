@@ -32,6 +32,7 @@ impl SimulatedHost {
             clock: clock.clone(),
             random: Arc::new(SeededRandom::new(seed)),
             machine: Arc::new(FixedMachine::new("simulated")),
+            given_key: None,
         };
         Self { host, files, clock }
     }

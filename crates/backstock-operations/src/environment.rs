@@ -1,12 +1,11 @@
 //! What every operation stands on: the machine, the state folder, the catalog, this instance's key.
 
 use std::future::Future;
-use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use backstock_catalog::Catalog;
-use backstock_host::{Host, InstanceKey};
+use backstock_catalog::{Catalog, Storage as StorageRecord};
+use backstock_host::{Host, InstanceKey, KeyError};
 use backstock_vocabulary::InstanceId;
 use ring::digest::{SHA256, digest};
 use tokio::runtime::{Builder, Runtime};
@@ -17,6 +16,7 @@ use crate::folders::StateFolder;
 use crate::keys::{KeyRing, NobodyToAsk, Unlocker};
 use crate::notices::NamedNotifier;
 use crate::read_count::ReadCount;
+use crate::storages;
 
 /// Threads that wait for storages and the catalog; the work itself is done by threads of its own.
 const WAITING_THREADS: usize = 1;
@@ -51,6 +51,8 @@ pub struct Environment {
     pub(crate) keys: KeyRing,
     /// Bytes read from storages.
     pub(crate) reads: ReadCount,
+    /// The storage whose replicas are read, where a person named one.
+    pub(crate) read_at: Option<StorageRecord>,
     /// Whether the state folder and the catalog may be changed.
     pub(crate) may_write: bool,
     runtime: Runtime,
@@ -79,18 +81,7 @@ impl Environment {
         for folder in state.folders().iter().filter(|_| may_write) {
             host.files.create_folder(folder).doing(format!("making the folder {}", folder.display()))?;
         }
-        let read_key = if may_write { InstanceKey::load_or_create } else { InstanceKey::load_to_look };
-        let key = match read_key(host, &state.key()) {
-            Err(error) if error.kind() == io::ErrorKind::InvalidData => {
-                return Err(OperationError::hinted(
-                    ErrorKind::Failed,
-                    format!("reading the instance key {}: {error}", state.key().display()),
-                    "bring the file back from a copy of the state folder; or move it away: the next backup then makes \
-                     a new one and needs --take-over",
-                ));
-            }
-            other => other.doing(format!("reading the instance key {}", state.key().display()))?,
-        };
+        let key = key_of(host, &state, may_write)?;
         let runtime = Builder::new_multi_thread()
             .worker_threads(WAITING_THREADS)
             .thread_name("backstock-wait")
@@ -114,11 +105,12 @@ impl Environment {
             host: host.clone(),
             state,
             catalog,
-            key: Arc::new(key),
+            key,
             instance,
             notifiers: Vec::new(),
             keys: KeyRing::new(Box::new(NobodyToAsk)),
             reads: ReadCount::default(),
+            read_at: None,
             may_write,
             runtime,
         })
@@ -136,6 +128,16 @@ impl Environment {
     pub fn with_unlocker(mut self, unlocker: Box<dyn Unlocker>) -> Self {
         self.keys = KeyRing::new(unlocker);
         self
+    }
+
+    /// The same, reading what is asked for at the storage of this title and nowhere else.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such storage.
+    pub fn reading_at(mut self, title: Option<&str>) -> Result<Self> {
+        self.read_at = title.map(|title| storages::find(&self, title)).transpose()?;
+        Ok(self)
     }
 
     /// Waits for something that happens elsewhere: the one bridge from our threads to the waiting ones.
@@ -160,6 +162,28 @@ impl Drop for Environment {
     fn drop(&mut self) {
         self.runtime.block_on(self.catalog.close());
     }
+}
+
+fn key_of(host: &Host, state: &StateFolder, may_write: bool) -> Result<Arc<InstanceKey>> {
+    let act = format!("reading the instance key {}", state.key().display());
+    let error = match InstanceKey::of_instance(host, &state.key(), may_write) {
+        Ok(key) => return Ok(key),
+        Err(KeyError::File(error)) => return Err(error).doing(act),
+        Err(error) => error,
+    };
+    let hint = match &error {
+        KeyError::File(_) | KeyError::NoKey => {
+            "bring the file back from a copy of the state folder; or move it away: the next backup then makes a new one and \
+                 needs --take-over"
+        }
+        KeyError::NotGiven { .. } => {
+            "give it as the service gets it: by BACKSTOCK_INSTANCE_KEY, or as the systemd credential backstock.instance-key"
+        }
+        KeyError::Another { .. } => {
+            "nothing was changed: give the key that this state folder was used with, or another state folder with --state"
+        }
+    };
+    Err(OperationError::hinted(ErrorKind::Failed, format!("{act}: {error}"), hint))
 }
 
 /// An instance is what its key is: its identifier follows from the public half.

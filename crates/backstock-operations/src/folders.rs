@@ -76,11 +76,6 @@ impl StateFolder {
         self.root.join("journals")
     }
 
-    /// The kernel lock under which folders of restores are made, swept and taken away.
-    pub fn journals_lock(&self) -> PathBuf {
-        self.root.join("locks").join("journals.lock")
-    }
-
     /// Where a restore keeps its journal and plans.
     pub fn journal(&self, run: RunId) -> PathBuf {
         self.journals().join(run.to_string())

@@ -48,10 +48,24 @@ pub fn find_backup(environment: &Environment, text: &str, shop: Option<ShopId>) 
         );
     }
     let replicas = environment.wait(environment.catalog.replicas(found.id)).doing(act())?;
+    if let Some(storage) = &environment.read_at
+        && !replicas.iter().any(|replica| replica.storage == storage.id && is_readable(replica))
+    {
+        return Err(OperationError::hinted(
+            ErrorKind::NotFound,
+            format!("the storage {} does not hold the backup {short}", storage.title),
+            format!("`backstock show {short}` tells where it lies"),
+        ));
+    }
     if !replicas.is_empty() && replicas.iter().all(|replica| replica.state == ReplicaState::Damaged) {
         tracing::warn!("the backup {short} was found damaged; `backstock list` shows earlier ones");
     }
     Ok(found)
+}
+
+fn is_readable(replica: &Replica) -> bool {
+    replica.state.is_there()
+        || matches!(replica.state, ReplicaState::Damaged | ReplicaState::RetainedByStorage)
 }
 
 impl StoredBackup {
@@ -113,10 +127,13 @@ impl StoredBackup {
     fn readable_replicas(environment: &Environment, record: &Backup) -> Result<Vec<Replica>> {
         let act = || format!("looking for the replicas of backup {}", record.id.short());
         let mut replicas = environment.wait(environment.catalog.replicas(record.id)).doing(act())?;
-        replicas.retain(|replica| {
-            replica.state.is_there()
-                || matches!(replica.state, ReplicaState::Damaged | ReplicaState::RetainedByStorage)
-        });
+        replicas.retain(is_readable);
+        // What is not there (the snapshot of a restore) is not what was meant.
+        let is_meant =
+            |replica: &Replica| environment.read_at.as_ref().is_some_and(|at| at.id == replica.storage);
+        if replicas.iter().any(is_meant) {
+            replicas.retain(is_meant);
+        }
         let storages = environment.wait(environment.catalog.list_storages()).doing(act())?;
         let is_far =
             |id: StorageId| storages.iter().any(|storage| storage.id == id && storage.kind != LOCAL_KIND);

@@ -300,6 +300,9 @@ pub(crate) struct ShowArguments {
     /// Of which shop, where "latest" could mean several
     #[arg(long)]
     pub(crate) shop: Option<OsString>,
+    /// Where to read it.
+    #[command(flatten)]
+    pub(crate) at: ReplicaArgument,
     /// Name every table and file
     #[arg(long)]
     pub(crate) contents: bool,
@@ -316,6 +319,9 @@ pub(crate) struct DiffArguments {
     /// Of which shop, where "latest" could mean several
     #[arg(long)]
     pub(crate) shop: Option<OsString>,
+    /// Where to read it.
+    #[command(flatten)]
+    pub(crate) at: ReplicaArgument,
     /// Name every difference, one a line, in the order of the paths
     #[arg(long)]
     pub(crate) all: bool,
@@ -325,6 +331,14 @@ pub(crate) struct DiffArguments {
     /// What the shop's files do not tell.
     #[command(flatten)]
     pub(crate) by_hand: ShopArguments,
+}
+
+/// Which replica of a backup is read.
+#[derive(Debug, Args)]
+pub(crate) struct ReplicaArgument {
+    /// Read it at this storage alone, by its title; else at the best place that can be reached
+    #[arg(long, value_name = "STORAGE")]
+    pub(crate) replica: Option<String>,
 }
 
 /// `open`.
@@ -338,6 +352,9 @@ pub(crate) struct OpenArguments {
     /// Of which shop, where "latest" could mean several
     #[arg(long)]
     pub(crate) shop: Option<OsString>,
+    /// Where to read it.
+    #[command(flatten)]
+    pub(crate) at: ReplicaArgument,
 }
 
 /// `restore`.
@@ -346,6 +363,9 @@ pub(crate) struct RestoreArguments {
     /// A backup's id, the end or beginning of it, or "latest"; with --dump the shop's folder or name
     #[arg(required_unless_present_any = ["resume", "accept", "dump"])]
     pub(crate) id: Option<OsString>,
+    /// Where to read it.
+    #[command(flatten)]
+    pub(crate) at: ReplicaArgument,
     /// Bring a dump in that another program made: a file (.sql, packed with gzip, zstd or zip) or a folder
     #[arg(long, value_name = "FILE", conflicts_with_all = ["resume", "accept", "file", "to", "setuid"])]
     pub(crate) dump: Option<PathBuf>,

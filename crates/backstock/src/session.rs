@@ -16,7 +16,7 @@ use crate::configuration::Configuration;
 use crate::exit::CommandError;
 use crate::progress::Progress;
 use crate::terminal::{Terminal, printable};
-use crate::unlock::GivenKeys;
+use crate::unlock::{GivenKeys, given_instance_key};
 
 /// What every command needs.
 pub(crate) struct Session {
@@ -53,6 +53,10 @@ impl Session {
         let host = match common.machine_id.as_ref().or(configuration.machine_id.as_ref()) {
             Some(id) => Host::real().with_machine_id(id),
             None => Host::real(),
+        };
+        let host = match given_instance_key(&host)? {
+            Some(key) => host.with_key(key),
+            None => host,
         };
         let keys = GivenKeys {
             terminal,

@@ -1,7 +1,8 @@
-//! Where passphrases and private keys come from: a terminal, a file, the environment; never an argument.
+//! Where passphrases and keys come from: a terminal, a file, the environment, the service manager; never an argument.
 
 use std::path::{Path, PathBuf};
 
+use backstock_host::{Host, InstanceKey};
 use backstock_operations::{
     ErrorKind, Identity, OperationError, Passphrase, PrivateIdentity, Unlocker, read_passphrase_file,
     read_private_identity,
@@ -45,6 +46,39 @@ impl Unlocker for GivenKeys {
             || self.identity_file.is_some()
             || std::env::var_os("BACKSTOCK_PASSPHRASE").is_some()
     }
+}
+
+/// The variable that gives the key of the instance, as 64 hexadecimal digits.
+const INSTANCE_KEY_VARIABLE: &str = "BACKSTOCK_INSTANCE_KEY";
+/// The credential of systemd that gives it (systemd.exec(5), "Credentials").
+const INSTANCE_KEY_CREDENTIAL: &str = "backstock.instance-key";
+/// The longest credential that is read, in bytes.
+const CREDENTIAL_LIMIT_BYTES: u64 = 4096;
+
+/// The key of this instance, where it is given from outside: by the environment, or by systemd.
+pub(crate) fn given_instance_key(host: &Host) -> Result<Option<InstanceKey>, CommandError> {
+    let (given, from) = if let Some(text) = std::env::var_os(INSTANCE_KEY_VARIABLE) {
+        (text.into_encoded_bytes(), INSTANCE_KEY_VARIABLE.to_owned())
+    } else {
+        let Some(folder) = std::env::var_os("CREDENTIALS_DIRECTORY") else { return Ok(None) };
+        let path = PathBuf::from(folder).join(INSTANCE_KEY_CREDENTIAL);
+        let from = format!("the credential {}", path.display());
+        let cannot = |error: std::io::Error| {
+            CommandError::usage(
+                format!("{from} cannot be read: {error}"),
+                "systemd gives it to the service's user alone",
+            )
+        };
+        if host.files.stat(&path).map_err(cannot)?.is_none() {
+            return Ok(None);
+        }
+        (host.files.read(&path, CREDENTIAL_LIMIT_BYTES).map_err(cannot)?, from)
+    };
+    let no_key = || {
+        let hint = "it is 64 hexadecimal digits, or the 32 bytes of an instance.key";
+        CommandError::usage(format!("{from} is no key of an instance"), hint)
+    };
+    InstanceKey::from_given(&given).ok_or_else(no_key).map(Some)
 }
 
 /// A passphrase that is to be used from now on: typed twice, or from a file or the environment.

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use backstock_database::Connection;
+use backstock_host::child;
 use backstock_platform::{ShopLayout, ShopPath, Step};
 use serde::Serialize;
 
@@ -19,8 +20,6 @@ use crate::subject::ShopDatabase;
 
 /// A pattern may stand for at most so many paths.
 const MATCH_LIMIT: usize = 10_000;
-/// What the names of this program's own environment variables begin with.
-const OUR_VARIABLES: &[u8] = b"BACKSTOCK_";
 
 /// How one step went.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -175,12 +174,7 @@ fn run(layout: &ShopLayout, program: &str, arguments: &[String], folder: &ShopPa
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::piped());
-    // What this program was told, a password among it, is no business of the shop's programs.
-    for (name, _) in std::env::vars_os() {
-        if name.as_encoded_bytes().starts_with(OUR_VARIABLES) {
-            command.env_remove(name);
-        }
-    }
+    child::keep_our_variables_from(&mut command);
     if rustix::process::geteuid().is_root() {
         command.uid(owner.uid()).gid(owner.gid());
     }

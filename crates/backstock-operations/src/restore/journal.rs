@@ -120,8 +120,8 @@ impl Journal {
 pub(crate) struct JournalFolder {
     host: Host,
     folder: PathBuf,
-    /// Held while the folder is there and does not tell whose it is.
-    gate: PathBuf,
+    /// Where all of them lie: locked while this one is there and does not tell whose it is.
+    all: PathBuf,
 }
 
 impl JournalFolder {
@@ -131,7 +131,7 @@ impl JournalFolder {
     }
 
     fn at(host: &Host, state: &StateFolder, folder: PathBuf) -> Self {
-        Self { host: host.clone(), folder, gate: state.journals_lock() }
+        Self { host: host.clone(), folder, all: state.journals() }
     }
 
     /// Where it lies.
@@ -141,11 +141,10 @@ impl JournalFolder {
 
     /// Makes the folder, for a restore of this shop.
     pub(crate) fn create(&self, shop: ShopId) -> Result<()> {
-        let _gate = gate(&self.gate)?;
-        self.host
-            .files
-            .create_folder(&self.folder)
-            .doing(format!("making the folder {}", self.folder.display()))?;
+        let files = &self.host.files;
+        files.create_folder(&self.all).doing(format!("making the folder {}", self.all.display()))?;
+        let _gate = gate(&self.all)?;
+        files.create_folder(&self.folder).doing(format!("making the folder {}", self.folder.display()))?;
         failpoint::reach("restore.folder_made").doing("planning the restore")?;
         self.write(SHOP_FILE, &shop)
     }
@@ -208,7 +207,7 @@ impl JournalFolder {
         if !self.folder.file_name().and_then(|name| name.to_str()).is_some_and(is_run) {
             return Ok(());
         }
-        let _gate = gate(&self.gate)?;
+        let _gate = gate(&self.all)?;
         if has(&self.host, &self.folder, SHOP_FILE)? || has(&self.host, &self.folder, JOURNAL_FILE)? {
             return Ok(());
         }
@@ -230,13 +229,13 @@ impl JournalFolder {
                 files.remove_file(&name).doing(act())?;
             }
         }
-        let _gate = gate(&self.gate)?;
+        let _gate = gate(&self.all)?;
         files.remove_tree(&self.folder).doing(act())
     }
 }
 
-fn gate(path: &Path) -> Result<Lock> {
-    lock::wait_for_lock(path).doing(format!("taking the lock {}", path.display()))
+fn gate(all: &Path) -> Result<Lock> {
+    lock::wait_for_folder(all).doing(format!("locking the folder {}", all.display()))
 }
 
 fn stage_word(stage: Stage) -> String {

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use backstock_operations::ShopOverrides;
 use clap::Args;
 
+use super::ReplicaArgument;
+
 /// `drill`.
 #[derive(Debug, Args)]
 pub(crate) struct DrillArguments {
@@ -15,6 +17,9 @@ pub(crate) struct DrillArguments {
     /// Of which shop, where "latest" could mean several
     #[arg(long)]
     pub(crate) shop: Option<OsString>,
+    /// Where to read it.
+    #[command(flatten)]
+    pub(crate) at: ReplicaArgument,
     /// The scratch place.
     #[command(flatten)]
     pub(crate) place: ScratchArguments,

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::ScratchArguments;
+use super::{ReplicaArgument, ScratchArguments};
 
 /// How deep to check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -28,14 +28,17 @@ pub(crate) struct VerifyArguments {
     /// Of which shop, where "latest" could mean several
     #[arg(long)]
     pub(crate) shop: Option<OsString>,
+    /// Where to read it.
+    #[command(flatten)]
+    pub(crate) at: ReplicaArgument,
     /// How deep to check
     #[arg(long, default_value = "decoded")]
     pub(crate) level: LevelArgument,
     /// Check what is due by the schedule of the configuration (its table `verify`), of all shops or of one; for a scheduler
-    #[arg(long, conflicts_with_all = ["level", "shop"])]
+    #[arg(long, conflicts_with_all = ["level", "shop", "replica"])]
     pub(crate) due: bool,
     /// Mend what is damaged of it, block by block, from its other replicas and the folders that are given
-    #[arg(long, conflicts_with_all = ["level", "due"])]
+    #[arg(long, conflicts_with_all = ["level", "due", "replica"])]
     pub(crate) repair: bool,
     /// Another copy of the folder of backups, of the set's folder or of the backup's own: where good blocks are (may be repeated)
     #[arg(long, value_name = "FOLDER", requires = "repair")]

@@ -29,7 +29,7 @@ use text::{Groups, line, summary_lines};
 const LIVE: &str = "live";
 
 pub(super) fn run(session: &Session, arguments: &DiffArguments) -> Result {
-    let environment = session.open()?;
+    let environment = session.open()?.reading_at(arguments.at.replica.as_deref())?;
     let before = meant_backup(&environment, &arguments.before, arguments.shop.as_deref())?;
     let later = later(session, &environment, arguments, &before)?;
     let mut file = arguments.html.as_deref().map(new_file).transpose()?;

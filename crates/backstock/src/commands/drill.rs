@@ -22,7 +22,7 @@ const SCHEMA: &str = "backstock.drill/1";
 
 pub(super) fn run(session: &Session, arguments: &DrillArguments) -> Result {
     let request = request_of(&arguments.place)?;
-    let environment = session.open()?;
+    let environment = session.open()?.reading_at(arguments.at.replica.as_deref())?;
     let backup = meant_backup(&environment, &arguments.id, arguments.shop.as_deref())?;
     let kept = arguments.report.as_deref().map(absolute);
     if let Some(folder) = &kept {

@@ -9,7 +9,7 @@ use crate::session::Session;
 use crate::terminal::{bytes_text, printable};
 
 pub(super) fn run(session: &Session, arguments: &OpenArguments) -> Result {
-    let environment = session.open()?;
+    let environment = session.open()?.reading_at(arguments.at.replica.as_deref())?;
     let backup = meant_backup(&environment, &arguments.id, arguments.shop.as_deref())?;
     let folder = std::path::absolute(&arguments.to).unwrap_or_else(|_| arguments.to.clone());
     let progress = session.progress();

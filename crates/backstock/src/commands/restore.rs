@@ -38,6 +38,7 @@ pub(super) fn run(session: &Session, arguments: &RestoreArguments) -> Result {
     if let Some(dump) = &arguments.dump {
         return super::restore_dump::run(session, &environment, arguments, dump);
     }
+    let environment = environment.reading_at(arguments.at.replica.as_deref())?;
     let id = arguments.id.as_deref().unwrap_or(OsStr::new("latest"));
     let backup = meant_backup(&environment, &id.to_string_lossy(), arguments.shop.as_deref())?;
     if let Some(folder) = &arguments.to {

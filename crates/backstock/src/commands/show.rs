@@ -11,7 +11,7 @@ use crate::session::Session;
 use crate::terminal::{bytes_text, drill_text, printable, replica_text};
 
 pub(super) fn run(session: &Session, arguments: &ShowArguments) -> Result {
-    let environment = session.open()?;
+    let environment = session.open()?.reading_at(arguments.at.replica.as_deref())?;
     let backup = meant_backup(&environment, &arguments.id, arguments.shop.as_deref())?;
     let shown = show(&environment, backup, arguments.contents)?;
     let terminal = &session.terminal;

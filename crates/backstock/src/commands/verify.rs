@@ -28,6 +28,7 @@ pub(super) fn run(session: &Session, arguments: &VerifyArguments) -> Result {
         ));
     }
     let environment = if arguments.dry_run { session.open_to_look()? } else { session.open()? };
+    let environment = environment.reading_at(arguments.at.replica.as_deref())?;
     let id = arguments.id.as_deref().map_or_else(|| "latest".into(), OsStr::to_string_lossy);
     let backup = meant_backup(&environment, &id, arguments.shop.as_deref())?;
     if arguments.repair {

@@ -13,7 +13,7 @@ use tempfile::TempDir;
 const MEMORY_LIMIT_KIB: u64 = 128 * 1024;
 
 /// What every run's environment must not inherit from whoever runs the tests.
-const OURS: [&str; 11] = [
+const OURS: [&str; 13] = [
     "BACKSTOCK_STATE",
     "BACKSTOCK_BACKUPS",
     "BACKSTOCK_CONFIG",
@@ -22,6 +22,8 @@ const OURS: [&str; 11] = [
     "BACKSTOCK_PASSPHRASE",
     "BACKSTOCK_NEW_PASSPHRASE",
     "BACKSTOCK_IDENTITY_FILE",
+    "BACKSTOCK_INSTANCE_KEY",
+    "CREDENTIALS_DIRECTORY",
     "BACKSTOCK_FAILPOINT",
     "BACKSTOCK_FAILPOINT_LOG",
     "BACKSTOCK_CLOCK_HOURS",

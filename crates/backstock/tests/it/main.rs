@@ -55,6 +55,8 @@ mod hard_cases;
 #[cfg(test)]
 mod harness;
 #[cfg(test)]
+mod instance_key;
+#[cfg(test)]
 #[cfg(feature = "failpoints")]
 mod interrupts;
 #[cfg(test)]
@@ -122,6 +124,9 @@ mod recovered_settings;
 #[cfg(test)]
 #[cfg(feature = "failpoints")]
 mod repair;
+#[cfg(test)]
+#[cfg(feature = "failpoints")]
+mod replicas;
 #[cfg(test)]
 mod restore_dump;
 #[cfg(test)]

@@ -4,6 +4,8 @@ use std::env;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use backstock_host::child;
+
 use super::super::connection::{Vendor, Version};
 use crate::error::{Error, Result};
 use crate::readable;
@@ -99,12 +101,10 @@ fn in_folder(folder: &Path, all: &[PathBuf]) -> Vec<ServerPrograms> {
 
 /// Asks the program itself; a name says little, `mysqld` may be either vendor's.
 fn version_of(server: &Path) -> Option<(Vendor, Version)> {
-    let output = Command::new(server)
-        .args(["--no-defaults", "--version"])
-        .stdin(Stdio::null())
-        .stderr(Stdio::null())
-        .output()
-        .ok()?;
+    let mut command = Command::new(server);
+    command.args(["--no-defaults", "--version"]).stdin(Stdio::null()).stderr(Stdio::null());
+    child::keep_our_variables_from(&mut command);
+    let output = command.output().ok()?;
     parse(&readable(&output.stdout))
 }
 
