@@ -33,7 +33,7 @@ pub enum KeyError {
         public: String,
     },
     /// Another one was given, or lies in the file, than this instance has.
-    #[error("the key that is given is {given}…, and this instance has {own}…")]
+    #[error("it is {given}…, and this instance has {own}…")]
     Another {
         /// The first digits of the public half of what was given.
         given: String,
@@ -70,21 +70,27 @@ impl InstanceKey {
     pub fn of_instance(host: &Host, path: &Path, may_write: bool) -> Result<Arc<Self>, KeyError> {
         let known = known_public(host, path)?;
         let has_file = host.files.stat(path).map_err(KeyError::File)?.is_some();
-        let Some(given) = &host.given_key else {
-            return match known {
-                Some(public) if !has_file => Err(KeyError::NotGiven { public: short(&public) }),
-                _ => Self::of_file(host, path, may_write),
-            };
+        let key = match (&host.given_key, &known) {
+            (Some(given), _) => Arc::clone(given),
+            (None, Some(public)) if !has_file => return Err(KeyError::NotGiven { public: short(public) }),
+            (None, _) => return Self::of_file(host, path, may_write)?.expect_to_be(known),
         };
-        let own = if has_file { Some(Self::of_file(host, path, false)?.public_hex()) } else { known.clone() };
-        let public = given.public_hex();
-        if let Some(own) = own.filter(|own| *own != public) {
-            return Err(KeyError::Another { given: short(&public), own: short(&own) });
-        }
+        let in_file = if has_file { Some(Self::of_file(host, path, false)?.public_hex()) } else { None };
+        let key = key.expect_to_be(in_file)?.expect_to_be(known.clone())?;
         if may_write && known.is_none() {
+            let public = key.public_hex();
             host.files.write_durably(&public_path(path), public.as_bytes()).map_err(KeyError::File)?;
         }
-        Ok(Arc::clone(given))
+        Ok(key)
+    }
+
+    /// Refuses to be taken for a key whose public half, where that is known, is another one.
+    fn expect_to_be(self: Arc<Self>, own: Option<String>) -> Result<Arc<Self>, KeyError> {
+        let public = self.public_hex();
+        match own.filter(|own| *own != public) {
+            None => Ok(self),
+            Some(own) => Err(KeyError::Another { given: short(&public), own: short(&own) }),
+        }
     }
 
     fn of_file(host: &Host, path: &Path, may_write: bool) -> Result<Arc<Self>, KeyError> {
@@ -244,6 +250,8 @@ mod tests {
         assert_eq!(of(&machine.host, true).unwrap().public_hex(), public);
         assert_eq!(of(&given(&own), true).unwrap().public_hex(), public);
         assert!(matches!(of(&given(&other), true), Err(KeyError::Another { .. })));
+        machine.host.files.write_durably(path(), &hex::decode(&other).unwrap()).unwrap();
+        assert!(matches!(of(&machine.host, true), Err(KeyError::Another { .. })));
         machine.host.files.write_durably(path(), b"short").unwrap();
         assert!(matches!(of(&given(&own), true), Err(KeyError::NoKey)));
     }

@@ -174,7 +174,7 @@ fn key_of(host: &Host, state: &StateFolder, may_write: bool) -> Result<Arc<Insta
     let hint = match &error {
         KeyError::File(_) | KeyError::NoKey => {
             "bring the file back from a copy of the state folder; or move it away: the next backup then makes a new one and \
-                 needs --take-over"
+             needs --take-over"
         }
         KeyError::NotGiven { .. } => {
             "give it as the service gets it: by BACKSTOCK_INSTANCE_KEY, or as the systemd credential backstock.instance-key"

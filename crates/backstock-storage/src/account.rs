@@ -101,8 +101,12 @@ impl Account {
         if answer.status().is_success() {
             return Ok(Ok(answer));
         }
-        let told = self.told(act, answer).await;
-        Ok(Err((self.refusal)(told)))
+        Ok(Err(self.refused(act, answer).await))
+    }
+
+    /// Reads what an answer refuses that is no success.
+    pub(crate) async fn refused(&self, act: Act<'_>, answer: Answer) -> Refusal {
+        (self.refusal)(self.told(act, answer).await)
     }
 
     /// What was refused, as one of our errors.
@@ -146,7 +150,7 @@ impl Account {
     }
 
     /// Reads what an answer tells that is no success.
-    pub(crate) async fn told(&self, act: Act<'_>, answer: Answer) -> Told {
+    async fn told(&self, act: Act<'_>, answer: Answer) -> Told {
         let (status, retry_after_seconds) = (answer.status(), self.http.retry_after_seconds(&answer));
         // A refusal whose text cannot be read is a refusal still.
         let body = self.http.read(act, answer, REFUSAL_LIMIT_BYTES).await.unwrap_or_default();

@@ -4,6 +4,8 @@ use std::path::Path;
 
 use backstock_vocabulary::Proof;
 
+use crate::probe::Rights;
+
 /// How much of a part one of its block hashes is over, in bytes.
 pub const BLOCK_BYTES: u64 = 64 << 20;
 
@@ -66,5 +68,10 @@ impl Properties {
             locks: false,
             largest_object_bytes: None,
         }
+    }
+
+    /// Those of a place elsewhere that knows no locks and no largest object.
+    pub(crate) fn far(Rights { replaces, deletes }: Rights, resumes: bool) -> Self {
+        Self { is_local: false, resumes, replaces, deletes, locks: false, largest_object_bytes: None }
     }
 }

@@ -42,11 +42,11 @@ pub(crate) struct Rights {
     pub(crate) deletes: bool,
 }
 
-/// Whether an act is allowed, by how it went.
-pub(crate) fn is_allowed(wanted: &str, result: Result<()>) -> Result<bool> {
+/// Whether deleting is allowed, by how it went.
+pub(crate) fn may_delete(result: Result<()>) -> Result<bool> {
     match result {
         Ok(()) => Ok(true),
-        Err(Error::Refused { act, cause: Cause::Denied | Cause::Locked, .. }) if act == wanted => Ok(false),
+        Err(Error::Refused { act: "delete", cause: Cause::Denied | Cause::Locked, .. }) => Ok(false),
         Err(error) => Err(error),
     }
 }
@@ -63,9 +63,9 @@ pub(crate) async fn rights(
     let mut contents = [vec![0; CONTENT_BYTES], vec![0; OTHER_CONTENT_BYTES]];
     contents.iter_mut().for_each(|content| random.fill(content));
     storage.put_small(&trial.name, &contents[0]).await?;
-    let replaces = trial.replaces(&contents).await;
+    let replaces = trial.look(&contents).await;
     // It goes in any case, if it may.
-    let deletes = is_allowed("delete", storage.delete(&trial.name).await)?;
+    let deletes = may_delete(storage.delete(&trial.name).await)?;
     let rights = Rights { replaces: replaces?, deletes };
     if deletes && storage.stat(&trial.name).await?.is_some() {
         return Err(unreliable(place, "an object that was deleted is still there"));
@@ -82,23 +82,22 @@ struct Trial<'a> {
 }
 
 impl Trial<'_> {
-    /// Looks at what was written, and exchanges it: whether that is allowed, what is there is whole.
-    async fn replaces(&self, [first, second]: &[Vec<u8>; 2]) -> Result<bool> {
+    /// Looks at what was written, and exchanges it: whether or not that is allowed, what is there is whole, and listed.
+    async fn look(&self, [first, second]: &[Vec<u8>; 2]) -> Result<bool> {
         self.compare(first).await?;
-        match self.storage.replace_small(&self.name, second).await {
-            Err(Error::Refused { cause: Cause::Denied | Cause::Locked, .. }) => {
-                self.compare(first).await?;
-                Ok(false)
-            }
-            other => {
-                other?;
-                self.compare(second).await?;
-                Ok(true)
-            }
+        let (replaces, content) = match self.storage.replace_small(&self.name, second).await {
+            Err(Error::Refused { cause: Cause::Denied | Cause::Locked, .. }) => (false, first),
+            other => (other.map(|()| true)?, second),
+        };
+        self.compare(content).await?;
+        // Once: a folder that holds the backups of years is long to list.
+        if !self.storage.list(self.folder).await?.iter().any(|facts| facts.name == self.name) {
+            return Err(unreliable(self.place, "an object that was written is not listed"));
         }
+        Ok(replaces)
     }
 
-    /// Looks at what is there: its length, its content, whether it is listed.
+    /// Looks at what is there: its length, its content.
     async fn compare(&self, content: &[u8]) -> Result<()> {
         let (size_bytes, name) = (content.len() as u64, &self.name);
         if self.storage.stat(name).await?.map(|facts| facts.size_bytes) != Some(size_bytes) {
@@ -109,9 +108,6 @@ impl Trial<'_> {
         }
         if self.storage.read_range(name, 0, size_bytes).await? != content {
             return Err(unreliable(self.place, "an object reads back different from what was written"));
-        }
-        if !self.storage.list(self.folder).await?.iter().any(|facts| facts.name == *name) {
-            return Err(unreliable(self.place, "an object that was written is not listed"));
         }
         Ok(())
     }

@@ -15,7 +15,6 @@ use async_trait::async_trait;
 use backstock_host::Host;
 
 pub(crate) use self::upload::Progress;
-use crate::probe::Rights;
 use crate::source::Source;
 use crate::{
     Cause, Error, InOneGo, ObjectFacts, ObjectName, Properties, PutReceipt, RANGE_LIMIT_BYTES, Result,
@@ -175,17 +174,9 @@ impl<T: RemoteTree> Storage for TreeStorage<T> {
     }
 
     async fn probe(&self, folder: Option<&ObjectName>) -> Result<Properties> {
-        let Rights { replaces, deletes } =
-            probe::rights(self, self.tree.place(), folder, &*self.host.random).await?;
+        let rights = probe::rights(self, self.tree.place(), folder, &*self.host.random).await?;
         let resumes = self.tree.can_resume().await?;
-        Ok(Properties {
-            is_local: false,
-            resumes,
-            replaces,
-            deletes,
-            locks: false,
-            largest_object_bytes: None,
-        })
+        Ok(Properties::far(rights, resumes))
     }
 
     async fn free_bytes(&self) -> Result<Option<u64>> {

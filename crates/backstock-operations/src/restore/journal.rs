@@ -120,18 +120,12 @@ impl Journal {
 pub(crate) struct JournalFolder {
     host: Host,
     folder: PathBuf,
-    /// Where all of them lie: locked while this one is there and does not tell whose it is.
-    all: PathBuf,
 }
 
 impl JournalFolder {
     /// The folder of a run.
     pub(crate) fn of(host: &Host, state: &StateFolder, run: RunId) -> Self {
-        Self::at(host, state, state.journal(run))
-    }
-
-    fn at(host: &Host, state: &StateFolder, folder: PathBuf) -> Self {
-        Self { host: host.clone(), folder, all: state.journals() }
+        Self { host: host.clone(), folder: state.journal(run) }
     }
 
     /// Where it lies.
@@ -141,9 +135,9 @@ impl JournalFolder {
 
     /// Makes the folder, for a restore of this shop.
     pub(crate) fn create(&self, shop: ShopId) -> Result<()> {
-        let files = &self.host.files;
-        files.create_folder(&self.all).doing(format!("making the folder {}", self.all.display()))?;
-        let _gate = gate(&self.all)?;
+        let (files, all) = (&self.host.files, self.all());
+        files.create_folder(all).doing(format!("making the folder {}", all.display()))?;
+        let _gate = self.gate()?;
         files.create_folder(&self.folder).doing(format!("making the folder {}", self.folder.display()))?;
         failpoint::reach("restore.folder_made").doing("planning the restore")?;
         self.write(SHOP_FILE, &shop)
@@ -195,6 +189,17 @@ impl JournalFolder {
         self.folder.join("connection.sealed")
     }
 
+    /// Where all of them lie.
+    fn all(&self) -> &Path {
+        self.folder.parent().unwrap_or(Path::new("/"))
+    }
+
+    /// Held while this folder is there and does not tell whose it is.
+    fn gate(&self) -> Result<Lock> {
+        let all = self.all();
+        lock::wait_for_folder(all).doing(format!("locking the folder {}", all.display()))
+    }
+
     /// The names in the folder.
     pub(crate) fn names(&self) -> Result<Vec<PathBuf>> {
         let list = self.host.files.list(&self.folder).doing(format!("listing {}", self.folder.display()))?;
@@ -207,7 +212,7 @@ impl JournalFolder {
         if !self.folder.file_name().and_then(|name| name.to_str()).is_some_and(is_run) {
             return Ok(());
         }
-        let _gate = gate(&self.all)?;
+        let _gate = self.gate()?;
         if has(&self.host, &self.folder, SHOP_FILE)? || has(&self.host, &self.folder, JOURNAL_FILE)? {
             return Ok(());
         }
@@ -229,13 +234,9 @@ impl JournalFolder {
                 files.remove_file(&name).doing(act())?;
             }
         }
-        let _gate = gate(&self.all)?;
+        let _gate = self.gate()?;
         files.remove_tree(&self.folder).doing(act())
     }
-}
-
-fn gate(all: &Path) -> Result<Lock> {
-    lock::wait_for_folder(all).doing(format!("locking the folder {}", all.display()))
 }
 
 fn stage_word(stage: Stage) -> String {
@@ -251,7 +252,7 @@ pub(crate) fn open_journals(host: &Host, state: &StateFolder) -> Result<Vec<Jour
     let mut journals: Vec<Journal> = Vec::new();
     for (path, stat) in host.files.list(&folder).doing(format!("listing {}", folder.display()))? {
         if stat.is_folder && has(host, &path, JOURNAL_FILE)? {
-            let place = JournalFolder::at(host, state, path);
+            let place = JournalFolder { host: host.clone(), folder: path };
             let journal: Journal = place.read(JOURNAL_FILE)?;
             if journal.stage != Stage::Closed {
                 journals.push(journal);
@@ -271,7 +272,7 @@ pub(crate) fn remove_unbegun(host: &Host, state: &StateFolder, shop: ShopId) -> 
     }
     for (path, stat) in host.files.list(&folder).doing(format!("listing {}", folder.display()))? {
         if stat.is_folder && !has(host, &path, JOURNAL_FILE)? {
-            let place = JournalFolder::at(host, state, path);
+            let place = JournalFolder { host: host.clone(), folder: path };
             // Another shop's restore may be planned right now.
             if place.read::<ShopId>(SHOP_FILE).is_ok_and(|of| of == shop) {
                 place.remove()?;

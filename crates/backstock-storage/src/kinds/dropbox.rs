@@ -23,7 +23,6 @@ use self::account::Account;
 use super::Kind;
 use crate::http::{Http, Way};
 use crate::oauth::{self, Access, Client, Provider};
-use crate::probe::Rights;
 use crate::{
     Error, KeepSecrets, Link, LinkManner, ObjectFacts, ObjectName, Properties, PutReceipt, Result, Secret,
     SpooledPart, Storage, Upload, probe,
@@ -183,15 +182,9 @@ impl Storage for Dropbox {
 
     async fn probe(&self, folder: Option<&ObjectName>) -> Result<Properties> {
         let place = self.account.http.place();
-        let Rights { replaces, deletes } = probe::rights(self, place, folder, &*self.random).await?;
-        Ok(Properties {
-            is_local: false,
-            resumes: true,
-            replaces,
-            deletes,
-            locks: false,
-            largest_object_bytes: Some(LARGEST_OBJECT_BYTES),
-        })
+        let rights = probe::rights(self, place, folder, &*self.random).await?;
+        let largest_object_bytes = Some(LARGEST_OBJECT_BYTES);
+        Ok(Properties { largest_object_bytes, ..Properties::far(rights, true) })
     }
 
     async fn free_bytes(&self) -> Result<Option<u64>> {

@@ -27,7 +27,6 @@ use crate::account::Account;
 use crate::content::Content;
 use crate::http::{Act, Http, Way};
 use crate::oauth::{self, Access, Client, Provider};
-use crate::probe::Rights;
 use crate::{
     Error, InOneGo, KeepSecrets, Link, LinkManner, ObjectFacts, ObjectName, Properties, PutReceipt,
     RANGE_LIMIT_BYTES, Result, Secret, SpooledPart, Storage, Upload, probe,
@@ -238,16 +237,9 @@ impl Storage for OneDrive {
 
     async fn probe(&self, folder: Option<&ObjectName>) -> Result<Properties> {
         let place = self.graph.http().place();
-        let Rights { replaces, deletes } = probe::rights(self, place, folder, &*self.random).await?;
+        let rights = probe::rights(self, place, folder, &*self.random).await?;
         let largest_object_bytes = Some(LARGEST_OBJECT_BYTES);
-        Ok(Properties {
-            is_local: false,
-            resumes: true,
-            replaces,
-            deletes,
-            locks: false,
-            largest_object_bytes,
-        })
+        Ok(Properties { largest_object_bytes, ..Properties::far(rights, true) })
     }
 
     async fn free_bytes(&self) -> Result<Option<u64>> {

@@ -162,15 +162,9 @@ impl Storage for S3 {
         if locks {
             self.bucket.ask_to_lock(&probe::new_name(folder, &*self.random)?).await?;
         }
-        let Rights { replaces, deletes } = self.rights(folder).await?;
-        Ok(Properties {
-            is_local: false,
-            resumes: true,
-            replaces,
-            deletes,
-            locks,
-            largest_object_bytes: Some(LARGEST_OBJECT_BYTES),
-        })
+        let rights = self.rights(folder).await?;
+        let largest_object_bytes = Some(LARGEST_OBJECT_BYTES);
+        Ok(Properties { locks, largest_object_bytes, ..Properties::far(rights, true) })
     }
 
     async fn free_bytes(&self) -> Result<Option<u64>> {
@@ -197,7 +191,7 @@ impl S3 {
     async fn rights(&self, folder: Option<&ObjectName>) -> Result<Rights> {
         let place = self.bucket.http.place();
         let kept = probe::kept_name(folder)?;
-        if probe::is_allowed("delete", self.ask_to_delete(&kept).await)? {
+        if probe::may_delete(self.ask_to_delete(&kept).await)? {
             let rights = probe::rights(self, place, folder, &*self.random).await?;
             if rights.deletes {
                 return Ok(rights);

@@ -1,27 +1,17 @@
 //! `--replica`: a backup is read at the place that a person names, and nowhere else.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::away::Away;
 use super::harness::Place;
+use super::sealed::every_file;
 use super::verify::flip;
 
-fn files_of(folder: &Path) -> Vec<std::path::PathBuf> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
-        match entry.file_type().unwrap().is_dir() {
-            true => found.extend(files_of(&entry.path())),
-            false => found.push(entry.path()),
-        }
-    }
-    found
-}
-
 /// The copy of the files' part below a folder.
-fn part_below(folder: &Path) -> std::path::PathBuf {
-    let is_part = |file: &std::path::PathBuf| file.ends_with("files/files.tar.zst");
-    files_of(folder).into_iter().find(is_part).unwrap()
+fn part_below(folder: &Path) -> PathBuf {
+    let is_part = |file: &PathBuf| file.ends_with("files/files.tar.zst");
+    every_file(folder).into_iter().find(is_part).unwrap()
 }
 
 #[test]

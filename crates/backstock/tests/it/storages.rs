@@ -5,6 +5,7 @@ use std::fs;
 use backstock_testbed::storages::sftp::{PASSWORD, SftpServer};
 
 use super::harness::Place;
+use super::sealed::every_file;
 
 fn add(place: &Place, title: &str, folder: &str, more: &[&str]) -> super::harness::Run {
     let folder = format!("folder={}", place.folder().join(folder).display());
@@ -115,7 +116,7 @@ fn f95_a_server_is_vouched_for_before_anyone_signs_in_and_secrets_stay_sealed() 
         let told = format!("{}{}", run.stdout, run.stderr);
         assert!(!told.contains(PASSWORD) && !told.contains(line), "{told}");
     }
-    for file in walk(&place.state()) {
+    for file in every_file(&place.state()) {
         let bytes = fs::read(&file).unwrap();
         let holds = |secret: &str| bytes.windows(secret.len()).any(|window| window == secret.as_bytes());
         assert!(!holds(PASSWORD) && !holds(line), "{}", file.display());
@@ -123,15 +124,4 @@ fn f95_a_server_is_vouched_for_before_anyone_signs_in_and_secrets_stay_sealed() 
     // A secret is no argument.
     let told = add("argued", &["--set", &pinned, "--set", "password=x"]);
     told.expect_error(15, &["password is a secret"]);
-}
-
-fn walk(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
-    let mut files = Vec::new();
-    for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
-        match entry.file_type().unwrap().is_dir() {
-            true => files.extend(walk(&entry.path())),
-            false => files.push(entry.path()),
-        }
-    }
-    files
 }

@@ -4,7 +4,7 @@ use reqwest::{Method, StatusCode, Url};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::failure::{is_taken, refusal};
+use super::failure::is_taken;
 use crate::account::{Account, Call, Refusal, below};
 use crate::http::{Act, Http};
 use crate::{Cause, Error, LIST_LIMIT_OBJECTS, ObjectName, Result, oauth};
@@ -232,8 +232,8 @@ impl Graph {
                 Err(self.http().refused(act, Cause::Busy, problem, None))
             }
             _ => {
-                let told = self.account.told(act, answer).await;
-                Err(self.account.fail(act, refusal(told)))
+                let refusal = self.account.refused(act, answer).await;
+                Err(self.account.fail(act, refusal))
             }
         }
     }
